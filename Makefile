@@ -1,0 +1,67 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+# What an environment is made with: never the python of the environment that it is to replace.
+BASE_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys._base_executable)' 2>/dev/null)
+READY := $(VENV)/ready
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: help
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(READY) ## Make .venv with every version in requirements.txt; the others do it when need be
+
+$(READY): requirements.txt
+	@test -n "$(BASE_PYTHON)" || { echo "error: no $(PYTHON); expected Python 3.11 or newer" >&2; exit 1; }
+	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: this is Python %s; expected 3.11 or newer: make setup PYTHON=python3.12" % sys.version.split()[0])'
+	rm -rf $(VENV)
+	$(BASE_PYTHON) -m venv $(VENV)
+	python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	touch $(READY)
+
+.PHONY: repro
+repro: $(READY) ## Run what is not up to date of the pipeline, on the real data
+	dvc repro
+
+.PHONY: test
+test: $(READY) ## Run the tests
+	pytest
+
+.PHONY: check
+check: $(READY) ## Check format, lint and types
+	ruff format --check
+	ruff check
+	mypy
+
+.PHONY: verify
+verify: $(READY) ## Rebuild the last commit from nothing in a clean clone, and compare every result
+	rm -rf .verify
+	git clone --quiet . .verify
+	cd .verify && dvc repro --force --no-run-cache
+	@cd .verify && changed=$$(git status --porcelain) && if [ -n "$$changed" ]; then \
+		git --no-pager diff; \
+		printf 'error: built anew, these differ from the commit:\n%s\n' "$$changed" >&2; exit 1; \
+	else echo "verified: dvc.lock, metrics and plots are those of $$(git rev-parse --short HEAD)"; fi
+	rm -rf .verify
+
+.PHONY: diff
+diff: $(READY) ## Show how the metrics differ from those of a commit (REV=, the last one by default)
+	@dvc metrics diff --md $(or $(REV),HEAD)
+
+.PHONY: seeds
+seeds: $(READY) ## Train a recipe with several seeds (RECIPE=params.yaml, SEEDS=10)
+	python -m studies.seeds $(or $(RECIPE),params.yaml) --seeds $(or $(SEEDS),10)
+
+.PHONY: emulate
+emulate: $(READY) ## Check that emulated processors give the same bytes (needs qemu-x86_64)
+	python -m studies.emulation
+
+.PHONY: clean
+clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay
+	rm -rf $(VENV) .verify .mypy_cache .pytest_cache .ruff_cache
+	rm -rf data/mnist data/prepared models submission.csv

@@ -1,0 +1,1 @@
+"""Recognising digits: the library that the pipeline's stages call."""

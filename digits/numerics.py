@@ -1,0 +1,56 @@
+"""The numeric platform: which arithmetic the machine does, and so which bytes come out.
+
+A seed makes PyTorch repeat itself on one machine; on another CPU it picks other kernels, which add
+in another order. In `portable` mode, MKL keeps to code that is the same on every x86-64 CPU
+(conditional numerical reproducibility, "COMPATIBLE"), ATen to its AVX2 kernels, and the number of
+threads is fixed, so that the same bytes come out wherever there is AVX2. In `machine` mode both
+pick what is fastest: the same bytes only on the same type of CPU.
+"""
+
+import os
+
+import torch
+
+from digits.errors import InputError
+from digits.params import Numerics
+
+_PORTABLE = {"MKL_CBWR": "COMPATIBLE", "ATEN_CPU_CAPABILITY": "avx2"}
+# Each of these changes into how many parts a product is cut, and so the bytes that come out. OpenMP
+# reads them when torch is imported: too late to unset them here.
+_FORBIDDEN = ("MKL_NUM_STRIPES", "OMP_DYNAMIC", "OMP_MAX_ACTIVE_LEVELS", "OMP_THREAD_LIMIT")
+
+
+def configure(numerics: Numerics) -> None:
+    """Set the numeric platform of this process; call it before any arithmetic in torch.
+
+    Raises:
+        InputError: the mode is `portable`, and this CPU has no AVX2, or a variable of the
+            environment forbids the number of threads.
+        RuntimeError: torch did arithmetic before, and has settled on other kernels.
+    """
+    if numerics.mode == "portable":
+        _check_environment()
+        # MKL and ATen read these when they are first used, not when torch is imported.
+        os.environ.update(_PORTABLE)
+        _check_capability()
+    torch.set_num_threads(numerics.threads)
+
+
+def _check_environment() -> None:
+    for name in _FORBIDDEN:
+        if name in os.environ:
+            raise InputError(
+                f"environment: {name} = {os.environ[name]!r} changes what threads compute; "
+                "expected it unset (or numerics.mode = 'machine' in params.yaml)"
+            )
+
+
+def _check_capability() -> None:
+    capability = torch.backends.cpu.get_cpu_capability()
+    if capability.startswith("AVX512"):
+        raise RuntimeError("torch was used before digits.numerics.configure")
+    if capability != "AVX2":
+        raise InputError(
+            f"params.yaml: numerics.mode = 'portable': this CPU offers {capability}; "
+            "expected AVX2 (or numerics.mode = 'machine')"
+        )

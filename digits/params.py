@@ -1,0 +1,134 @@
+"""The parameters, read once from params.yaml into frozen, typed objects, one per section."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from digits.errors import InputError, expecting, shorten
+
+PARAMS = Path("params.yaml")
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def _rows_or_fraction(value: object) -> int | float:
+    if type(value) is int and value >= 1:
+        return value
+    if type(value) is float and 0 < value < 1:
+        return value
+    raise ValueError("expected a number of rows, or a fraction between 0 and 1")
+
+
+class Section(BaseModel):
+    """A section of params.yaml: every key required, no other allowed, nothing converted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Data(Section):
+    """Which images: CSV files in the form of Kaggle's Digit Recognizer, and how many classes."""
+
+    train: Annotated[str, Field(min_length=1)]
+    test: Annotated[str, Field(min_length=1)]
+    classes: Annotated[int, Field(ge=2, le=1000)]
+
+
+class Download(Section):
+    """The shuffle that deals MNIST's 70,000 images into train.csv and test.csv."""
+
+    seed: Seed
+
+
+class Prepare(Section):
+    """The split: validation rows, as a count or as a fraction of all labelled rows."""
+
+    validation: Annotated[int | float, PlainValidator(_rows_or_fraction)]
+    seed: Seed
+
+
+class Numerics(Section):
+    """How arithmetic is done: `digits.numerics` says what each mode promises."""
+
+    mode: Literal["portable", "machine"]
+    threads: Annotated[int, Field(ge=1, le=1024)]
+
+
+class Train(Section):
+    """The network's hidden layers, and how stochastic gradient descent fits them."""
+
+    # Not strict: YAML has lists, and a tuple stays as it was read.
+    widths: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=65536)], ...], Field(strict=False, max_length=64)
+    ]
+    epochs: Annotated[int, Field(ge=1, lt=2**31)]
+    batch_size: Annotated[int, Field(ge=1, lt=2**31)]
+    lr: Annotated[float, Field(gt=0)]
+    schedule: Literal["constant", "one_cycle"]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    seed: Seed
+
+
+class Evaluate(Section):
+    """How many images a gallery of predictions shows."""
+
+    gallery: Annotated[int, Field(ge=1, le=400)]
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    data: Data
+    download: Download
+    prepare: Prepare
+    numerics: Numerics
+    train: Train
+    evaluate: Evaluate
+
+
+def load_params(path: Path = PARAMS) -> Params:
+    """Read and check every parameter in `path`.
+
+    Raises:
+        InputError: the file is missing or no YAML, or a key is missing, unknown, repeated, of
+            another type or out of range.
+    """
+    try:
+        return Params.model_validate(_load_yaml(path))
+    except ValidationError as error:
+        first, *others = error.errors(include_url=False)
+        more = f" (and {len(others)} more)" if others else ""
+        raise InputError(f"{path}: {_explain(first)}{more}") from None
+
+
+def _load_yaml(path: Path) -> object:
+    try:
+        with expecting(path, "the parameters"):
+            text = path.read_text(encoding="utf-8")
+        # DVC reads params.yaml with this same loader, so that 1e-3 is a number to both.
+        return YAML(typ="safe").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"row {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise InputError(f"{path}: {where}{error.problem}; expected YAML") from None
+    except (YAMLError, UnicodeDecodeError):
+        raise InputError(f"{path}: not a text file; expected YAML") from None
+    except ValueError as error:  # of a date that the calendar does not have
+        raise InputError(f"{path}: {error}; expected YAML") from None
+
+
+def _explain(error: ErrorDetails) -> str:
+    key = ".".join(map(str, error["loc"])) or "the file"
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{key} is not a parameter"
+    names = {"model_type": "expected keys with values", "tuple_type": "expected a list"}
+    reason = names.get(error["type"], error["msg"])
+    reason = reason.removeprefix("Value error, ").replace("Input should be", "expected")
+    return f"{key} = {shorten(error['input'])}: {reason}"

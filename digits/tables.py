@@ -1,0 +1,167 @@
+"""CSV tables of whole numbers, read strictly, block by block.
+
+A cell is one or more of the digits 0 to 9 and nothing else: no sign, blank, quote, point or
+exponent. Everything that general readers repair in silence (a row with a field too many, 2.0, True,
+256 in a byte) is an error here, told with its row and column, both counted from 1, the header being
+row 1. Memory is bounded by a block, whatever the file's length.
+"""
+
+import csv
+import gzip
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import IO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.errors import InputError, expecting, shorten
+
+BLOCK_CELLS = 2**21
+HEADER_BYTES = 2**24
+CELL_BYTES = 24
+
+_DAMAGED = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
+
+
+class Lines(Protocol):
+    """A file of bytes that is read line by line."""
+
+    def readline(self, size: int, /) -> bytes:
+        """Return the next line, of `size` bytes at most, or nothing at the end."""
+
+
+class IntegerTable:
+    """An open CSV table of whole numbers: its column names, and its rows in blocks.
+
+    Attributes:
+        path: the file, as named in errors.
+        columns: the names in the header, in order.
+    """
+
+    def __init__(self, path: Path, file: Lines) -> None:
+        self.path = path
+        self._file = file
+        self.columns = self._read_header()
+
+    def _read_header(self) -> list[str]:
+        line = self._file.readline(HEADER_BYTES).removeprefix(b"\xef\xbb\xbf")
+        if not line.strip():
+            raise InputError(f"{self.path}: row 1: empty; expected a header")
+        try:
+            text = line.decode("utf-8")
+            if "\0" in text:
+                raise ValueError
+            return next(csv.reader([text.rstrip("\r\n")], strict=True))
+        except (ValueError, csv.Error):
+            raise InputError(
+                f"{self.path}: row 1: not text in UTF-8 with lines that end in LF or CRLF; "
+                "expected a CSV header"
+            ) from None
+
+    def blocks(self, limits: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Yield the rows as arrays of shape (rows, columns), in order, all at most `limits`.
+
+        Args:
+            limits: the largest value allowed in each column, shape (columns,).
+
+        Raises:
+            InputError: a row or a cell is not as expected, or there is no row at all.
+        """
+        # Room for CRLF, and for one byte more, which gives a longer row away.
+        lines = iter(partial(self._file.readline, self._row_bytes() + 3), b"")
+        row = 2
+        while block := list(islice(lines, max(1, BLOCK_CELLS // len(self.columns)))):
+            yield self._parse(block, row, limits)
+            row += len(block)
+        if row == 2:
+            raise InputError(f"{self.path}: row 2: no data; expected rows below the header")
+
+    def _row_bytes(self) -> int:
+        """Return the most bytes that a row may have, without its line end."""
+        return CELL_BYTES * len(self.columns)
+
+    def _parse(self, lines: list[bytes], row: int, limits: NDArray[np.int64]) -> NDArray[np.int64]:
+        rows = [line.removesuffix(b"\n").removesuffix(b"\r") for line in lines]
+        text = b",".join(rows)
+        commas = len(self.columns) - 1
+        if (
+            not text.translate(None, b"0123456789,")
+            and b",," not in b"," + text + b","
+            and all(cells.count(b",") == commas for cells in rows)
+            and max(map(len, rows)) <= self._row_bytes()
+        ):
+            # Numbers too large for int64 come out as its maximum: over any limit, never wrapped.
+            values = np.fromstring(text, dtype=np.int64, sep=",").reshape(len(rows), -1)
+            if (values <= limits).all():
+                return values
+        raise self._first_fault(rows, row, limits)
+
+    def _first_fault(self, rows: list[bytes], first: int, limits: NDArray[np.int64]) -> InputError:
+        """Return the error of the first row, counted from `first`, that is not as expected."""
+        for row, line in enumerate(rows, start=first):
+            if fault := self._fault(line, limits):
+                return InputError(f"{self.path}: row {row}, {fault}")
+        raise AssertionError("refused, although every row is as expected")
+
+    def _fault(self, line: bytes, limits: NDArray[np.int64]) -> str | None:
+        """Return the column of the first cell that is not as expected, and what was expected."""
+        cells = line.split(b",")
+        for column, (cell, limit) in enumerate(zip(cells, limits, strict=False)):
+            digits = cell.lstrip(b"0") or b"0" * bool(cell)
+            if not digits.isdigit() or len(digits) > 18 or int(digits) > limit:
+                where = f"column {column + 1} ({self.columns[column][:40]})"
+                return f"{where}: {_quote(cell)}; expected a whole number from 0 to {limit}"
+        column = min(len(cells), len(limits)) + 1
+        if len(line) > self._row_bytes():
+            return f"column {column}: over {self._row_bytes()} bytes; expected {len(limits)} cells"
+        if len(cells) != len(limits):
+            return f"column {column}: {len(cells)} fields; expected {len(limits)}, as in the header"
+        return None
+
+
+@contextmanager
+def open_table(path: Path) -> Iterator[IntegerTable]:
+    """Open the CSV file `path`: plain, `.gz`, or `.zip` with one file in it.
+
+    Raises:
+        InputError: the file cannot be opened or read, is damaged, or has no header of text.
+    """
+    with expecting(path, "a CSV file"):
+        try:
+            with _open_bytes(path) as file:
+                yield IntegerTable(path, file)
+        except _DAMAGED as error:
+            raise InputError(f"{path}: damaged ({error}); expected a whole archive") from None
+
+
+@contextmanager
+def _open_bytes(path: Path) -> Iterator[Lines]:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive, _only_member(path, archive) as member:
+            yield member
+    else:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            yield file
+
+
+def _only_member(path: Path, archive: zipfile.ZipFile) -> IO[bytes]:
+    # macOS adds a folder of its own to the archives that it makes.
+    inside = (info for info in archive.infolist() if not info.is_dir())
+    members = [info for info in inside if not info.filename.startswith("__MACOSX/")]
+    if len(members) != 1:
+        raise InputError(f"{path}: {len(members)} files inside; expected one CSV file")
+    try:
+        return archive.open(members[0])
+    except RuntimeError as error:  # encrypted, or compressed in a way that Python cannot undo
+        raise InputError(f"{path}: {error}; expected a plain zip archive") from None
+
+
+def _quote(cell: bytes) -> str:
+    return shorten(cell.decode("utf-8", errors="replace")) if cell else "empty"

@@ -1,0 +1,1 @@
+"""Measurements over many trainings, outside the pipeline."""

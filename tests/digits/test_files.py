@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from digits.files import replacing, replacing_directory, write_json
+
+
+def test_a_file_appears_only_when_its_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_stays_as_it_was_when_its_block_fails(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:
+        temporary.write_text("new")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_directory_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "directory"
+    path.mkdir()
+    (path / "old").touch()
+    with replacing_directory(path) as temporary:
+        (temporary / "new").touch()
+        assert (path / "old").exists()
+    assert [item.name for item in path.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_directory_stays_as_it_was_when_its_block_fails(tmp_path: Path) -> None:
+    path = tmp_path / "directory"
+    path.mkdir()
+    (path / "old").touch()
+    with pytest.raises(ZeroDivisionError), replacing_directory(path) as temporary:
+        (temporary / "new").touch()
+        raise ZeroDivisionError
+    assert [item.name for item in path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_run_left_is_no_part_of_the_next(tmp_path: Path) -> None:
+    left = tmp_path / "directory.partial"
+    left.mkdir()
+    (left / "stray").touch()
+    with replacing_directory(tmp_path / "directory") as temporary:
+        assert list(temporary.iterdir()) == []
+
+
+def test_json_never_holds_what_json_cannot(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "file.json", {"loss": float("nan")})
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,122 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc.utils.serialize import load_yaml
+from ruamel.yaml import YAML
+
+from digits.errors import InputError
+from digits.params import load_params
+from tests.conftest import ROOT, ParamsWriter
+
+ROWS = "expected a number of rows, or a fraction between 0 and 1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("train.lr", "fast", "train.lr = 'fast': expected a valid number"),
+        ("train.lr", 0, "train.lr = 0: expected greater than 0"),
+        ("train.lr", float("nan"), "train.lr = nan: expected a finite number"),
+        ("train.epochs", 2.5, "train.epochs = 2.5: expected a valid integer"),
+        ("train.epochs", True, "train.epochs = True: expected a valid integer"),
+        ("train.momentum", 1, "train.momentum = 1: expected less than 1"),
+        ("train.widths", [200, 0], "train.widths.1 = 0: expected greater than or equal to 1"),
+        ("train.widths", 200, "train.widths = 200: expected a list"),
+        ("train.seed", -1, "train.seed = -1: expected greater than or equal to 0"),
+        ("train.schedule", "cosine", "train.schedule = 'cosine': expected 'constant' or"),
+        ("train.learning_rate", 0.1, "train.learning_rate is not a parameter"),
+        ("numerics.mode", "fast", "numerics.mode = 'fast': expected 'portable' or 'machine'"),
+        ("data.classes", 1, "data.classes = 1: expected greater than or equal to 2"),
+        ("data.train", 7, "data.train = 7: expected a valid string"),
+        ("prepare.validation", 1.5, f"prepare.validation = 1.5: {ROWS}"),
+        ("prepare.validation", 0, f"prepare.validation = 0: {ROWS}"),
+        ("prepare.validation", "7k", f"prepare.validation = '7k': {ROWS}"),
+        ("prepare.validation", True, f"prepare.validation = True: {ROWS}"),
+        ("prepare.validation", float("nan"), f"prepare.validation = nan: {ROWS}"),
+        ("train.batch_size", 10**22, "train.batch_size = 10000000000000000000000: expected less"),
+        ("train.float", 3, "train.float is not a parameter"),
+        ("evaluate.gallery", None, "evaluate.gallery = None: expected a valid integer"),
+    ],
+)
+def test_a_param_that_cannot_be_used_is_named_with_its_value(
+    project: Path, write_params: ParamsWriter, key: str, value: Any, message: str
+) -> None:
+    write_params({key: value})
+    with pytest.raises(InputError) as error:
+        load_params()
+    assert str(error.value).startswith(f"params.yaml: {message}")
+    assert "more)" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_param_is_named(project: Path) -> None:
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("  momentum: 0.9\n", ""))
+    with pytest.raises(InputError, match=r"^params.yaml: train.momentum is missing$"):
+        load_params()
+
+
+def test_a_missing_section_is_named_and_further_faults_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("data: {train: a, test: b, classes: 10}\n")
+    with pytest.raises(InputError, match=r"params.yaml: download is missing \(and 4 more\)$"):
+        load_params(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file = None: expected keys with values"),
+        (b"- 1\n", "the file = [1]: expected keys with values"),
+        (b"train: 2020-13-45", "month must be in 1..12; expected YAML"),
+        (b"train: {lr: 1", "row 1, column 14: "),
+        (b"train: 1\ntrain: 2\n", 'row 2, column 1: found duplicate key "train"'),
+        (b"\xff\xfe\x00", "not a text file; expected YAML"),
+        (b"a: \x00", "not a text file; expected YAML"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        load_params(path)
+    assert str(error.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(error.value)
+
+
+def test_no_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"params.yaml: no such file; expected the parameters"):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("number", ["1e-3", "1E-3", "0.001", ".001", "1.0e-3"])
+def test_numbers_are_read_as_dvc_reads_them(project: Path, number: str) -> None:
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("lr: 0.1\n", f"lr: {number}\n"))
+    assert load_params().train.lr == load_yaml("params.yaml")["train"]["lr"] == 0.001
+
+
+def test_params_cannot_be_changed(project: Path) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_params().train.lr = 1.0
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_recipe_is_valid(path: Path) -> None:
+    assert load_params(path).data.classes == 10
+
+
+def test_the_notebooks_recipe_stays_the_notebooks() -> None:
+    train = YAML(typ="safe").load(ROOT / "recipes" / "seed.yaml")["train"]
+    assert train == {
+        "widths": [200, 200, 200],
+        "epochs": 5,
+        "batch_size": 64,
+        "lr": 0.01,
+        "schedule": "constant",
+        "momentum": 0.9,
+        "weight_decay": 0.001,
+        "label_smoothing": 0.0,
+        "seed": 0,
+    }
