@@ -1,0 +1,37 @@
+"""The split of labelled rows into training and validation: seeded, and stratified by class."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def validation_rows(validation: int | float, rows: int) -> int:
+    """Return how many of `rows` are for validation: that count, or that fraction, rounded."""
+    return validation if isinstance(validation, int) else round(validation * rows)
+
+
+def stratified_split(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.bool_]:
+    """Choose `count` rows so that each class has its share, to within one row.
+
+    Args:
+        labels: the class of each row, shape (rows,).
+        count: rows to choose, from 0 to all.
+        seed: of the generator that chooses within a class.
+
+    Returns:
+        True for the chosen rows, shape (rows,).
+    """
+    generator = np.random.default_rng(seed)
+    chosen = np.zeros(len(labels), dtype=np.bool_)
+    for label, share in enumerate(_shares(np.bincount(labels), count)):
+        members = np.flatnonzero(labels == label)
+        chosen[generator.permutation(members)[:share]] = True
+    return chosen
+
+
+def _shares(sizes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Deal `count` to classes in proportion to `sizes`, by the method of largest remainders."""
+    shares, remainders = np.divmod(sizes * count, sizes.sum())
+    # A stable sort: of equal remainders, the lower class comes first.
+    largest = np.argsort(-remainders, kind="stable")[: count - shares.sum()]
+    shares[largest] += 1
+    return shares

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from digits.split import stratified_split, validation_rows
+
+LABELS = np.repeat([0, 1, 2], [50, 30, 21])
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 50, 100, 101])
+def test_each_class_has_its_share_to_within_one_row(count: int) -> None:
+    chosen = stratified_split(LABELS, count, seed=0)
+    assert chosen.sum() == count
+    shares = np.bincount(LABELS[chosen], minlength=3)
+    assert (np.abs(shares - np.bincount(LABELS) * count / len(LABELS)) < 1).all()
+
+
+def test_the_seed_decides_the_split() -> None:
+    first, again, other = (stratified_split(LABELS, 20, seed) for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_class_without_rows_takes_no_share() -> None:
+    assert stratified_split(np.array([0, 2, 2, 0]), 2, seed=0).sum() == 2
+
+
+def test_validation_is_a_count_or_a_fraction() -> None:
+    assert validation_rows(7000, 42_000) == 7000
+    assert validation_rows(0.25, 42_000) == 10_500
+    assert validation_rows(0.7, 42_000) == 29_400
+    assert validation_rows(0.29, 100) == 29
+    assert validation_rows(1, 42_000) == 1

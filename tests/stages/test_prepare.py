@@ -1,0 +1,171 @@
+import tracemalloc
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digits.errors import InputError
+from digits.kaggle import write_images
+from digits.tensors import Statistics, map_rows
+from stages import prepare
+from tests.conftest import PIXELS, ParamsWriter, make_images
+
+PREPARED = Path("data/prepared")
+
+
+def test_the_parts_hold_every_row_once_in_the_order_of_the_csv(project: Path) -> None:
+    prepare.main()
+    pixels, labels = make_images(90)
+    statistics = Statistics.load(PREPARED / "statistics.json")
+    rows: dict[str, list[int]] = {}
+    for name in ("train", "validation"):
+        restored = statistics.restore(map_rows(PREPARED / name / "images.npy"))
+        where = [np.flatnonzero((pixels == image).all(axis=1)).item() for image in restored]
+        assert where == sorted(where)
+        assert np.array_equal(labels[where], map_rows(PREPARED / name / "labels.npy"))
+        rows[name] = where
+    assert len(rows["validation"]) == 30
+    assert sorted(rows["train"] + rows["validation"]) == list(range(90))
+    test = statistics.restore(map_rows(PREPARED / "test" / "images.npy"))
+    assert np.array_equal(test, make_images(12, seed=1)[0])
+
+
+def test_nothing_but_the_outputs_is_left(project: Path) -> None:
+    prepare.main()
+    files = sorted(str(path.relative_to(PREPARED)) for path in PREPARED.rglob("*"))
+    assert files == [
+        "statistics.json",
+        "test",
+        "test/images.npy",
+        "train",
+        "train/images.npy",
+        "train/labels.npy",
+        "validation",
+        "validation/images.npy",
+        "validation/labels.npy",
+    ]
+    assert [path.name for path in Path("data").iterdir()] == ["prepared"]
+
+
+def test_training_pixels_alone_are_normalised_to_mean_0_and_deviation_1(project: Path) -> None:
+    prepare.main()
+    images = map_rows(PREPARED / "train" / "images.npy").astype(np.float64)
+    assert images.mean() == pytest.approx(0, abs=1e-7)
+    assert images.std() == pytest.approx(1, abs=1e-7)
+    statistics = Statistics.load(PREPARED / "statistics.json")
+    pixels = statistics.restore(map_rows(PREPARED / "train" / "images.npy")).astype(np.float64)
+    assert statistics.mean == pytest.approx(pixels.mean(), rel=1e-15)
+    assert statistics.std == pytest.approx(pixels.std(), rel=1e-14)
+
+
+def test_a_fraction_splits_as_its_count_does(project: Path, write_params: ParamsWriter) -> None:
+    contents = []
+    for validation in (30, 1 / 3):
+        write_params({"prepare.validation": validation})
+        prepare.main()
+        contents.append((PREPARED / "validation" / "images.npy").read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_blocks_make_no_difference(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = []
+    for rows in (1000, 7):
+        set_block(monkeypatch, rows)
+        prepare.main()
+        paths = sorted(path for path in PREPARED.rglob("*") if path.is_file())
+        contents.append([path.read_bytes() for path in paths])
+    assert contents[0] == contents[1]
+
+
+def set_block(monkeypatch: pytest.MonkeyPatch, rows: int, pixels: int = PIXELS) -> None:
+    """Let a block have that many rows of images."""
+    for module in ("digits.tables", "stages.prepare"):
+        monkeypatch.setattr(f"{module}.BLOCK_CELLS", rows * (pixels + 1))
+
+
+def test_ten_times_the_rows_need_nowhere_near_ten_times_the_memory(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_block(monkeypatch, rows=100, pixels=400)
+    peaks = []
+    for rows in (500, 5000):
+        pixels = np.random.default_rng(0).integers(0, 256, (rows, 400), dtype=np.uint8)
+        write_images(Path("train.csv"), pixels, make_images(rows)[1])
+        write_images(Path("test.csv"), pixels)
+        tracemalloc.start()
+        prepare.main()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2 * peaks[0]
+    assert peaks[1] < pixels.nbytes
+
+
+def test_the_seed_decides_the_split(project: Path, write_params: ParamsWriter) -> None:
+    contents = []
+    for seed in (0, 0, 1):
+        write_params({"prepare.seed": seed})
+        prepare.main()
+        contents.append((PREPARED / "validation" / "images.npy").read_bytes())
+    first, again, other = contents
+    assert first == again
+    assert first != other
+
+
+def test_other_sizes_and_numbers_of_classes_are_prepared(
+    project: Path, write_params: ParamsWriter
+) -> None:
+    write_params({"data.classes": 2, "prepare.validation": 2})
+    pixels = np.arange(4 * 25, dtype=np.uint8).reshape(4, 25)
+    write_images(Path("train.csv"), pixels, np.array([0, 1, 0, 1]))
+    write_images(Path("test.csv"), pixels)
+    prepare.main()
+    assert Statistics.load(PREPARED / "statistics.json").side == 5
+
+
+def test_a_test_file_of_another_width_is_refused(project: Path) -> None:
+    write_images(Path("test.csv"), np.zeros((2, 25), np.uint8))
+    message = "test.csv: row 1, column 25: 25 pixel columns; expected 16, as in train.csv"
+    with pytest.raises(InputError, match=f"^{message}$"):
+        prepare.main()
+
+
+@pytest.mark.parametrize(
+    ("validation", "message"),
+    [
+        (90, "prepare.validation = 90: 90 of the 90 rows in train.csv; expected from 1 to 89"),
+        (500, "prepare.validation = 500: 500 of the 90 rows in train.csv; expected from 1 to 89"),
+        (0.001, "prepare.validation = 0.001: 0 of the 90 rows in train.csv; expected from 1 to 89"),
+        (89, r"train.csv: column 1 \(label\): no training row of class \d beside 89 validation"),
+    ],
+)
+def test_a_split_that_leaves_too_little_is_refused(
+    project: Path, write_params: ParamsWriter, validation: float, message: str
+) -> None:
+    write_params({"prepare.validation": validation})
+    with pytest.raises(InputError, match=message):
+        prepare.main()
+
+
+def test_a_class_without_rows_is_refused(project: Path, write_params: ParamsWriter) -> None:
+    write_params({"data.classes": 4})
+    with pytest.raises(InputError, match=r"no training row of class 3 .* each class from 0 to 3"):
+        prepare.main()
+
+
+def test_images_all_of_one_grey_are_refused(project: Path) -> None:
+    write_images(Path("train.csv"), np.full((90, 16), 7, np.uint8), make_images(90)[1])
+    with pytest.raises(InputError, match=r"train.csv: all training pixels are equal"):
+        prepare.main()
+
+
+@pytest.mark.parametrize(("broken", "kept"), list(permutations(["train.csv", "test.csv"])))
+def test_bad_input_leaves_what_was_prepared_before(project: Path, broken: str, kept: str) -> None:
+    prepare.main()
+    before = (PREPARED / "train" / "images.npy").read_bytes()
+    Path(broken).write_text(Path(broken).read_text().replace("\n", "\n\n", 3))
+    with pytest.raises(InputError, match=f"^{broken}: row "):
+        prepare.main()
+    assert (PREPARED / "train" / "images.npy").read_bytes() == before
+    assert not Path("data/prepared.partial").exists()
+    assert Path(kept).exists()
