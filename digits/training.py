@@ -1,0 +1,136 @@
+"""Stochastic gradient descent on a network, batch by batch, epoch by epoch."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim import SGD, Optimizer
+from tqdm import tqdm
+
+from digits.errors import InputError
+from digits.model import MLP, infer
+from digits.params import Train
+
+WARM_UP = 0.2
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images and their labels, in memory or mapped.
+
+    Attributes:
+        images: shape (rows, pixels), float32, normalised.
+        labels: shape (rows,), int64.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to.
+
+    Attributes:
+        epoch: counted from 1.
+        training_loss: mean loss of the epoch's rows, each before the step that it was part of, with
+            label smoothing where there is any.
+        validation_loss: mean negative log-likelihood after the epoch, in nats.
+        validation_accuracy: share of right validation rows after the epoch, from 0 to 1.
+    """
+
+    epoch: int
+    training_loss: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+def learning_rate(step: int, steps: int, params: Train) -> float:
+    """Return the learning rate of `step`, from 0, of `steps`.
+
+    one_cycle rises in a straight line to `lr` over the first fifth of the steps, and falls in a
+    straight line to nearly 0 at the end: the 1cycle policy of Smith and Topin (2017, "Super-
+    convergence"), without its cycle of momentum. No step has a rate of 0.
+    """
+    if params.schedule == "constant":
+        return params.lr
+    peak = WARM_UP * steps
+    return params.lr * min((step + 1) / peak, (steps - step) / (steps - peak), 1)
+
+
+def fit(
+    model: MLP,
+    training: Labelled,
+    validation: Labelled,
+    params: Train,
+    generator: torch.Generator,
+) -> Iterator[Epoch]:
+    """Fit `model`, in place, to the training rows, and yield each epoch as it ends.
+
+    Each epoch takes the rows in a new order, in batches; the last batch has what is left.
+
+    Raises:
+        InputError: the loss is no longer finite.
+    """
+    optimiser = SGD(
+        model.parameters(),
+        lr=params.lr,
+        momentum=params.momentum,
+        weight_decay=params.weight_decay,
+        fused=True,
+    )
+    rows = len(training.labels)
+    for epoch in range(1, params.epochs + 1):
+        batches = torch.randperm(rows, generator=generator).split(params.batch_size)
+        first = (epoch - 1) * len(batches)
+        total = 0.0
+        for step, batch in enumerate(_shown(batches, epoch), start=first):
+            rate = learning_rate(step, params.epochs * len(batches), params)
+            loss = take_step(model, optimiser, rate, training, batch, params.label_smoothing)
+            _check_finite(loss, f"epoch {epoch}, step {step - first + 1}", rate)
+            total += loss * len(batch)
+        validation_loss, accuracy = validate(model, validation)
+        _check_finite(validation_loss, f"epoch {epoch}, validation after step {len(batches)}", rate)
+        yield Epoch(epoch, total / rows, validation_loss, accuracy)
+
+
+def _shown(batches: Sequence[Tensor], epoch: int) -> Iterable[Tensor]:
+    """Show a progress bar over the batches, on a terminal only."""
+    return tqdm(batches, f"epoch {epoch}", unit=" batches", leave=False, disable=None)
+
+
+def take_step(
+    model: MLP,
+    optimiser: Optimizer,
+    rate: float,
+    training: Labelled,
+    batch: Tensor,
+    label_smoothing: float,
+) -> float:
+    """Take one step down the gradient of the mean loss of the rows `batch`; return that loss."""
+    optimiser.param_groups[0]["lr"] = rate
+    logits = model(training.images[batch])
+    loss = functional.cross_entropy(logits, training.labels[batch], label_smoothing=label_smoothing)
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return loss.item()
+
+
+def _check_finite(loss: float, where: str, rate: float) -> None:
+    if not isfinite(loss):
+        raise InputError(
+            f"params.yaml: train.lr: the loss is {loss} in {where}, at a learning rate of "
+            f"{rate:g}; expected a smaller train.lr, or else a smaller train.weight_decay"
+        )
+
+
+def validate(model: MLP, validation: Labelled) -> tuple[float, float]:
+    """Return mean negative log-likelihood, in nats, and accuracy, from 0 to 1."""
+    logits = infer(model, validation.images)
+    loss = functional.cross_entropy(logits.double(), validation.labels)
+    right = logits.argmax(dim=1) == validation.labels
+    return loss.item(), right.sum().item() / len(right)

@@ -1,0 +1,44 @@
+"""seeds: one recipe trained with many seeds, to see how far chance alone carries.
+
+    python -m studies.seeds recipes/seed.yaml --seeds 10
+
+Reads the recipe and data/prepared (as `dvc repro` left it); prints the validation accuracy of each
+seed, from 0 on, then their mean and standard deviation. The test images are not looked at.
+"""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from statistics import mean, stdev
+
+from digits import numerics
+from digits.errors import report
+from digits.params import load_params
+from stages.train import load_split, start
+
+
+def main() -> None:
+    """Run the study."""
+    parser = ArgumentParser(description="Train one recipe with many seeds.")
+    parser.add_argument("recipe", type=Path, help="a params file")
+    parser.add_argument("--seeds", type=int, default=10, help="how many, at least 2")
+    arguments = parser.parse_args()
+    if arguments.seeds < 2:
+        parser.error(f"--seeds {arguments.seeds}: expected at least 2")
+    params = load_params(arguments.recipe)
+    numerics.configure(params.numerics)
+    training, validation = load_split("train"), load_split("validation")
+    accuracies = []
+    for seed in range(arguments.seeds):
+        train = params.train.model_copy(update={"seed": seed})
+        _, epochs = start(train, params.data.classes, training, validation)
+        *_, last = epochs
+        accuracies.append(last.validation_accuracy)
+        print(f"seed {seed}: validation accuracy {last.validation_accuracy:.4f}", flush=True)
+    print(
+        f"{arguments.recipe}: validation accuracy {mean(accuracies):.4f} +- "
+        f"{stdev(accuracies):.4f} (mean and standard deviation, n = {len(accuracies)})"
+    )
+
+
+if __name__ == "__main__":
+    report(main)

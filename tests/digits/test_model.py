@@ -1,0 +1,104 @@
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from digits.errors import InputError
+from digits.model import MLP, infer, load_model, probabilities, save_model
+
+
+def new_model(widths: list[int], seed: int = 0) -> MLP:
+    model = MLP(widths)
+    model.reset(torch.Generator().manual_seed(seed))
+    return model
+
+
+@pytest.mark.parametrize("hidden", [[], [5], [5, 4], [200, 200, 200]])
+def test_there_is_a_layer_between_each_pair_of_widths(hidden: list[int]) -> None:
+    widths = [9, *hidden, 3]
+    model = MLP(widths)
+    assert len(model.layers) == len(widths) - 1
+    expected = sum(inputs * outputs + outputs for inputs, outputs in pairwise(widths))
+    assert sum(parameter.numel() for parameter in model.parameters()) == expected
+    assert model(torch.zeros(2, 9)).shape == (2, 3)
+
+
+def test_hidden_layers_are_rectified_and_logits_are_not() -> None:
+    model = new_model([4, 5, 3])
+    images = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+    first, last = model.layers
+    assert torch.equal(model(images), last(nn.functional.relu(first(images))))
+    assert (model(images) < 0).any()
+
+
+def test_the_generator_alone_decides_the_weights() -> None:
+    first, again, other = (new_model([4, 5, 3], seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first)
+    assert first["layers.0.weight"].abs().max() <= 4**-0.5
+    assert first["layers.1.bias"].abs().max() <= 5**-0.5
+
+
+def test_inference_in_batches_gives_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = new_model([4, 5, 3])
+    images = torch.randn(10, 4, generator=torch.Generator().manual_seed(1))
+    whole = infer(model, images)
+    monkeypatch.setattr("digits.model.BATCH", 3)
+    assert torch.allclose(infer(model, images), whole)
+    assert not whole.requires_grad
+
+
+def test_probabilities_sum_to_one_and_agree_with_their_logarithms() -> None:
+    shares, logs = probabilities(torch.tensor([[0.0, 1.0, -200.0]]))
+    assert shares.dtype == logs.dtype == np.float64
+    assert shares.sum() == pytest.approx(1)
+    assert np.exp(logs) == pytest.approx(shares)
+    assert logs[0, 2] == pytest.approx(-201.3, abs=0.1)
+
+
+def test_a_network_is_loaded_as_it_was_saved_the_same_bytes_each_time(tmp_path: Path) -> None:
+    model = new_model([4, 5, 3])
+    save_model(model, tmp_path / "first")
+    save_model(model, tmp_path / "again")
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "again").read_bytes()
+    loaded = load_model(tmp_path / "first")
+    assert loaded.widths == (4, 5, 3)
+    images = torch.ones(1, 4)
+    assert torch.equal(loaded(images), model(images))
+
+
+@pytest.mark.parametrize(
+    ("widths", "message"),
+    [
+        ([4, 6, 3], "size mismatch"),
+        ([4, 5, 5, 3], "Missing key"),
+        ([5, 3], "Unexpected key"),
+        ("four", "expected a network"),
+        ([-4, 3], "expected a network"),
+    ],
+)
+def test_weights_that_are_not_the_networks_are_refused(
+    tmp_path: Path, widths: object, message: str
+) -> None:
+    path = tmp_path / "model.safetensors"
+    metadata = {"architecture": json.dumps({"widths": widths})}
+    save_file(dict(new_model([4, 5, 3]).state_dict()), path, metadata=metadata)
+    with pytest.raises(InputError, match=message) as error:
+        load_model(path)
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_hold_no_network_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file; expected a network that train wrote"):
+        load_model(tmp_path / "no.safetensors")
+    (tmp_path / "bytes").write_bytes(b"not safetensors")
+    with pytest.raises(InputError, match="expected a network that train wrote"):
+        load_model(tmp_path / "bytes")
+    save_file({"weight": torch.zeros(1)}, tmp_path / "bare")
+    with pytest.raises(InputError, match="expected a network that train wrote"):
+        load_model(tmp_path / "bare")

@@ -1,0 +1,169 @@
+from math import log
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.optim import SGD
+
+from digits import training
+from digits.errors import InputError
+from digits.model import MLP
+from digits.params import Train, load_params
+from digits.training import Epoch, Labelled, fit, learning_rate, validate
+from tests.conftest import CLASSES, PIXELS, make_images
+
+
+def data(rows: int, seed: int = 0) -> Labelled:
+    pixels, labels = make_images(rows, seed)
+    return Labelled(torch.from_numpy(pixels).float() / 255, torch.from_numpy(labels))
+
+
+@pytest.fixture
+def train(project: Path) -> Train:
+    return load_params().train
+
+
+def run(train: Train, **changes: object) -> tuple[MLP, list[Epoch]]:
+    train = train.model_copy(update=changes)
+    generator = torch.Generator().manual_seed(train.seed)
+    model = MLP([PIXELS, *train.widths, CLASSES])
+    model.reset(generator)
+    return model, list(fit(model, data(95), data(30, seed=1), train, generator))
+
+
+def weights(model: MLP) -> bytes:
+    return b"".join(value.numpy().tobytes() for value in model.state_dict().values())
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+def test_a_network_learns_what_is_easy(train: Train, schedule: str) -> None:
+    _, epochs = run(train, schedule=schedule, epochs=10)
+    assert [epoch.epoch for epoch in epochs] == list(range(1, 11))
+    assert epochs[-1].validation_accuracy == 1
+    assert epochs[-1].training_loss < epochs[0].training_loss
+    assert epochs[-1].validation_loss < 0.2
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(train: Train) -> None:
+    first, again, other = (run(train, seed=seed) for seed in (0, 0, 1))
+    assert weights(first[0]) == weights(again[0])
+    assert first[1] == again[1]
+    assert weights(first[0]) != weights(other[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lr": 0.05},
+        {"momentum": 0.5},
+        {"weight_decay": 0.1},
+        {"label_smoothing": 0.1},
+        {"batch_size": 20},
+        {"schedule": "one_cycle"},
+    ],
+    ids=str,
+)
+def test_every_knob_changes_the_outcome(train: Train, change: dict[str, object]) -> None:
+    assert weights(run(train)[0]) != weights(run(train, **change)[0])
+
+
+def test_a_plain_step_is_gradient_descent_with_momentum_and_decay(train: Train) -> None:
+    train = train.model_copy(
+        update={"batch_size": 95, "epochs": 2, "momentum": 0.9, "weight_decay": 0.01}
+    )
+    generator = torch.Generator().manual_seed(0)
+    model = MLP([PIXELS, CLASSES])
+    model.reset(generator)
+    expected = [parameter.detach().clone().requires_grad_() for parameter in model.parameters()]
+    velocity = [torch.zeros_like(parameter) for parameter in expected]
+    rows = data(95)
+    for _ in range(2):
+        logits = rows.images @ expected[0].T + expected[1]
+        loss = -logits.log_softmax(dim=1)[torch.arange(95), rows.labels].mean()
+        gradients = torch.autograd.grad(loss, expected)
+        for index, gradient in enumerate(gradients):
+            velocity[index] = 0.9 * velocity[index] + gradient + 0.01 * expected[index].detach()
+            expected[index].data -= train.lr * velocity[index]
+    list(fit(model, rows, data(30), train, generator))
+    for parameter, value in zip(model.parameters(), expected, strict=True):
+        assert torch.allclose(parameter, value, atol=1e-6)
+
+
+def test_label_smoothing_spreads_a_share_of_each_label_over_all_classes(train: Train) -> None:
+    model = MLP([PIXELS, CLASSES])
+    model.reset(torch.Generator().manual_seed(0))
+    rows = data(10)
+    logs = model(rows.images).log_softmax(dim=1).detach()
+    truth = torch.eye(CLASSES)[rows.labels]
+    expected = -((0.7 * truth + 0.3 / CLASSES) * logs).sum(dim=1).mean()
+    changes = {"label_smoothing": 0.3, "batch_size": 10, "epochs": 1}
+    generator = torch.Generator().manual_seed(1)
+    [epoch] = fit(model, rows, data(5), train.model_copy(update=changes), generator)
+    assert epoch.training_loss == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_the_schedule_runs_once_over_all_epochs(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[object] = []
+    step = training.take_step
+
+    def watch(model: MLP, optimiser: SGD, rate: float, *rest: Any) -> float:
+        rates.append(rate)
+        return step(model, optimiser, rate, *rest)
+
+    monkeypatch.setattr(training, "take_step", watch)
+    changes = {"schedule": "one_cycle", "epochs": 2}
+    run(train, **changes)
+    train = train.model_copy(update=changes)
+    assert rates == [learning_rate(step, 20, train) for step in range(20)]
+
+
+def test_every_row_is_seen_once_an_epoch(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def watch(*arguments: object) -> float:
+        batch = arguments[4]
+        assert isinstance(batch, torch.Tensor)
+        seen.extend(batch.tolist())
+        return 0.0
+
+    monkeypatch.setattr("digits.training.take_step", watch)
+    run(train, epochs=2)
+    first, second = seen[:95], seen[95:]
+    assert sorted(first) == sorted(second) == list(range(95))
+    assert first != second
+
+
+def test_a_constant_rate_stays(train: Train) -> None:
+    assert {learning_rate(step, 50, train) for step in range(50)} == {train.lr}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10, 1000])
+def test_one_cycle_rises_to_the_rate_and_falls_to_almost_nothing(train: Train, steps: int) -> None:
+    train = train.model_copy(update={"schedule": "one_cycle"})
+    rates = [learning_rate(step, steps, train) for step in range(steps)]
+    peak = rates.index(max(rates))
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert all(0 < rate <= train.lr for rate in rates)
+    if steps >= 10:
+        assert max(rates) == train.lr
+        assert peak == pytest.approx(0.2 * steps, abs=1)
+        assert rates[-1] < train.lr / 7
+
+
+def test_a_loss_that_is_not_finite_is_an_error_with_epoch_step_and_rate(train: Train) -> None:
+    message = r"train.lr: the loss is (nan|inf) in epoch \d+, .*step \d+, at a .* of 1e\+20"
+    with pytest.raises(InputError, match=message):
+        run(train, lr=1e20)
+
+
+def test_validation_is_mean_loss_and_share_of_right_rows() -> None:
+    model = MLP([PIXELS, CLASSES])
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    loss, accuracy = validate(model, data(30))
+    assert loss == pytest.approx(log(CLASSES))
+    assert accuracy == 1 / CLASSES

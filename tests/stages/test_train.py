@@ -1,0 +1,76 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digits.errors import InputError
+from digits.model import MODEL, load_model
+from stages import prepare, train
+from tests.conftest import ParamsWriter
+
+OUTPUTS = (MODEL, train.METRICS, train.CURVES)
+
+
+@pytest.fixture
+def prepared(project: Path) -> None:
+    prepare.main()
+
+
+@pytest.mark.usefixtures("prepared")
+def test_training_again_gives_the_same_bytes() -> None:
+    train.main()
+    before = [path.read_bytes() for path in OUTPUTS]
+    train.main()
+    assert [path.read_bytes() for path in OUTPUTS] == before
+
+
+@pytest.mark.usefixtures("prepared")
+def test_the_network_has_the_widths_of_the_params(write_params: ParamsWriter) -> None:
+    write_params({"train.widths": [7, 6]})
+    train.main()
+    assert load_model(MODEL).widths == (16, 7, 6, 3)
+
+
+@pytest.mark.usefixtures("prepared")
+def test_the_table_the_curves_and_the_metrics_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    train.main()
+    with train.CURVES.open(newline="") as file:
+        curves = list(csv.DictReader(file))
+    metrics = json.loads(train.METRICS.read_text())
+    assert [row["epoch"] for row in curves] == ["1", "2", "3"]
+    assert {key: float(value) for key, value in curves[-1].items()} == metrics
+    header, *rows, _ = capsys.readouterr().out.splitlines()
+    assert header.split("  ") == ["epoch", "training loss", "validation loss", "accuracy"]
+    printed = np.array([[float(cell) for cell in row.split()] for row in rows])
+    expected = np.array([[float(cell) for cell in row.values()] for row in curves])
+    assert printed == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.usefixtures("prepared")
+def test_a_loss_that_is_not_finite_writes_no_model(write_params: ParamsWriter) -> None:
+    write_params({"train.lr": 1e20})
+    with pytest.raises(InputError, match="expected a smaller"):
+        train.main()
+    assert not any(path.exists() for path in OUTPUTS)
+
+
+@pytest.mark.usefixtures("prepared")
+def test_a_network_left_at_chance_is_warned_of(
+    write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_params({"train.lr": 1e-12, "train.weight_decay": 0.0})
+    train.main()
+    warning = capsys.readouterr().err
+    assert warning.startswith("warning: validation accuracy 0.")
+    assert "no better than always giving the commonest class (0.3333)" in warning
+
+
+@pytest.mark.usefixtures("prepared")
+def test_a_network_that_learns_is_not_warned_of(
+    write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_params({"train.epochs": 10})
+    train.main()
+    assert capsys.readouterr().err == ""
