@@ -1,0 +1,103 @@
+"""Measures of predictions. Sums of floats are exact (`math.fsum`), so that no order matters."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import fsum, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A network's answers for some rows.
+
+    Attributes:
+        actual: classes, shape (rows,).
+        probabilities: shape (rows, classes).
+        log_probabilities: natural logarithms, shape (rows, classes).
+    """
+
+    actual: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    log_probabilities: NDArray[np.float64]
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """The likeliest class of each row, the lowest of equals, shape (rows,)."""
+        classes: NDArray[np.int64] = self.log_probabilities.argmax(axis=1)
+        return classes
+
+    def misclassified(self) -> NDArray[np.int64]:
+        """Return the wrong rows, the one whose actual class was held least likely first."""
+        wrong = np.flatnonzero(self.predicted != self.actual)
+        likelihood = self.log_probabilities[wrong, self.actual[wrong]]
+        return wrong[np.argsort(likelihood, kind="stable")]
+
+    def hardest(self) -> NDArray[np.int64]:
+        """Return all rows, the one with the most evenly divided probabilities first."""
+        return np.argsort((self.probabilities**2).sum(axis=1), kind="stable")
+
+
+def confusion_matrix(
+    predicted: NDArray[np.int64], actual: NDArray[np.int64], classes: int
+) -> NDArray[np.int64]:
+    """Count rows by predicted class (rows) and actual class (columns), shape (classes, classes)."""
+    pairs = np.bincount(predicted * classes + actual, minlength=classes * classes)
+    return pairs.reshape(classes, classes)
+
+
+def accuracy(confusion: NDArray[np.int64]) -> float:
+    """Return the share of right predictions, from 0 to 1."""
+    return int(confusion.trace()) / int(confusion.sum())
+
+
+def precision(confusion: NDArray[np.int64]) -> list[float]:
+    """Return, for each class, the share of right ones among its predictions; 0 without any."""
+    return _shares(confusion.diagonal(), confusion.sum(axis=1))
+
+
+def recall(confusion: NDArray[np.int64]) -> list[float]:
+    """Return, for each class, the share of its rows that were predicted so; 0 without any."""
+    return _shares(confusion.diagonal(), confusion.sum(axis=0))
+
+
+def _shares(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> list[float]:
+    pairs = zip(parts.tolist(), wholes.tolist(), strict=True)
+    return [part / whole if whole else 0.0 for part, whole in pairs]
+
+
+def negative_log_likelihood(
+    log_probabilities: NDArray[np.float64], actual: NDArray[np.int64]
+) -> float:
+    """Return the mean of -log p(actual class), in nats, 0 or more.
+
+    Args:
+        log_probabilities: natural logarithms, shape (rows, classes).
+        actual: classes, shape (rows,).
+    """
+    return -fsum(log_probabilities[np.arange(len(actual)), actual]) / len(actual)
+
+
+def brier_score(probabilities: NDArray[np.float64], actual: NDArray[np.int64]) -> float:
+    """Return the mean over rows of the squared distance from the truth, summed over classes.
+
+    From 0 to 2, as Brier (1950) defined it for several classes.
+
+    Args:
+        probabilities: shape (rows, classes).
+        actual: classes, shape (rows,).
+    """
+    truth = np.eye(probabilities.shape[1])[actual]
+    return fsum(((probabilities - truth) ** 2).ravel()) / len(actual)
+
+
+def wilson_interval(right: int, rows: int) -> tuple[float, float]:
+    """Return the 95 % score interval of a proportion (Wilson 1927), both ends from 0 to 1."""
+    share, square = right / rows, Z_95 * Z_95
+    centre = share + square / (2 * rows)
+    margin = Z_95 * sqrt(share * (1 - share) / rows + square / (4 * rows * rows))
+    low, high = ((centre + sign * margin) / (1 + square / rows) for sign in (-1, 1))
+    return max(low, 0.0), min(high, 1.0)

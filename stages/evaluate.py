@@ -1,0 +1,155 @@
+"""evaluate: what the network gets right and wrong on the validation rows, in numbers and pictures.
+
+    python -m stages.evaluate
+
+Reads data/prepared/validation, data/prepared/statistics.json, models/mlp.safetensors and
+plots/training.csv; writes metrics/evaluation.json, metrics/confusion_matrix.json,
+plots/confusion.csv and the pictures in plots/.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from digits import figures, measures, numerics
+from digits.errors import report
+from digits.figures import RIGHT, WRONG, Tile
+from digits.files import replacing, write_json
+from digits.measures import Predictions
+from digits.model import MODEL, infer, load_model, probabilities
+from digits.params import load_params
+from digits.tensors import PREPARED, Statistics, map_rows
+
+METRICS = Path("metrics")
+PLOTS = Path("plots")
+VALIDATION = PREPARED / "validation"
+
+
+def summarise(predictions: Predictions, confusion: NDArray[np.int64]) -> dict[str, object]:
+    """Return the scalars that `dvc metrics diff` compares."""
+    actual = predictions.actual
+    nll = measures.negative_log_likelihood(predictions.log_probabilities, actual)
+    return {
+        "rows": len(actual),
+        "accuracy": measures.accuracy(confusion),
+        "errors": int(confusion.sum() - confusion.trace()),
+        "negative_log_likelihood": nll,
+        "brier_score": measures.brier_score(predictions.probabilities, actual),
+        "recall": _by_class(measures.recall(confusion)),
+        "precision": _by_class(measures.precision(confusion)),
+    }
+
+
+def _by_class(values: list[float]) -> dict[str, float]:
+    return {str(label): value for label, value in enumerate(values)}
+
+
+def tabulate(confusion: NDArray[np.int64]) -> dict[str, object]:
+    """Return the confusion matrix with its rows and columns labelled."""
+    labels = range(len(confusion))
+    return {
+        "rows": [f"predicted {label}" for label in labels],
+        "columns": [f"actual {label}" for label in labels],
+        "counts": confusion.tolist(),
+    }
+
+
+def write_pairs(path: Path, predictions: Predictions) -> None:
+    """Write the actual and the predicted class of each row, in order."""
+    pairs = zip(predictions.actual.tolist(), predictions.predicted.tolist(), strict=True)
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="ascii") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["actual", "predicted"])
+        writer.writerows(pairs)
+
+
+def read_curves(path: Path) -> dict[str, list[float]]:
+    """Return the columns of plots/training.csv, but for the number of the epoch."""
+    with path.open(newline="", encoding="ascii") as file:
+        rows = list(csv.DictReader(file))
+    return {name: [float(row[name]) for row in rows] for name in rows[0] if name != "epoch"}
+
+
+def galleries(
+    predictions: Predictions, images: NDArray[np.float32], statistics: Statistics, size: int
+) -> Iterator[tuple[str, str, list[Tile]]]:
+    """Yield name, title and tiles of each gallery: samples, the misclassified, the hardest."""
+    rows = len(images)
+    spread = np.linspace(0, rows - 1, min(size, rows)).astype(np.int64)
+    wrong, hardest = predictions.misclassified(), predictions.hardest()
+    shown = f"{min(size, len(wrong))} of {len(wrong)}"
+    for name, title, ranked, describe in (
+        ("samples", "Sample predictions; red: wrong", spread, name_prediction),
+        ("misclassified", f"Misclassified, worst first: {shown}", wrong, name_prediction),
+        ("hard", "Hard to predict, most evenly divided first; red: wrong", hardest, name_division),
+    ):
+        chosen = ranked[:size].tolist()
+        tiles = [
+            Tile(statistics.picture(images[row]), *describe(predictions, row)) for row in chosen
+        ]
+        yield name, title, tiles
+
+
+def name_prediction(predictions: Predictions, row: int) -> tuple[str, str]:
+    """Return the predicted class of a row and, where it is wrong, the actual; and their colour."""
+    predicted, actual = predictions.predicted[row], predictions.actual[row]
+    if predicted == actual:
+        return f"predicted {predicted}", RIGHT
+    return f"predicted {predicted}\nactual {actual}", WRONG
+
+
+def name_division(predictions: Predictions, row: int) -> tuple[str, str]:
+    """Return the two likeliest classes of a row, the actual one, and the colour of the words."""
+    shares = predictions.probabilities[row]
+    first, second = np.argsort(-shares, kind="stable")[:2]
+    actual = predictions.actual[row]
+    words = f"{first}: {shares[first]:.0%}, {second}: {shares[second]:.0%}\nactual {actual}"
+    return words, RIGHT if first == actual else WRONG
+
+
+def draw(
+    predictions: Predictions, images: NDArray[np.float32], confusion: NDArray[np.int64], size: int
+) -> None:
+    """Draw every picture.
+
+    Args:
+        predictions: for the images.
+        images: shape (rows, pixels), normalised.
+        confusion: shape (classes, classes).
+        size: pictures in a gallery, at most.
+    """
+    statistics = Statistics.load(PREPARED / "statistics.json")
+    clearest = predictions.hardest()[-1]
+    label = f"label {predictions.actual[clearest]}"
+    figures.draw_digit(PLOTS / "digit.png", statistics.picture(images[clearest]), label)
+    for name, title, tiles in galleries(predictions, images, statistics, size):
+        figures.draw_gallery(PLOTS / f"{name}.png", title, tiles)
+    figures.draw_confusion(PLOTS / "confusion.png", confusion)
+    figures.draw_curves(PLOTS / "training.png", **read_curves(PLOTS / "training.csv"))
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    numerics.configure(params.numerics)
+    images, actual = (map_rows(VALIDATION / f"{name}.npy") for name in ("images", "labels"))
+    logits = infer(load_model(MODEL), torch.from_numpy(images))
+    predictions = Predictions(actual, *probabilities(logits))
+    confusion = measures.confusion_matrix(predictions.predicted, actual, params.data.classes)
+    summary = summarise(predictions, confusion)
+    write_json(METRICS / "evaluation.json", summary)
+    write_json(METRICS / "confusion_matrix.json", tabulate(confusion))
+    write_pairs(PLOTS / "confusion.csv", predictions)
+    draw(predictions, images, confusion, params.evaluate.gallery)
+    print(
+        f"evaluate: {summary['errors']} of {summary['rows']:,} validation images misclassified, "
+        f"accuracy {summary['accuracy']:.4f}"
+    )
+
+
+if __name__ == "__main__":
+    report(main)
