@@ -1,0 +1,94 @@
+"""score: the submission held against the truth, as far as the truth is known.
+
+    python -m stages.score
+
+Reads submission.csv, the CSV file that `data.test` names, and data/mnist/answers.csv; writes
+metrics/score.json. The truth is looked up by exact pixels, so that it is found for Kaggle's own
+test.csv as well, and for no image that is not MNIST's.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.answers import ANSWERS, UNKNOWN, look_up, read_answers
+from digits.errors import report
+from digits.files import write_json
+from digits.kaggle import SUBMISSION, read_submission, read_unlabelled
+from digits.measures import wilson_interval
+from digits.params import load_params
+
+METRICS = Path("metrics/score.json")
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a submission did.
+
+    Attributes:
+        rows: images whose label is known.
+        rows_without_answer: the others.
+        errors: wrong labels among `rows`.
+    """
+
+    rows: int
+    rows_without_answer: int
+    errors: int
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right labels, from 0 to 1."""
+        return (self.rows - self.errors) / self.rows
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy."""
+        return wilson_interval(self.rows - self.errors, self.rows)
+
+    def summarise(self) -> dict[str, object]:
+        """Return the scalars that `dvc metrics diff` compares; without rows, the counts alone."""
+        if not self.rows:
+            return asdict(self)
+        low, high = self.interval
+        interval = {"low": low, "high": high}
+        return asdict(self) | {"accuracy": self.accuracy, "interval_95": interval}
+
+    def describe(self) -> str:
+        """Return the accuracy and its interval in words."""
+        if not self.rows:
+            return "none"
+        low, high = self.interval
+        interval = f"95 % interval {low:.5f} to {high:.5f}"
+        return f"accuracy {self.accuracy:.5f} ({interval}) on {self.rows:,} rows"
+
+
+def find_truth(test: Path, answers: Path) -> NDArray[np.int64]:
+    """Return the label of each image in the CSV file `test`, `UNKNOWN` where there is no answer."""
+    known = read_answers(answers)
+    return np.concatenate([look_up(known, pixels) for pixels in read_unlabelled(test)])
+
+
+def compare(predicted: NDArray[np.int64], truth: NDArray[np.int64]) -> Score:
+    """Count right and wrong labels, both of shape (rows,)."""
+    known = truth != UNKNOWN
+    return Score(
+        rows=int(known.sum()),
+        rows_without_answer=int((~known).sum()),
+        errors=int((predicted != truth)[known].sum()),
+    )
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    truth = find_truth(Path(params.data.test), ANSWERS)
+    predicted = read_submission(SUBMISSION, len(truth), params.data.classes)
+    score = compare(predicted, truth)
+    write_json(METRICS, score.summarise())
+    print(f"score: {score.describe()}; {score.rows_without_answer:,} rows without an answer")
+
+
+if __name__ == "__main__":
+    report(main)
