@@ -1,0 +1,114 @@
+"""emulation: the same training under other processors, which must give the same bytes.
+
+    python -m studies.emulation --steps 200
+
+Trains the recipe of params.yaml for some steps on data/prepared, predicts the validation rows and
+draws their worst: natively, on one core, and under CPUs that qemu-x86_64 (Debian's package
+qemu-user) emulates. Prints a SHA-256 of the weights, the probabilities and the picture of each, and
+fails where they differ from the native ones.
+"""
+
+import hashlib
+import subprocess
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from shutil import which
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from digits import numerics
+from digits.errors import InputError, report
+from digits.figures import Tile, draw_gallery
+from digits.measures import Predictions, brier_score, negative_log_likelihood
+from digits.model import MLP, infer, probabilities, save_model
+from digits.params import load_params
+from digits.tensors import PREPARED, Statistics
+from digits.training import Labelled
+from stages.train import load_split, start
+
+ROWS = 1000
+MACHINES = {
+    "native": [],
+    "native, one core": ["taskset", "--cpu-list", "0"],
+    "Intel Haswell, emulated": ["qemu-x86_64", "-cpu", "Haswell"],
+    "AMD EPYC, emulated": ["qemu-x86_64", "-cpu", "EPYC"],
+}
+
+
+def train_steps(steps: int) -> tuple[MLP, Labelled]:
+    """Train for `steps` steps; return the network and the first validation rows."""
+    params = load_params()
+    numerics.configure(params.numerics)
+    training, validation = load_split("train"), load_split("validation")
+    rows = steps * params.train.batch_size
+    if not 1 <= rows <= len(training.labels):
+        most = len(training.labels) // params.train.batch_size
+        raise InputError(f"--steps {steps}: expected from 1 to {most}")
+    first = Labelled(training.images[:rows], training.labels[:rows])
+    held_out = Labelled(validation.images[:ROWS], validation.labels[:ROWS])
+    train = params.train.model_copy(update={"epochs": 1})
+    model, epochs = start(train, params.data.classes, first, held_out)
+    list(epochs)
+    return model, held_out
+
+
+def digest(steps: int) -> dict[str, str]:
+    """Return the SHA-256 of what `steps` steps of training lead to, by name."""
+    model, held_out = train_steps(steps)
+    actual = held_out.labels.numpy()
+    predictions = Predictions(actual, *probabilities(infer(model, held_out.images)))
+    losses = (
+        negative_log_likelihood(predictions.log_probabilities, actual),
+        brier_score(predictions.probabilities, actual),
+    )
+    worst = predictions.misclassified()[:20].tolist()
+    statistics = Statistics.load(PREPARED / "statistics.json")
+    pictures = [statistics.picture(image) for image in held_out.images.numpy()[worst]]
+    with TemporaryDirectory() as name:
+        weights, picture = Path(name) / "weights", Path(name) / "picture"
+        save_model(model, weights)
+        draw_gallery(picture, "Worst", [Tile(image, "predicted") for image in pictures])
+        contents = {
+            "weights": weights.read_bytes(),
+            "probabilities": predictions.probabilities.tobytes() + np.array(losses).tobytes(),
+            "picture": picture.read_bytes(),
+        }
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+def run(machine: str, steps: int) -> str:
+    """Return what this study prints on another machine."""
+    prefix = MACHINES[machine]
+    if prefix and not which(prefix[0]):
+        raise InputError(f"{prefix[0]}: not installed; expected it for '{machine}'")
+    alone = [sys.executable, "-m", "studies.emulation", "--steps", str(steps), "--alone"]
+    ran = subprocess.run([*prefix, *alone], capture_output=True, text=True, check=False)
+    if ran.returncode != 0:
+        raise InputError(f"{machine}: {' '.join(ran.stderr.split())[-500:]}")
+    return ran.stdout
+
+
+def main() -> None:
+    """Run the study."""
+    parser = ArgumentParser(description="Train under other processors.")
+    parser.add_argument("--steps", type=int, default=200, help="of training")
+    parser.add_argument("--alone", action="store_true", help="on this processor only")
+    arguments = parser.parse_args()
+    if arguments.alone:
+        for name, sha256 in digest(arguments.steps).items():
+            print(f"  {name:13} {sha256}")
+        return
+    found = set()
+    for machine in MACHINES:
+        digests = run(machine, arguments.steps)
+        print(f"{machine}\n{digests}", end="", flush=True)
+        found.add(digests)
+    if len(found) > 1:
+        raise InputError(f"{len(found)} different results; expected the same bytes everywhere")
+    print(f"the same bytes: {len(MACHINES)} of {len(MACHINES)}")
+
+
+if __name__ == "__main__":
+    report(main)
