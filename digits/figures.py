@@ -146,8 +146,10 @@ def draw_curves(
     epochs = range(1, len(training_loss) + 1)
     with _figure(path, 1000, 400, "constrained") as figure:
         losses, accuracies = figure.subplots(1, 2)
-        losses.plot(epochs, training_loss, marker="o", label="training")
-        losses.plot(epochs, validation_loss, marker="o", label="validation")
+        losses.plot(epochs, training_loss, marker="o", label="training (as minimised)")
+        losses.plot(
+            epochs, validation_loss, marker="o", label="validation (negative log-likelihood)"
+        )
         losses.set_ylabel("loss (nats)")
         losses.set_ylim(bottom=0)
         losses.legend()
