@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import expecting
-from digits.files import replacing
+from digits.files import write_csv
 
 ANSWERS = Path("data/mnist/answers.csv")
 UNKNOWN = -1
-_HEADER = ["sha256", "label"]
 
 
 def _digests(pixels: NDArray[np.uint8]) -> Iterable[str]:
@@ -27,10 +26,7 @@ def _digests(pixels: NDArray[np.uint8]) -> Iterable[str]:
 
 def write_answers(path: Path, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
     """Write the table of images, shape (rows, pixels), and their labels, shape (rows,)."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="ascii") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_HEADER)
-        writer.writerows(zip(_digests(pixels), labels.tolist(), strict=True))
+    write_csv(path, ["sha256", "label"], zip(_digests(pixels), labels.tolist(), strict=True))
 
 
 def read_answers(path: Path) -> dict[str, int]:

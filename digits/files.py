@@ -1,8 +1,9 @@
 """Files that appear whole or not at all, written under another name and moved into place."""
 
+import csv
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,3 +44,11 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
     """Write `value` as indented JSON; NaN and infinity, which JSON lacks, raise ValueError."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a header and rows as CSV, with lines that end in LF."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="ascii") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

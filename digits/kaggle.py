@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from digits.errors import InputError, shorten
-from digits.files import replacing
+from digits.files import replacing, write_csv
 from digits.tables import IntegerTable, open_table
 
 SUBMISSION = Path("submission.csv")
@@ -97,9 +97,7 @@ def write_images(
 
 def write_submission(path: Path, labels: Iterable[int]) -> None:
     """Write one label per image, in order, as Kaggle wants it."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="ascii") as file:
-        file.write(",".join(_SUBMISSION_COLUMNS) + "\n")
-        file.writelines(f"{image},{label}\n" for image, label in enumerate(labels, start=1))
+    write_csv(path, _SUBMISSION_COLUMNS, enumerate(labels, start=1))
 
 
 def read_submission(path: Path, images: int, classes: int) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from digits import figures, measures, numerics
 from digits.errors import report
 from digits.figures import RIGHT, WRONG, Tile
-from digits.files import replacing, write_json
+from digits.files import write_csv, write_json
 from digits.measures import Predictions
 from digits.model import MODEL, infer, load_model, probabilities
 from digits.params import load_params
@@ -56,15 +56,6 @@ def tabulate(confusion: NDArray[np.int64]) -> dict[str, object]:
         "columns": [f"actual {label}" for label in labels],
         "counts": confusion.tolist(),
     }
-
-
-def write_pairs(path: Path, predictions: Predictions) -> None:
-    """Write the actual and the predicted class of each row, in order."""
-    pairs = zip(predictions.actual.tolist(), predictions.predicted.tolist(), strict=True)
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="ascii") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["actual", "predicted"])
-        writer.writerows(pairs)
 
 
 def read_curves(path: Path) -> dict[str, list[float]]:
@@ -143,7 +134,8 @@ def main() -> None:
     summary = summarise(predictions, confusion)
     write_json(METRICS / "evaluation.json", summary)
     write_json(METRICS / "confusion_matrix.json", tabulate(confusion))
-    write_pairs(PLOTS / "confusion.csv", predictions)
+    pairs = zip(actual.tolist(), predictions.predicted.tolist(), strict=True)
+    write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], pairs)
     draw(predictions, images, confusion, params.evaluate.gallery)
     print(
         f"evaluate: {summary['errors']} of {summary['rows']:,} validation images misclassified, "

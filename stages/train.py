@@ -6,17 +6,16 @@ Reads data/prepared/train and validation; writes models/mlp.safetensors, metrics
 last epoch) and plots/training.csv (each epoch).
 """
 
-import csv
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 
 import torch
 
 from digits import numerics
 from digits.errors import report
-from digits.files import replacing, write_json
+from digits.files import write_csv, write_json
 from digits.model import MLP, MODEL, save_model
 from digits.params import Train, load_params
 from digits.tensors import PREPARED, map_rows
@@ -24,7 +23,6 @@ from digits.training import Epoch, Labelled, fit
 
 METRICS = Path("metrics/train.json")
 CURVES = Path("plots/training.csv")
-COLUMNS = [field.name for field in fields(Epoch)]
 
 
 def load_split(part: str) -> Labelled:
@@ -57,14 +55,6 @@ def tabulate(epochs: Iterable[Epoch]) -> list[Epoch]:
     return done
 
 
-def write_curves(epochs: Sequence[Epoch], path: Path) -> None:
-    """Write one line per epoch, with the names of `Epoch`'s fields."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="ascii") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(epoch) for epoch in epochs)
-
-
 def warn_of_chance(last: Epoch, labels: torch.Tensor) -> None:
     """Warn where the network does no better than always giving the commonest class."""
     commonest = labels.bincount().max().item() / len(labels)
@@ -85,7 +75,7 @@ def main() -> None:
     epochs = tabulate(fitting)
     warn_of_chance(epochs[-1], validation.labels)
     save_model(model, MODEL)
-    write_curves(epochs, CURVES)
+    write_csv(CURVES, [field.name for field in fields(Epoch)], map(astuple, epochs))
     write_json(METRICS, asdict(epochs[-1]))
     print(f"train: {len(training.labels):,} rows, {len(epochs)} epochs; wrote {MODEL}")
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from digits.files import replacing, replacing_directory, write_json
+from digits.files import replacing, replacing_directory, write_csv, write_json
 
 
 def test_a_file_appears_only_when_its_block_ends(tmp_path: Path) -> None:
@@ -58,3 +58,9 @@ def test_json_never_holds_what_json_cannot(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "file.json", {"loss": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_csv_has_unix_line_ends_and_floats_to_the_last_bit(tmp_path: Path) -> None:
+    write_csv(tmp_path / "file.csv", ["epoch", "loss"], [(1, 1 / 3), (2, 0.1)])
+    expected = b"epoch,loss\n1,0.3333333333333333\n2,0.1\n"
+    assert (tmp_path / "file.csv").read_bytes() == expected
