@@ -28,9 +28,10 @@ $(READY): requirements.txt
 repro: $(READY) ## Run what is not up to date of the pipeline, on the real data
 	dvc repro
 
+# Two processes share the cores: threads that wait by spinning would take them from each other.
 .PHONY: test
 test: $(READY) ## Run the tests
-	pytest
+	OMP_WAIT_POLICY=passive pytest
 
 .PHONY: check
 check: $(READY) ## Check format, lint and types
