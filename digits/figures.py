@@ -27,7 +27,6 @@ TILE, TITLE, GAP, HEADING = 114, 52, 16, 36  # pixels of a gallery
 FRAME = 64  # grey of the line round an image, 0 to 255
 MOST_COUNTS = 30  # classes beyond which the counts of a confusion matrix would be too small to read
 
-
 Layout = Literal["constrained"] | None
 
 
@@ -67,7 +66,7 @@ def draw_digit(path: Path, image: NDArray[np.uint8], title: str) -> None:
 
 
 def draw_gallery(path: Path, title: str, tiles: Sequence[Tile]) -> None:
-    """Draw images in rows of ten, each under its title; without any, say that there are none.
+    """Draw images in rows of ten, each under its title; without any, the gallery's title alone.
 
     An image is enlarged by a whole factor, so that each of its pixels is a square of one grey.
     """
@@ -126,13 +125,13 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64]) -> None:
 
 
 def _write_count(axes: Axes, row: int, column: int, count: int, most: int) -> None:
+    colour, weight = "black", "normal"
     if row == column:
         colour, weight = RIGHT, "bold"
-    else:
-        colour, weight = (
-            ("white" if 2 * count > most else "black" if count else "#bbbbbb"),
-            "normal",
-        )
+    elif count == 0:
+        colour = "#bbbbbb"
+    elif 2 * count > most:
+        colour = "white"
     axes.text(column, row, str(count), ha="center", va="center", color=colour, weight=weight)
 
 

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from http.client import HTTPException
+from math import isqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -88,10 +89,14 @@ def fetch(
 
 def _check(contents: Mapping[str, bytes], expected: Mapping[str, str]) -> list[bytes]:
     for name, sha256 in expected.items():
-        found = hashlib.sha256(contents[name]).hexdigest()
-        if found != sha256:
-            raise SourceError(f"{name} has the SHA-256 {found}; expected {sha256}")
+        _check_hash(name, contents[name], sha256)
     return [contents[name] for name in expected]
+
+
+def _check_hash(name: str, content: bytes, sha256: str) -> None:
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise SourceError(f"{name} has the SHA-256 {found}; expected {sha256}")
 
 
 def _parse(contents: list[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -164,14 +169,12 @@ def unpack_pickle(packed: bytes, sha256: str) -> dict[str, bytes]:
     Each pair is images, float32 k / 256 for the pixel k, and labels; training and validation
     together are MNIST's training files. The pickle is opened only if its SHA-256 is `sha256`.
     """
-    found = hashlib.sha256(packed).hexdigest()
-    if found != sha256:
-        raise SourceError(f"{PICKLE} has the SHA-256 {found}; expected {sha256}")
+    _check_hash(PICKLE, packed, sha256)
     pairs = _ArrayUnpickler(io.BytesIO(gzip.decompress(packed)), encoding="latin1").load()
     images, labels = zip(*pairs, strict=True)
     halves = (images[:2], labels[:2], images[2:], labels[2:])
     arrays = [np.concatenate(half) for half in halves]
-    side = int(np.sqrt(arrays[0].shape[1]))
+    side = isqrt(arrays[0].shape[1])
     for index in (0, 2):
         arrays[index] = (arrays[index] * 256).reshape(-1, side, side)
     return {

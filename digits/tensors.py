@@ -30,7 +30,7 @@ class RowWriter:
     Rows are written to the file, not mapped, so that memory does not grow with the file.
     """
 
-    def __init__(self, path: Path, dtype: type[np.generic], shape: tuple[int, ...] = ()) -> None:
+    def __init__(self, path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> None:
         """Open `path` for rows of `shape` and `dtype`."""
         self._file = path.open("wb")
         self._dtype = np.dtype(dtype)

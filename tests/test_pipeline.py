@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,8 @@ class Pipeline:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.environment = os.environ | environment | {"PATH": path}
 
-    def run(self, *command: str) -> str:
-        ran = subprocess.run(
+    def attempt(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             command,
             cwd=self.folder,
             env=self.environment,
@@ -138,6 +138,9 @@ class Pipeline:
             text=True,
             check=False,
         )
+
+    def run(self, *command: str) -> str:
+        ran = self.attempt(*command)
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 
@@ -185,9 +188,6 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     pipeline.dvc("commit", "--force", "download")
     assert pipeline.repro() == ["prepare", "train", "evaluate", "predict", "score"]
     return pipeline
-
-
-Edit = Callable[[Pipeline], None]
 
 
 def test_nothing_runs_when_nothing_changed(pipeline: Pipeline) -> None:
@@ -244,14 +244,7 @@ def test_the_learning_rate_reruns_training_and_what_follows(pipeline: Pipeline) 
 
 def test_what_is_wrong_in_the_input_ends_in_one_line(pipeline: Pipeline) -> None:
     pipeline.edit("params.yaml", "classes: 3", "classes: 2")
-    ran = subprocess.run(
-        [sys.executable, "-m", "stages.prepare"],
-        cwd=pipeline.folder,
-        env=pipeline.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = pipeline.attempt(sys.executable, "-m", "stages.prepare")
     pipeline.edit("params.yaml", "classes: 2", "classes: 3")
     assert ran.returncode == 1
     assert ran.stderr == (
