@@ -5,19 +5,20 @@ of the pixels finds the label. The table has the columns `sha256`, of the pixels
 hexadecimal, and `label`.
 """
 
-import csv
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.errors import expecting
+from digits.errors import InputError, expecting, shorten
 from digits.files import write_csv
 
 ANSWERS = Path("data/mnist/answers.csv")
 UNKNOWN = -1
+_ROW = re.compile("[0-9a-f]{64},[0-9]{1,3}")
 
 
 def _digests(pixels: NDArray[np.uint8]) -> Iterable[str]:
@@ -30,9 +31,20 @@ def write_answers(path: Path, pixels: NDArray[np.uint8], labels: NDArray[np.int6
 
 
 def read_answers(path: Path) -> dict[str, int]:
-    """Return the labels of the table at `path`, by digest."""
-    with expecting(path, "what download writes"), path.open(newline="", encoding="ascii") as file:
-        return {row["sha256"]: int(row["label"]) for row in csv.DictReader(file)}
+    """Return the labels of the table at `path`, by digest.
+
+    Raises:
+        InputError: there is no such file, or it is not the table that `write_answers` writes.
+    """
+    expected = "what download writes"
+    with expecting(path, expected, UnicodeDecodeError), path.open(encoding="ascii") as file:
+        lines = file.read().split("\n")
+    if lines[0] != "sha256,label" or lines[-1]:
+        raise InputError(f"{path}: not the table 'sha256,label'; expected {expected}")
+    for row, line in enumerate(lines[1:-1], start=2):
+        if not _ROW.fullmatch(line):
+            raise InputError(f"{path}: row {row}: {shorten(line)}; expected a SHA-256 and a label")
+    return {line[:64]: int(line[65:]) for line in lines[1:-1]}
 
 
 def look_up(answers: dict[str, int], pixels: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@
 Everything else is a bug, and keeps its traceback.
 """
 
+import reprlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,25 +18,49 @@ class InputError(Exception):
 
 
 @contextmanager
-def expecting(path: Path, expected: str) -> Iterator[None]:
-    """Raise an `InputError` where the block cannot read the file `path`."""
+def expecting(path: Path, expected: str, *damaged: type[Exception]) -> Iterator[None]:
+    """Raise an `InputError` where the block cannot read the file `path`.
+
+    Args:
+        path: the file, as named in the message.
+        expected: what it should be.
+        damaged: what the block raises, besides OSError, where the file holds something else.
+    """
     try:
         yield
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected {expected}") from None
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}; expected {expected}") from None
+        reason = error.strerror or one_line(error)
+        raise InputError(f"{path}: {reason}; expected {expected}") from None
+    except damaged as error:
+        raise InputError(f"{path}: {one_line(error)}; expected {expected}") from None
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of `error` in one line, cut to 200 characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:200] + "…"
 
 
 def shorten(value: object) -> str:
     """Return `value` as Python writes it, cut to 40 characters, for a message."""
-    text = repr(value)
+    # reprlib goes no deeper than it shows: aliases in YAML can make one list name another 2**60
+    # times over.
+    brief = reprlib.Repr()
+    brief.maxstring = brief.maxother = brief.maxlong = 100
+    try:
+        text = brief.repr(value)
+    except ValueError:  # of a whole number with thousands of digits, which Python will not write
+        text = "a number too long to write"
     return text if len(text) <= 40 else text[:40] + "…"
 
 
 def report(main: Callable[[], None]) -> None:
-    """Run a stage's `main`; an `InputError` becomes a line on standard error and status 1."""
+    """Run a command's `main`; an `InputError` becomes a line on standard error and status 1."""
     try:
         main()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

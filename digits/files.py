@@ -1,11 +1,16 @@
-"""Files that appear whole or not at all, written under another name and moved into place."""
+"""Files that appear whole or not at all, written under another name and moved into place.
+
+A run that is killed may leave that other name, which ends in `.partial`; the next one clears it.
+"""
 
 import csv
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from digits.errors import InputError, one_line
 
 
 @contextmanager
@@ -13,14 +18,19 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and move what was written there to `path` at the end.
 
     When the block raises, the temporary file goes, and what stood at `path` before stays.
+
+    Raises:
+        InputError: the file cannot be written.
     """
     temporary = path.with_name(path.name + ".partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        yield temporary
-        temporary.replace(path)
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 @contextmanager
@@ -28,16 +38,29 @@ def replacing_directory(path: Path) -> Iterator[Path]:
     """Yield a new, empty directory beside `path`, and put it in the place of `path` at the end.
 
     When the block raises, that directory goes, and what stood at `path` before stays.
+
+    Raises:
+        InputError: the directory, or a file in it, cannot be written.
     """
     temporary = path.with_name(path.name + ".partial")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     try:
-        yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.rename(path)
+        with _writing(path):
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            yield temporary
+            shutil.rmtree(path, ignore_errors=True)
+            temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or one_line(error)
+        raise InputError(f"{path}: {reason}; expected to be able to write it") from None
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:

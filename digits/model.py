@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from digits.errors import InputError, expecting
+from digits.errors import InputError, expecting, shorten
 from digits.files import replacing
 
 MODEL = Path("models/mlp.safetensors")
@@ -71,18 +71,48 @@ def save_model(model: MLP, path: Path) -> None:
         temporary.write_bytes(content)
 
 
-def load_model(path: Path) -> MLP:
+def load_model(path: Path, pixels: int, classes: int) -> MLP:
     """Read a network that `save_model` wrote.
 
+    No network is made before the names, shapes and types in the file are known to be one's.
+
     Raises:
-        InputError: there is no such file, or it does not hold exactly this network's weights.
+        InputError: there is no such file, or it does not hold exactly the weights of a network from
+            that many pixels to that many classes, all of them finite.
     """
-    try:
-        with expecting(path, WRITTEN), safe_open(path, framework="pt") as file:
-            model = MLP(json.loads(file.metadata()["architecture"])["widths"])
-            names = file.keys()
-            model.load_state_dict({name: file.get_tensor(name) for name in names})
-    except (SafetensorError, RuntimeError, TypeError, KeyError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: {reason}; expected {WRITTEN}") from None
+    damaged = (SafetensorError, TypeError, KeyError, ValueError)
+    with expecting(path, WRITTEN, *damaged), safe_open(path, framework="pt") as file:
+        widths = _read_widths(file)
+        model = MLP(widths)
+        model.load_state_dict({name: file.get_tensor(name) for name in model.state_dict()})
+    if (widths[0], widths[-1]) != (pixels, classes):
+        raise InputError(
+            f"{path}: a network from {widths[0]} pixels to {widths[-1]} classes; "
+            f"expected {pixels} to {classes}"
+        )
+    for name, parameter in model.named_parameters():
+        if not parameter.isfinite().all():
+            raise InputError(f"{path}: {name} is not finite; expected {WRITTEN}")
     return model.eval()
+
+
+def _read_widths(file: safe_open) -> list[int]:
+    """Return the widths that `file` names; raise ValueError unless it holds just such tensors."""
+    widths = json.loads((file.metadata() or {})["architecture"])["widths"]
+    if (
+        not isinstance(widths, list)
+        or len(widths) < 2
+        or {type(width) for width in widths} != {int}
+    ):
+        raise ValueError(f"widths = {shorten(widths)}")
+    expected = {}
+    for number, (inputs, outputs) in enumerate(pairwise(widths)):
+        expected[f"layers.{number}.weight"] = ("F32", [outputs, inputs])
+        expected[f"layers.{number}.bias"] = ("F32", [outputs])
+    names = file.keys()
+    slices = {name: file.get_slice(name) for name in names}
+    found = {name: (tensor.get_dtype(), tensor.get_shape()) for name, tensor in slices.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if found.get(name) != expected.get(name):
+            raise ValueError(f"{shorten(name)} is {found.get(name)}, and not {expected.get(name)}")
+    return widths

@@ -8,9 +8,10 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from digits.errors import InputError, expecting, shorten
+from digits.errors import InputError, expecting, one_line, shorten
 
 PARAMS = Path("params.yaml")
+BYTES = 2**16  # of a params file, at most
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -108,18 +109,22 @@ def load_params(path: Path = PARAMS) -> Params:
 
 def _load_yaml(path: Path) -> object:
     try:
-        with expecting(path, "the parameters"):
-            text = path.read_text(encoding="utf-8")
+        with expecting(path, "the parameters"), path.open("rb") as file:
+            content = file.read(BYTES + 1)
+        if len(content) > BYTES:
+            raise InputError(f"{path}: over {BYTES} bytes; expected the parameters")
         # DVC reads params.yaml with this same loader, so that 1e-3 is a number to both.
-        return YAML(typ="safe").load(text)
+        return YAML(typ="safe").load(content.decode("utf-8"))
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"row {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise InputError(f"{path}: {where}{error.problem}; expected YAML") from None
     except (YAMLError, UnicodeDecodeError):
         raise InputError(f"{path}: not a text file; expected YAML") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply; expected sections with keys") from None
     except ValueError as error:  # of a date that the calendar does not have
-        raise InputError(f"{path}: {error}; expected YAML") from None
+        raise InputError(f"{path}: {one_line(error)}; expected YAML") from None
 
 
 def _explain(error: ErrorDetails) -> str:

@@ -7,21 +7,20 @@ A directory of prepared data holds
     test/                               images.npy
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from math import isqrt
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from digits.errors import expecting
+from digits.errors import InputError, expecting
 from digits.files import write_json
 
 PREPARED = Path("data/prepared")
+WRITTEN = "what prepare writes"
 
 
 class RowWriter:
@@ -68,8 +67,7 @@ class RowWriter:
             self._write_header()
 
 
-@dataclass(frozen=True)
-class Statistics:
+class Statistics(BaseModel):
     """What all images were normalised with, over the training pixels.
 
     Attributes:
@@ -78,9 +76,11 @@ class Statistics:
         pixels: pixels of an image, a square number.
     """
 
-    mean: float
-    std: float
-    pixels: int
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    mean: Annotated[float, Field(ge=0, le=255)]
+    std: Annotated[float, Field(gt=0, le=255)]
+    pixels: Annotated[int, Field(ge=1, lt=2**31)]
 
     @property
     def side(self) -> int:
@@ -102,19 +102,70 @@ class Statistics:
 
     def save(self, path: Path) -> None:
         """Write the statistics as JSON."""
-        write_json(path, asdict(self))
+        write_json(path, self.model_dump())
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the statistics that `save` wrote."""
-        with expecting(path, "what prepare writes"):
-            values: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**values)
+        """Read the statistics that `save` wrote.
+
+        Raises:
+            InputError: there is no such file, or it does not hold them.
+        """
+        with expecting(path, WRITTEN):
+            content = path.read_bytes()
+        try:
+            statistics = cls.model_validate_json(content)
+        except ValidationError as error:
+            [first, *_] = error.errors(include_url=False)
+            where = "".join(f"{key}: " for key in first["loc"])
+            raise InputError(f"{path}: {where}{first['msg']}; expected {WRITTEN}") from None
+        if statistics.side**2 != statistics.pixels:
+            raise InputError(f"{path}: pixels = {statistics.pixels}; expected a square number")
+        return statistics
 
 
-def map_rows(path: Path) -> NDArray[Any]:
-    """Memory-map the array in the npy file `path`; changes stay in memory."""
-    with expecting(path, "what prepare writes"):
-        # Copy-on-write, because torch warns of arrays that cannot be written to.
-        array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
+def map_images(path: Path, pixels: int | None = None) -> NDArray[np.float32]:
+    """Memory-map normalised images, shape (rows, pixels); changes stay in memory.
+
+    Raises:
+        InputError: there is no such file, or it does not hold images, of `pixels` pixels if given.
+    """
+    images: NDArray[np.float32] = _map(path, np.float32, dimensions=2)
+    if pixels is not None and images.shape[1] != pixels:
+        raise InputError(f"{path}: images of {images.shape[1]} pixels; expected {pixels}")
+    return images
+
+
+def map_labelled(
+    directory: Path, classes: int, pixels: int | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Memory-map the images of `directory`, as `map_images` does, and their labels, shape (rows,).
+
+    Raises:
+        InputError: a file is missing, or does not hold images, or labels below `classes` for them.
+    """
+    images = map_images(directory / "images.npy", pixels)
+    path = directory / "labels.npy"
+    labels: NDArray[np.int64] = _map(path, np.int64, dimensions=1)
+    if len(labels) != len(images):
+        raise InputError(f"{path}: {len(labels)} labels; expected one for each of {len(images)}")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise InputError(
+            f"{path}: labels from {labels.min()} to {labels.max()}; expected 0 to {classes - 1}"
+        )
+    return images, labels
+
+
+def _map(path: Path, dtype: type[np.generic], dimensions: int) -> NDArray[Any]:
+    # Copy-on-write, because torch warns of arrays that cannot be written to. Unlike np.load, this
+    # reads npy files only, and never a pickle.
+    with expecting(path, WRITTEN, ValueError, EOFError):
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="c")
+    if array.dtype != dtype or array.ndim != dimensions or not array.flags.c_contiguous:
+        raise InputError(
+            f"{path}: {array.dtype} of shape {array.shape}; expected {WRITTEN}: "
+            f"{np.dtype(dtype)} in {dimensions} dimensions"
+        )
+    if not array.size:
+        raise InputError(f"{path}: empty; expected {WRITTEN}")
     return array

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from digits.answers import ANSWERS, write_answers
-from digits.errors import report
 from digits.kaggle import write_images, write_submission
 from digits.mnist import fetch, sources
 from digits.params import load_params
+from digits.process import run_stage
 
 MNIST = Path("data/mnist")
 TRAIN_ROWS = 42_000
@@ -35,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    report(main)
+    run_stage(main)

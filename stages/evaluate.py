@@ -16,17 +16,18 @@ import torch
 from numpy.typing import NDArray
 
 from digits import figures, measures, numerics
-from digits.errors import report
+from digits.errors import expecting
 from digits.figures import RIGHT, WRONG, Tile
 from digits.files import write_csv, write_json
 from digits.measures import Predictions
 from digits.model import MODEL, infer, load_model, probabilities
 from digits.params import load_params
-from digits.tensors import PREPARED, Statistics, map_rows
+from digits.process import run_stage
+from digits.tensors import PREPARED, Statistics, map_labelled
 
 METRICS = Path("metrics")
 PLOTS = Path("plots")
-VALIDATION = PREPARED / "validation"
+CURVES = ("training_loss", "validation_loss", "validation_accuracy")
 
 
 def summarise(predictions: Predictions, confusion: NDArray[np.int64]) -> dict[str, object]:
@@ -58,11 +59,12 @@ def tabulate(confusion: NDArray[np.int64]) -> dict[str, object]:
     }
 
 
-def read_curves(path: Path) -> dict[str, list[float]]:
-    """Return the columns of plots/training.csv, but for the number of the epoch."""
-    with path.open(newline="", encoding="ascii") as file:
+def read_curves(path: Path) -> list[list[float]]:
+    """Return the columns of plots/training.csv that are drawn, in the order of `CURVES`."""
+    damaged = (csv.Error, ValueError, KeyError, TypeError)
+    with expecting(path, "what train writes", *damaged), path.open(encoding="ascii") as file:
         rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in rows[0] if name != "epoch"}
+        return [[float(row[name]) for row in rows] for name in CURVES]
 
 
 def galleries(
@@ -103,40 +105,42 @@ def name_division(predictions: Predictions, row: int) -> tuple[str, str]:
 
 
 def draw(
-    predictions: Predictions, images: NDArray[np.float32], confusion: NDArray[np.int64], size: int
+    predictions: Predictions, images: NDArray[np.float32], statistics: Statistics, size: int
 ) -> None:
-    """Draw every picture.
+    """Draw the clearest image and every gallery.
 
     Args:
         predictions: for the images.
         images: shape (rows, pixels), normalised.
-        confusion: shape (classes, classes).
+        statistics: what they were normalised with.
         size: pictures in a gallery, at most.
     """
-    statistics = Statistics.load(PREPARED / "statistics.json")
     clearest = predictions.hardest()[-1]
     label = f"label {predictions.actual[clearest]}"
     figures.draw_digit(PLOTS / "digit.png", statistics.picture(images[clearest]), label)
     for name, title, tiles in galleries(predictions, images, statistics, size):
         figures.draw_gallery(PLOTS / f"{name}.png", title, tiles)
-    figures.draw_confusion(PLOTS / "confusion.png", confusion)
-    figures.draw_curves(PLOTS / "training.png", **read_curves(PLOTS / "training.csv"))
 
 
 def main() -> None:
     """Run the stage."""
     params = load_params()
     numerics.configure(params.numerics)
-    images, actual = (map_rows(VALIDATION / f"{name}.npy") for name in ("images", "labels"))
-    logits = infer(load_model(MODEL), torch.from_numpy(images))
+    classes = params.data.classes
+    statistics = Statistics.load(PREPARED / "statistics.json")
+    images, actual = map_labelled(PREPARED / "validation", classes, statistics.pixels)
+    model = load_model(MODEL, statistics.pixels, classes)
+    logits = infer(model, torch.from_numpy(images))
     predictions = Predictions(actual, *probabilities(logits))
-    confusion = measures.confusion_matrix(predictions.predicted, actual, params.data.classes)
+    confusion = measures.confusion_matrix(predictions.predicted, actual, classes)
     summary = summarise(predictions, confusion)
     write_json(METRICS / "evaluation.json", summary)
     write_json(METRICS / "confusion_matrix.json", tabulate(confusion))
     pairs = zip(actual.tolist(), predictions.predicted.tolist(), strict=True)
     write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], pairs)
-    draw(predictions, images, confusion, params.evaluate.gallery)
+    draw(predictions, images, statistics, params.evaluate.gallery)
+    figures.draw_confusion(PLOTS / "confusion.png", confusion)
+    figures.draw_curves(PLOTS / "training.png", *read_curves(PLOTS / "training.csv"))
     print(
         f"evaluate: {summary['errors']} of {summary['rows']:,} validation images misclassified, "
         f"accuracy {summary['accuracy']:.4f}"
@@ -144,4 +148,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    report(main)
+    run_stage(main)

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.errors import InputError, report
+from digits.errors import InputError
 from digits.files import replacing_directory
 from digits.kaggle import count_pixels, read_labelled, read_unlabelled
 from digits.params import Data, Prepare, load_params
+from digits.process import run_stage
 from digits.split import stratified_split, validation_rows
 from digits.tables import BLOCK_CELLS
 from digits.tensors import PREPARED, RowWriter, Statistics
@@ -100,7 +101,8 @@ def write_labelled(
             to_train.append(images[~chosen])
             to_validation.append(images[chosen])
     for name, rows in zip(names, (~validation, validation), strict=True):
-        np.save(directory / name / "labels.npy", labels[rows])
+        with RowWriter(directory / name / "labels.npy", np.int64, ()) as writer:
+            writer.append(labels[rows])
 
 
 def write_test(directory: Path, data: Data, statistics: Statistics) -> int:
@@ -140,4 +142,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    report(main)
+    run_stage(main)

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.answers import ANSWERS, UNKNOWN, look_up, read_answers
-from digits.errors import report
 from digits.files import write_json
 from digits.kaggle import SUBMISSION, read_submission, read_unlabelled
 from digits.measures import wilson_interval
 from digits.params import load_params
+from digits.process import run_stage
 
 METRICS = Path("metrics/score.json")
 
@@ -91,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    report(main)
+    run_stage(main)

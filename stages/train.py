@@ -14,21 +14,23 @@ from pathlib import Path
 import torch
 
 from digits import numerics
-from digits.errors import report
 from digits.files import write_csv, write_json
 from digits.model import MLP, MODEL, save_model
 from digits.params import Train, load_params
-from digits.tensors import PREPARED, map_rows
+from digits.process import run_stage
+from digits.tensors import PREPARED, map_labelled
 from digits.training import Epoch, Labelled, fit
 
 METRICS = Path("metrics/train.json")
 CURVES = Path("plots/training.csv")
 
 
-def load_split(part: str) -> Labelled:
-    """Map the images and labels of one part of the split: "train" or "validation"."""
-    images, labels = (map_rows(PREPARED / part / f"{name}.npy") for name in ("images", "labels"))
-    return Labelled(torch.from_numpy(images), torch.from_numpy(labels))
+def load_split(classes: int) -> tuple[Labelled, Labelled]:
+    """Map the training and the validation rows."""
+    images, labels = map_labelled(PREPARED / "train", classes)
+    held_out, truth = map_labelled(PREPARED / "validation", classes, pixels=images.shape[1])
+    training = Labelled(torch.from_numpy(images), torch.from_numpy(labels))
+    return training, Labelled(torch.from_numpy(held_out), torch.from_numpy(truth))
 
 
 def start(
@@ -70,7 +72,7 @@ def main() -> None:
     """Run the stage."""
     params = load_params()
     numerics.configure(params.numerics)
-    training, validation = load_split("train"), load_split("validation")
+    training, validation = load_split(params.data.classes)
     model, fitting = start(params.train, params.data.classes, training, validation)
     epochs = tabulate(fitting)
     warn_of_chance(epochs[-1], validation.labels)
@@ -81,4 +83,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    report(main)
+    run_stage(main)

@@ -41,7 +41,7 @@ def train_steps(steps: int) -> tuple[MLP, Labelled]:
     """Train for `steps` steps; return the network and the first validation rows."""
     params = load_params()
     numerics.configure(params.numerics)
-    training, validation = load_split("train"), load_split("validation")
+    training, validation = load_split(params.data.classes)
     rows = steps * params.train.batch_size
     if not 1 <= rows <= len(training.labels):
         most = len(training.labels) // params.train.batch_size

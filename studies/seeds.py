@@ -26,7 +26,7 @@ def main() -> None:
         parser.error(f"--seeds {arguments.seeds}: expected at least 2")
     params = load_params(arguments.recipe)
     numerics.configure(params.numerics)
-    training, validation = load_split("train"), load_split("validation")
+    training, validation = load_split(params.data.classes)
     accuracies = []
     for seed in range(arguments.seeds):
         train = params.train.model_copy(update={"seed": seed})

@@ -1,7 +1,10 @@
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from digits.errors import InputError
 from digits.files import replacing, replacing_directory, write_csv, write_json
 
 
@@ -64,3 +67,27 @@ def test_csv_has_unix_line_ends_and_floats_to_the_last_bit(tmp_path: Path) -> No
     write_csv(tmp_path / "file.csv", ["epoch", "loss"], [(1, 1 / 3), (2, 0.1)])
     expected = b"epoch,loss\n1,0.3333333333333333\n2,0.1\n"
     assert (tmp_path / "file.csv").read_bytes() == expected
+
+
+@pytest.mark.parametrize("replace", [replacing, replacing_directory])
+def test_a_full_disk_is_told_in_one_line_and_loses_nothing(
+    tmp_path: Path, replace: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    path = tmp_path / "old"
+    path.mkdir()
+    with (
+        pytest.raises(InputError, match=r"old: No space left on device; expected to be able to"),
+        replace(path),
+    ):
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("replace", [replacing, replacing_directory])
+def test_what_lies_in_the_way_is_told_in_one_line(
+    tmp_path: Path, replace: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    (tmp_path / "file").touch()
+    message = r"file/new: (File exists|Not a directory); expected to be able to write it"
+    with pytest.raises(InputError, match=message), replace(tmp_path / "file" / "new"):
+        pytest.fail("begun")

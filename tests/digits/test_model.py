@@ -66,7 +66,7 @@ def test_a_network_is_loaded_as_it_was_saved_the_same_bytes_each_time(tmp_path: 
     save_model(model, tmp_path / "first")
     save_model(model, tmp_path / "again")
     assert (tmp_path / "first").read_bytes() == (tmp_path / "again").read_bytes()
-    loaded = load_model(tmp_path / "first")
+    loaded = load_model(tmp_path / "first", pixels=4, classes=3)
     assert loaded.widths == (4, 5, 3)
     images = torch.ones(1, 4)
     assert torch.equal(loaded(images), model(images))
@@ -75,11 +75,16 @@ def test_a_network_is_loaded_as_it_was_saved_the_same_bytes_each_time(tmp_path: 
 @pytest.mark.parametrize(
     ("widths", "message"),
     [
-        ([4, 6, 3], "size mismatch"),
-        ([4, 5, 5, 3], "Missing key"),
-        ([5, 3], "Unexpected key"),
-        ("four", "expected a network"),
-        ([-4, 3], "expected a network"),
+        ([4, 6, 3], r"'layers.0.bias' is \('F32', \[5\]\), and not \('F32', \[6\]\)"),
+        ([4, 5, 5, 3], "'layers.1.bias' is"),
+        ([4, 5], "'layers.1.bias' is .*, and not None"),
+        ([4, 2**62, 2**62, 3], "'layers.0.bias' is"),
+        ("four", "widths = 'four'"),
+        ([-4, 3], "'layers.0.bias' is"),
+        ([4, 5.0, 3], r"widths = \[4, 5.0, 3\]"),
+        ([True, 5, 3], "widths ="),
+        ([4], "widths ="),
+        (None, "widths ="),
     ],
 )
 def test_weights_that_are_not_the_networks_are_refused(
@@ -89,16 +94,40 @@ def test_weights_that_are_not_the_networks_are_refused(
     metadata = {"architecture": json.dumps({"widths": widths})}
     save_file(dict(new_model([4, 5, 3]).state_dict()), path, metadata=metadata)
     with pytest.raises(InputError, match=message) as error:
-        load_model(path)
+        load_model(path, pixels=4, classes=3)
     assert "\n" not in str(error.value)
 
 
 def test_files_that_hold_no_network_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file; expected a network that train wrote"):
-        load_model(tmp_path / "no.safetensors")
+        load_model(tmp_path / "no.safetensors", 4, 3)
     (tmp_path / "bytes").write_bytes(b"not safetensors")
     with pytest.raises(InputError, match="expected a network that train wrote"):
-        load_model(tmp_path / "bytes")
+        load_model(tmp_path / "bytes", 4, 3)
     save_file({"weight": torch.zeros(1)}, tmp_path / "bare")
     with pytest.raises(InputError, match="expected a network that train wrote"):
-        load_model(tmp_path / "bare")
+        load_model(tmp_path / "bare", 4, 3)
+
+
+def test_weights_of_another_type_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    halves = {name: value.half() for name, value in new_model([4, 3]).state_dict().items()}
+    save_file(halves, path, metadata={"architecture": json.dumps({"widths": [4, 3]})})
+    with pytest.raises(InputError, match="'F16'"):
+        load_model(path, 4, 3)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    model = new_model([4, 3])
+    model.state_dict()["layers.0.bias"][1] = float("nan")
+    save_model(model, tmp_path / "model")
+    with pytest.raises(InputError, match=r"layers\.0\.bias is not finite"):
+        load_model(tmp_path / "model", 4, 3)
+
+
+@pytest.mark.parametrize(("pixels", "classes"), [(9, 3), (4, 2)])
+def test_a_network_for_other_images_is_refused(tmp_path: Path, pixels: int, classes: int) -> None:
+    save_model(new_model([4, 5, 3]), tmp_path / "model")
+    message = f"a network from 4 pixels to 3 classes; expected {pixels} to {classes}"
+    with pytest.raises(InputError, match=message):
+        load_model(tmp_path / "model", pixels, classes)

@@ -64,6 +64,12 @@ def test_a_missing_section_is_named_and_further_faults_are_counted(tmp_path: Pat
         load_params(path)
 
 
+# Lists of ten, each of the one before: 10**40 when written out.
+BOMB = b"- &a0 [1]\n" + b"".join(
+    b"- &a%d [%s]\n" % (n, b",".join([b"*a%d" % (n - 1)] * 10)) for n in range(1, 40)
+)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -74,6 +80,12 @@ def test_a_missing_section_is_named_and_further_faults_are_counted(tmp_path: Pat
         (b"train: 1\ntrain: 2\n", 'row 2, column 1: found duplicate key "train"'),
         (b"\xff\xfe\x00", "not a text file; expected YAML"),
         (b"a: \x00", "not a text file; expected YAML"),
+        (b"[" * 5000, "nested too deeply; expected sections with keys"),
+        (b"a: 1\n" * 20_000, "over 65536 bytes; expected the parameters"),
+        (b"train: !!python/object/apply:os.getcwd []", "row 1, column 8: could not determine"),
+        (b"data: 0x" + b"f" * 9999, "data = a number too long to write: expected keys"),
+        (b"data: " + b"9" * 9999, "Exceeds the limit"),
+        (BOMB, "the file = [[1], [[1], [1], "),
     ],
 )
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

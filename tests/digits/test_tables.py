@@ -131,23 +131,42 @@ def test_each_column_has_its_own_limit(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no\.csv: no such file; expected a CSV file"):
+    with pytest.raises(InputError, match=r"no\.csv: no such file; expected a whole CSV file"):
         read(tmp_path / "no.csv")
-    with pytest.raises(InputError, match="Is a directory; expected a CSV file"):
+    with pytest.raises(InputError, match="Is a directory; expected a whole CSV file"):
         read(tmp_path)
 
 
 def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "table.csv.gz"
     path.write_bytes(b"a,b\n1,2\n")
-    with pytest.raises(InputError, match=r"damaged .*; expected a whole archive"):
+    with pytest.raises(InputError, match="expected a whole CSV file"):
         read(path)
     path.write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-20])
-    with pytest.raises(InputError, match=r"damaged .*; expected a whole archive"):
+    with pytest.raises(InputError, match="expected a whole CSV file"):
         read(path)
     path = tmp_path / "table.csv.zip"
     path.write_bytes(b"a,b\n1,2\n")
-    with pytest.raises(InputError, match=r"damaged .*; expected a whole archive"):
+    with pytest.raises(InputError, match="expected a whole CSV file"):
+        read(path)
+
+
+@pytest.mark.parametrize("compression", [None, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_an_archive_that_unpacks_without_end_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: int | None
+) -> None:
+    monkeypatch.setattr("digits.tables.UNPACKED_BYTES", 2**20)
+    rows = b"a,b\n" + b"1,2\n" * 2**20
+    path = tmp_path / "bomb.csv.gz"
+    if compression is None:
+        path.write_bytes(gzip.compress(rows))
+    else:
+        path = tmp_path / "bomb.csv.zip"
+        with zipfile.ZipFile(path, "w", compression) as archive:
+            archive.writestr("bomb.csv", rows)
+    limit = max(2**20, 300 * path.stat().st_size)
+    assert limit < len(rows)
+    with pytest.raises(InputError, match=f"unpacks to over {limit} bytes; expected at most 300 t"):
         read(path)
 
 

@@ -1,10 +1,13 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from digits.tensors import RowWriter, Statistics, map_rows
+from digits.errors import InputError
+from digits.tensors import RowWriter, Statistics, map_images, map_labelled
 
 
 def test_rows_come_back_as_they_were_appended(tmp_path: Path) -> None:
@@ -12,7 +15,7 @@ def test_rows_come_back_as_they_were_appended(tmp_path: Path) -> None:
     with RowWriter(tmp_path / "rows.npy", np.float32, (3,)) as writer:
         for block in np.array_split(rows, 7):
             writer.append(block)
-    mapped = map_rows(tmp_path / "rows.npy")
+    mapped = map_images(tmp_path / "rows.npy", pixels=3)
     assert isinstance(mapped, np.memmap)
     assert np.array_equal(mapped, rows)
     np.save(tmp_path / "saved.npy", rows)
@@ -29,9 +32,9 @@ def test_rows_of_another_shape_are_refused(tmp_path: Path) -> None:
 
 def test_mapped_rows_become_a_tensor_and_never_change_the_file(tmp_path: Path) -> None:
     path = tmp_path / "rows.npy"
-    np.save(path, np.zeros(3))
-    torch.from_numpy(map_rows(path)).fill_(7)
-    assert map_rows(path).tolist() == [0, 0, 0]
+    np.save(path, np.zeros((1, 3), dtype=np.float32))
+    torch.from_numpy(map_images(path)).fill_(7)
+    assert map_images(path).tolist() == [[0, 0, 0]]
 
 
 def test_normalised_pixels_can_be_restored_exactly() -> None:
@@ -48,3 +51,74 @@ def test_statistics_are_loaded_as_they_were_saved(tmp_path: Path) -> None:
     statistics.save(tmp_path / "statistics.json")
     assert Statistics.load(tmp_path / "statistics.json") == statistics
     assert statistics.side == 28
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "EOF while parsing"),
+        ("[]", "Input should be an object"),
+        ('{"mean": 1.5, "std": 2.5}', "pixels: Field required"),
+        ('{"mean": 1.5, "std": 2.5, "pixels": 4, "more": 1}', "more: Extra inputs"),
+        ('{"mean": "1.5", "std": 2.5, "pixels": 4}', "mean: Input should be a valid number"),
+        ('{"mean": NaN, "std": 2.5, "pixels": 4}', "mean: Input should be"),
+        ('{"mean": 1.5, "std": 0, "pixels": 4}', "std: Input should be greater than 0"),
+        ('{"mean": 1.5, "std": 2.5, "pixels": 5}', "pixels = 5; expected a square number"),
+        ("[" * 100_000, "recursion limit"),
+    ],
+)
+def test_statistics_that_prepare_did_not_write_are_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "statistics.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=rf"statistics\.json: .*{message}") as error:
+        Statistics.load(path)
+    assert "\n" not in str(error.value)
+
+
+def save_labelled(folder: Path, images: NDArray[Any], labels: NDArray[Any]) -> None:
+    np.save(folder / "images.npy", images)
+    np.save(folder / "labels.npy", labels)
+
+
+def test_labelled_images_are_mapped(tmp_path: Path) -> None:
+    save_labelled(tmp_path, np.ones((2, 4), np.float32), np.array([0, 2]))
+    images, labels = map_labelled(tmp_path, classes=3, pixels=4)
+    assert images.tolist() == [[1] * 4] * 2
+    assert labels.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (np.ones((2, 4)), np.array([0, 2]), "images.npy: float64 of shape"),
+        (
+            np.ones(4, np.float32),
+            np.array([0, 2]),
+            r"images.npy: float32 of shape \(4,\); expected",
+        ),
+        (np.ones((0, 4), np.float32), np.array([0, 2]), "images.npy: empty; expected"),
+        (np.ones((4, 2), np.float32).T, np.array([0, 2]), "images.npy: float32 of shape"),
+        (np.ones((2, 9), np.float32), np.array([0, 2]), "images of 9 pixels; expected 4"),
+        (np.ones((2, 4), np.float32), np.array([0, 2, 1]), "3 labels; expected one for each of 2"),
+        (np.ones((2, 4), np.float32), np.array([0, 3]), "labels from 0 to 3; expected 0 to 2"),
+        (np.ones((2, 4), np.float32), np.array([-1, 2]), "labels from -1 to 2; expected 0 to 2"),
+        (np.ones((2, 4), np.float32), np.array([0.0, 2]), "labels.npy: float64 of shape"),
+    ],
+)
+def test_arrays_that_prepare_did_not_write_are_refused(
+    tmp_path: Path, images: NDArray[Any], labels: NDArray[Any], message: str
+) -> None:
+    save_labelled(tmp_path, images, labels)
+    with pytest.raises(InputError, match=message):
+        map_labelled(tmp_path, classes=3, pixels=4)
+
+
+@pytest.mark.parametrize("kept", [0, 5, 60, 200])
+def test_an_array_cut_short_is_refused(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "images.npy"
+    np.save(path, np.ones((20, 4), np.float32))
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"images\.npy: .*; expected what prepare writes"):
+        map_images(path)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from digits.figures import RIGHT, WRONG, Tile
 from digits.measures import Predictions
-from digits.tensors import Statistics, map_rows
+from digits.tensors import Statistics, map_labelled
 from stages import evaluate, prepare, train
 from tests.conftest import CLASSES, ParamsWriter
 
@@ -31,7 +31,7 @@ def test_numbers_tables_and_training_agree() -> None:
     with Path("plots/confusion.csv").open(newline="") as file:
         pairs = [(int(row["actual"]), int(row["predicted"])) for row in csv.DictReader(file)]
 
-    labels = map_rows(Path("data/prepared/validation/labels.npy"))
+    _, labels = map_labelled(Path("data/prepared/validation"), CLASSES)
     assert [actual for actual, _ in pairs] == labels.tolist()
     for predicted in range(CLASSES):
         for actual in range(CLASSES):

@@ -7,9 +7,9 @@ import pytest
 
 from digits.errors import InputError
 from digits.kaggle import write_images
-from digits.tensors import Statistics, map_rows
+from digits.tensors import Statistics, map_images, map_labelled
 from stages import prepare
-from tests.conftest import PIXELS, ParamsWriter, make_images
+from tests.conftest import CLASSES, PIXELS, ParamsWriter, make_images
 
 PREPARED = Path("data/prepared")
 
@@ -20,14 +20,15 @@ def test_the_parts_hold_every_row_once_in_the_order_of_the_csv(project: Path) ->
     statistics = Statistics.load(PREPARED / "statistics.json")
     rows: dict[str, list[int]] = {}
     for name in ("train", "validation"):
-        restored = statistics.restore(map_rows(PREPARED / name / "images.npy"))
+        images, held = map_labelled(PREPARED / name, CLASSES)
+        restored = statistics.restore(images)
         where = [np.flatnonzero((pixels == image).all(axis=1)).item() for image in restored]
         assert where == sorted(where)
-        assert np.array_equal(labels[where], map_rows(PREPARED / name / "labels.npy"))
+        assert np.array_equal(labels[where], held)
         rows[name] = where
     assert len(rows["validation"]) == 30
     assert sorted(rows["train"] + rows["validation"]) == list(range(90))
-    test = statistics.restore(map_rows(PREPARED / "test" / "images.npy"))
+    test = statistics.restore(map_images(PREPARED / "test" / "images.npy"))
     assert np.array_equal(test, make_images(12, seed=1)[0])
 
 
@@ -50,11 +51,11 @@ def test_nothing_but_the_outputs_is_left(project: Path) -> None:
 
 def test_training_pixels_alone_are_normalised_to_mean_0_and_deviation_1(project: Path) -> None:
     prepare.main()
-    images = map_rows(PREPARED / "train" / "images.npy").astype(np.float64)
+    images = map_images(PREPARED / "train" / "images.npy").astype(np.float64)
     assert images.mean() == pytest.approx(0, abs=1e-7)
     assert images.std() == pytest.approx(1, abs=1e-7)
     statistics = Statistics.load(PREPARED / "statistics.json")
-    pixels = statistics.restore(map_rows(PREPARED / "train" / "images.npy")).astype(np.float64)
+    pixels = statistics.restore(map_images(PREPARED / "train" / "images.npy")).astype(np.float64)
     assert statistics.mean == pytest.approx(pixels.mean(), rel=1e-15)
     assert statistics.std == pytest.approx(pixels.std(), rel=1e-14)
 

@@ -30,7 +30,7 @@ def test_training_again_gives_the_same_bytes() -> None:
 def test_the_network_has_the_widths_of_the_params(write_params: ParamsWriter) -> None:
     write_params({"train.widths": [7, 6]})
     train.main()
-    assert load_model(MODEL).widths == (16, 7, 6, 3)
+    assert load_model(MODEL, 16, 3).widths == (16, 7, 6, 3)
 
 
 @pytest.mark.usefixtures("prepared")

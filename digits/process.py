@@ -1,0 +1,55 @@
+"""The process of a stage: alone in its folder, and ended with the one that started it.
+
+A pipeline that is killed leaves its stage behind, which would write its results in the midst of the
+next run. So a stage asks the kernel to be ended with its parent, and locks the folder as long as it
+runs, for the moments in which it has not yet asked.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+
+from digits.errors import report
+
+_PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Run a stage's `main` in this folder; an `InputError` becomes one line and status 1."""
+    end_with_parent()
+    with alone(Path()):
+        report(main)
+
+
+def end_with_parent() -> None:
+    """Have this process ended by SIGTERM when its parent ends, however that happens."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of `folder`; wait for it, and say so, while another process has it.
+
+    The lock is on the folder itself and ends with the process: there is no file to be left behind.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(descriptor)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        print("waiting for another stage that runs in this folder", file=sys.stderr, flush=True)
+        flock(descriptor, LOCK_EX)
+    except OSError as error:  # some network file systems lock no folders
+        print(f"warning: this folder cannot be locked ({error.strerror})", file=sys.stderr)

@@ -1,0 +1,79 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+SLEEPER = """
+import sys, time
+from pathlib import Path
+from digits.process import run_stage
+
+def main():
+    Path(sys.argv[1]).touch()
+    time.sleep(float(sys.argv[2]))
+    print("done", flush=True)
+
+run_stage(main)
+"""
+
+
+def start(folder: Path, name: str, seconds: float) -> subprocess.Popen[str]:
+    """Run a stage in `folder` that writes the file `name`, sleeps and says that it is done."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SLEEPER, name, str(seconds)],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(path: Path) -> None:
+    for _ in range(600):
+        if path.exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {path}")
+
+
+def test_two_stages_never_run_in_one_folder_at_once(tmp_path: Path) -> None:
+    with start(tmp_path, "first", 60) as first:
+        wait_for(tmp_path / "first")
+        with start(tmp_path, "second", 0) as second:
+            assert second.stderr is not None
+            assert (
+                second.stderr.readline() == "waiting for another stage that runs in this folder\n"
+            )
+            assert not (tmp_path / "second").exists()
+            first.kill()
+            assert second.communicate()[0] == "done\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
+
+
+def test_stages_in_two_folders_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with start(tmp_path / "a", "first", 60) as first:
+        wait_for(tmp_path / "a" / "first")
+        with start(tmp_path / "b", "second", 0) as second:
+            assert second.communicate() == ("done\n", "")
+        first.kill()
+
+
+def test_a_stage_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    # The shell waits for the stage, as DVC does.
+    shell = subprocess.Popen(
+        ["sh", "-c", f"'{sys.executable}' -c '{SLEEPER}' stage 60; true"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    wait_for(tmp_path / "stage")
+    shell.send_signal(signal.SIGKILL)
+    shell.wait()
+    with start(tmp_path, "next", 0) as following:
+        assert following.communicate(timeout=30)[0] == "done\n"
