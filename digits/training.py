@@ -7,7 +7,7 @@ from math import isfinite
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 from tqdm import tqdm
 
 from digits.errors import InputError
@@ -48,6 +48,23 @@ class Epoch:
     validation_accuracy: float
 
 
+@dataclass(frozen=True)
+class TrainingState:
+    """What an epoch changes, in place: all that the next one depends on, besides data and params.
+
+    Attributes:
+        model: the network.
+        optimiser: of its parameters, with their momentum.
+        generator: draws the order of the rows.
+        history: the epochs so far.
+    """
+
+    model: MLP
+    optimiser: SGD
+    generator: torch.Generator
+    history: list[Epoch]
+
+
 def learning_rate(step: int, steps: int, params: Train) -> float:
     """Return the learning rate of `step`, from 0, of `steps`.
 
@@ -61,20 +78,11 @@ def learning_rate(step: int, steps: int, params: Train) -> float:
     return params.lr * min((step + 1) / peak, (steps - step) / (steps - peak), 1)
 
 
-def fit(
-    model: MLP,
-    training: Labelled,
-    validation: Labelled,
-    params: Train,
-    generator: torch.Generator,
-) -> Iterator[Epoch]:
-    """Fit `model`, in place, to the training rows, and yield each epoch as it ends.
-
-    Each epoch takes the rows in a new order, in batches; the last batch has what is left.
-
-    Raises:
-        InputError: the loss is no longer finite.
-    """
+def begin(widths: Sequence[int], params: Train) -> TrainingState:
+    """Return the state before the first epoch of a network with those `widths`."""
+    generator = torch.Generator().manual_seed(params.seed)
+    model = MLP(widths)
+    model.reset(generator)
     optimiser = SGD(
         model.parameters(),
         lr=params.lr,
@@ -82,19 +90,33 @@ def fit(
         weight_decay=params.weight_decay,
         fused=True,
     )
+    return TrainingState(model, optimiser, generator, history=[])
+
+
+def fit(
+    state: TrainingState, training: Labelled, validation: Labelled, params: Train
+) -> Iterator[Epoch]:
+    """Fit the network to the training rows, from `state` on, and yield each epoch as it ends.
+
+    Each epoch takes the rows in a new order, in batches; the last batch has what is left.
+
+    Raises:
+        InputError: the loss is no longer finite.
+    """
     rows = len(training.labels)
-    for epoch in range(1, params.epochs + 1):
-        batches = torch.randperm(rows, generator=generator).split(params.batch_size)
+    for epoch in range(len(state.history) + 1, params.epochs + 1):
+        batches = torch.randperm(rows, generator=state.generator).split(params.batch_size)
         first = (epoch - 1) * len(batches)
         total = 0.0
         for step, batch in enumerate(_shown(batches, epoch), start=first):
             rate = learning_rate(step, params.epochs * len(batches), params)
-            loss = take_step(model, optimiser, rate, training, batch, params.label_smoothing)
+            loss = take_step(state, rate, training, batch, params.label_smoothing)
             _check_finite(loss, f"epoch {epoch}, step {step - first + 1}", rate)
             total += loss * len(batch)
-        validation_loss, accuracy = validate(model, validation)
+        validation_loss, accuracy = validate(state.model, validation)
         _check_finite(validation_loss, f"epoch {epoch}, validation after step {len(batches)}", rate)
-        yield Epoch(epoch, total / rows, validation_loss, accuracy)
+        state.history.append(Epoch(epoch, total / rows, validation_loss, accuracy))
+        yield state.history[-1]
 
 
 def _shown(batches: Sequence[Tensor], epoch: int) -> Iterable[Tensor]:
@@ -103,20 +125,15 @@ def _shown(batches: Sequence[Tensor], epoch: int) -> Iterable[Tensor]:
 
 
 def take_step(
-    model: MLP,
-    optimiser: Optimizer,
-    rate: float,
-    training: Labelled,
-    batch: Tensor,
-    label_smoothing: float,
+    state: TrainingState, rate: float, training: Labelled, batch: Tensor, label_smoothing: float
 ) -> float:
     """Take one step down the gradient of the mean loss of the rows `batch`; return that loss."""
-    optimiser.param_groups[0]["lr"] = rate
-    logits = model(training.images[batch])
+    state.optimiser.param_groups[0]["lr"] = rate
+    logits = state.model(training.images[batch])
     loss = functional.cross_entropy(logits, training.labels[batch], label_smoothing=label_smoothing)
-    optimiser.zero_grad()
+    state.optimiser.zero_grad()
     loss.backward()
-    optimiser.step()
+    state.optimiser.step()
     return loss.item()
 
 

@@ -3,23 +3,24 @@
     python -m stages.train
 
 Reads data/prepared/train and validation; writes models/mlp.safetensors, metrics/train.json (the
-last epoch) and plots/training.csv (each epoch).
+last epoch) and plots/training.csv (each epoch). A run that is stopped goes on after its last whole
+epoch when it is started again, and ends in the same bytes.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 
 import torch
 
 from digits import numerics
+from digits.checkpoint import Checkpoint, identify
 from digits.files import write_csv, write_json
-from digits.model import MLP, MODEL, save_model
+from digits.model import MODEL, save_model
 from digits.params import Train, load_params
 from digits.process import run_stage
 from digits.tensors import PREPARED, map_labelled
-from digits.training import Epoch, Labelled, fit
+from digits.training import Epoch, Labelled, TrainingState, begin, fit
 
 METRICS = Path("metrics/train.json")
 CURVES = Path("plots/training.csv")
@@ -33,28 +34,29 @@ def load_split(classes: int) -> tuple[Labelled, Labelled]:
     return training, Labelled(torch.from_numpy(held_out), torch.from_numpy(truth))
 
 
-def start(
-    train: Train, classes: int, training: Labelled, validation: Labelled
-) -> tuple[MLP, Iterator[Epoch]]:
-    """Return a new network, and the epochs that fit it as they are asked for."""
-    generator = torch.Generator().manual_seed(train.seed)
-    model = MLP([training.images.shape[1], *train.widths, classes])
-    model.reset(generator)
-    return model, fit(model, training, validation, train, generator)
-
-
-def tabulate(epochs: Iterable[Epoch]) -> list[Epoch]:
-    """Print a row of the table for each epoch as it comes; return them all."""
+def run(
+    state: TrainingState,
+    training: Labelled,
+    validation: Labelled,
+    train: Train,
+    checkpoint: Checkpoint,
+) -> None:
+    """Train to the last epoch, and keep a checkpoint; print a row for each epoch, old ones too."""
     print("epoch  training loss  validation loss  accuracy")
-    done = []
-    for epoch in epochs:
-        print(
-            f"{epoch.epoch:5}  {epoch.training_loss:13.4f}  {epoch.validation_loss:15.4f}  "
-            f"{epoch.validation_accuracy:8.4f}",
-            flush=True,
-        )
-        done.append(epoch)
-    return done
+    for epoch in state.history:
+        print_row(epoch)
+    for epoch in fit(state, training, validation, train):
+        print_row(epoch)
+        checkpoint.save(state)
+
+
+def print_row(epoch: Epoch) -> None:
+    """Print the row of an epoch in the table."""
+    print(
+        f"{epoch.epoch:5}  {epoch.training_loss:13.4f}  {epoch.validation_loss:15.4f}  "
+        f"{epoch.validation_accuracy:8.4f}",
+        flush=True,
+    )
 
 
 def warn_of_chance(last: Epoch, labels: torch.Tensor) -> None:
@@ -72,14 +74,19 @@ def main() -> None:
     """Run the stage."""
     params = load_params()
     numerics.configure(params.numerics)
-    training, validation = load_split(params.data.classes)
-    model, fitting = start(params.train, params.data.classes, training, validation)
-    epochs = tabulate(fitting)
-    warn_of_chance(epochs[-1], validation.labels)
-    save_model(model, MODEL)
-    write_csv(CURVES, [field.name for field in fields(Epoch)], map(astuple, epochs))
-    write_json(METRICS, asdict(epochs[-1]))
-    print(f"train: {len(training.labels):,} rows, {len(epochs)} epochs; wrote {MODEL}")
+    train, classes = params.train, params.data.classes
+    training, validation = load_split(classes)
+    checkpoint = Checkpoint(identify((train, params.numerics, classes), training, validation))
+    state = begin([training.images.shape[1], *train.widths, classes], train)
+    checkpoint.restore(state)
+    run(state, training, validation, train, checkpoint)
+    last = state.history[-1]
+    warn_of_chance(last, validation.labels)
+    save_model(state.model, MODEL)
+    write_csv(CURVES, [field.name for field in fields(Epoch)], map(astuple, state.history))
+    write_json(METRICS, asdict(last))
+    checkpoint.remove()
+    print(f"train: {len(training.labels):,} rows, {last.epoch} epochs; wrote {MODEL}")
 
 
 if __name__ == "__main__":

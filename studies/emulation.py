@@ -25,8 +25,8 @@ from digits.measures import Predictions, brier_score, negative_log_likelihood
 from digits.model import MLP, infer, probabilities, save_model
 from digits.params import load_params
 from digits.tensors import PREPARED, Statistics
-from digits.training import Labelled
-from stages.train import load_split, start
+from digits.training import Labelled, begin, fit
+from stages.train import load_split
 
 ROWS = 1000
 MACHINES = {
@@ -49,9 +49,9 @@ def train_steps(steps: int) -> tuple[MLP, Labelled]:
     first = Labelled(training.images[:rows], training.labels[:rows])
     held_out = Labelled(validation.images[:ROWS], validation.labels[:ROWS])
     train = params.train.model_copy(update={"epochs": 1})
-    model, epochs = start(train, params.data.classes, first, held_out)
-    list(epochs)
-    return model, held_out
+    state = begin([first.images.shape[1], *train.widths, params.data.classes], train)
+    list(fit(state, first, held_out, train))
+    return state.model, held_out
 
 
 def digest(steps: int) -> dict[str, str]:

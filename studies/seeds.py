@@ -13,7 +13,8 @@ from statistics import mean, stdev
 from digits import numerics
 from digits.errors import report
 from digits.params import load_params
-from stages.train import load_split, start
+from digits.training import begin, fit
+from stages.train import load_split
 
 
 def main() -> None:
@@ -30,8 +31,8 @@ def main() -> None:
     accuracies = []
     for seed in range(arguments.seeds):
         train = params.train.model_copy(update={"seed": seed})
-        _, epochs = start(train, params.data.classes, training, validation)
-        *_, last = epochs
+        state = begin([training.images.shape[1], *train.widths, params.data.classes], train)
+        *_, last = fit(state, training, validation, train)
         accuracies.append(last.validation_accuracy)
         print(f"seed {seed}: validation accuracy {last.validation_accuracy:.4f}", flush=True)
     print(

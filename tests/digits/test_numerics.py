@@ -15,18 +15,17 @@ TRAIN = """
 import hashlib, sys, torch
 from digits import numerics
 from digits.params import Numerics, load_params
-from digits.training import Labelled
-from stages.train import start
+from digits.training import Labelled, begin, fit
 numerics.configure(Numerics(mode=sys.argv[1], threads=int(sys.argv[2])))
 generator = torch.Generator().manual_seed(0)
 images = torch.randn(64 * 20, 784, generator=generator)
 labels = torch.randint(0, 10, (64 * 20,), generator=generator)
 params = load_params().train.model_copy(update={"epochs": 1, "batch_size": 64})
-model, epochs = start(params, 10, Labelled(images, labels), Labelled(images[:9], labels[:9]))
-list(epochs)
+state = begin([784, *params.widths, 10], params)
+list(fit(state, Labelled(images, labels), Labelled(images[:9], labels[:9]), params))
 print("threads", torch.get_num_threads())
 print("capability", torch.backends.cpu.get_cpu_capability())
-weights = b"".join(value.numpy().tobytes() for value in model.state_dict().values())
+weights = b"".join(value.numpy().tobytes() for value in state.model.state_dict().values())
 print("weights", hashlib.sha256(weights).hexdigest())
 """
 

@@ -4,13 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch.optim import SGD
 
 from digits import training
 from digits.errors import InputError
 from digits.model import MLP
 from digits.params import Train, load_params
-from digits.training import Epoch, Labelled, fit, learning_rate, validate
+from digits.training import Epoch, Labelled, TrainingState, begin, fit, learning_rate, validate
 from tests.conftest import CLASSES, PIXELS, make_images
 
 
@@ -26,10 +25,8 @@ def train(project: Path) -> Train:
 
 def run(train: Train, **changes: object) -> tuple[MLP, list[Epoch]]:
     train = train.model_copy(update=changes)
-    generator = torch.Generator().manual_seed(train.seed)
-    model = MLP([PIXELS, *train.widths, CLASSES])
-    model.reset(generator)
-    return model, list(fit(model, data(95), data(30, seed=1), train, generator))
+    state = begin([PIXELS, *train.widths, CLASSES], train)
+    return state.model, list(fit(state, data(95), data(30, seed=1), train))
 
 
 def weights(model: MLP) -> bytes:
@@ -72,10 +69,9 @@ def test_a_plain_step_is_gradient_descent_with_momentum_and_decay(train: Train) 
     train = train.model_copy(
         update={"batch_size": 95, "epochs": 2, "momentum": 0.9, "weight_decay": 0.01}
     )
-    generator = torch.Generator().manual_seed(0)
-    model = MLP([PIXELS, CLASSES])
-    model.reset(generator)
-    expected = [parameter.detach().clone().requires_grad_() for parameter in model.parameters()]
+    state = begin([PIXELS, CLASSES], train)
+    initial = state.model.parameters()
+    expected = [parameter.detach().clone().requires_grad_() for parameter in initial]
     velocity = [torch.zeros_like(parameter) for parameter in expected]
     rows = data(95)
     for _ in range(2):
@@ -85,21 +81,20 @@ def test_a_plain_step_is_gradient_descent_with_momentum_and_decay(train: Train) 
         for index, gradient in enumerate(gradients):
             velocity[index] = 0.9 * velocity[index] + gradient + 0.01 * expected[index].detach()
             expected[index].data -= train.lr * velocity[index]
-    list(fit(model, rows, data(30), train, generator))
-    for parameter, value in zip(model.parameters(), expected, strict=True):
+    list(fit(state, rows, data(30), train))
+    for parameter, value in zip(state.model.parameters(), expected, strict=True):
         assert torch.allclose(parameter, value, atol=1e-6)
 
 
 def test_label_smoothing_spreads_a_share_of_each_label_over_all_classes(train: Train) -> None:
-    model = MLP([PIXELS, CLASSES])
-    model.reset(torch.Generator().manual_seed(0))
+    changes = {"label_smoothing": 0.3, "batch_size": 10, "epochs": 1}
+    train = train.model_copy(update=changes)
+    state = begin([PIXELS, CLASSES], train)
     rows = data(10)
-    logs = model(rows.images).log_softmax(dim=1).detach()
+    logs = state.model(rows.images).log_softmax(dim=1).detach()
     truth = torch.eye(CLASSES)[rows.labels]
     expected = -((0.7 * truth + 0.3 / CLASSES) * logs).sum(dim=1).mean()
-    changes = {"label_smoothing": 0.3, "batch_size": 10, "epochs": 1}
-    generator = torch.Generator().manual_seed(1)
-    [epoch] = fit(model, rows, data(5), train.model_copy(update=changes), generator)
+    [epoch] = fit(state, rows, data(5), train)
     assert epoch.training_loss == pytest.approx(expected.item(), rel=1e-6)
 
 
@@ -109,9 +104,9 @@ def test_the_schedule_runs_once_over_all_epochs(
     rates: list[object] = []
     step = training.take_step
 
-    def watch(model: MLP, optimiser: SGD, rate: float, *rest: Any) -> float:
+    def watch(state: TrainingState, rate: float, *rest: Any) -> float:
         rates.append(rate)
-        return step(model, optimiser, rate, *rest)
+        return step(state, rate, *rest)
 
     monkeypatch.setattr(training, "take_step", watch)
     changes = {"schedule": "one_cycle", "epochs": 2}
@@ -124,7 +119,7 @@ def test_every_row_is_seen_once_an_epoch(train: Train, monkeypatch: pytest.Monke
     seen: list[int] = []
 
     def watch(*arguments: object) -> float:
-        batch = arguments[4]
+        batch = arguments[3]
         assert isinstance(batch, torch.Tensor)
         seen.extend(batch.tolist())
         return 0.0

@@ -7,6 +7,7 @@ import pytest
 
 from digits.errors import InputError
 from digits.model import MODEL, load_model
+from digits.training import Epoch
 from stages import prepare, train
 from tests.conftest import ParamsWriter
 
@@ -74,3 +75,53 @@ def test_a_network_that_learns_is_not_warned_of(
     write_params({"train.epochs": 10})
     train.main()
     assert capsys.readouterr().err == ""
+
+
+class Killed(BaseException):
+    pass
+
+
+def die(*_: object) -> None:
+    raise Killed
+
+
+@pytest.mark.usefixtures("prepared")
+def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_bytes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train.main()
+    expected = [path.read_bytes() for path in OUTPUTS]
+    quiet = capsys.readouterr().out
+    for path in OUTPUTS:
+        path.unlink()
+    printed = train.print_row
+
+    def die_in_the_third_epoch(epoch: Epoch) -> None:
+        printed(epoch)
+        if epoch.epoch == 3:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "print_row", die_in_the_third_epoch)
+        with pytest.raises(Killed):
+            train.main()
+    assert not any(path.exists() for path in OUTPUTS)
+    [checkpoint] = Path("models").iterdir()
+    capsys.readouterr()
+    train.main()
+    assert [path.read_bytes() for path in OUTPUTS] == expected
+    assert capsys.readouterr().out == f"train: goes on after epoch 2, from {checkpoint}\n{quiet}"
+    assert list(Path("models").iterdir()) == [MODEL]
+
+
+@pytest.mark.usefixtures("prepared")
+def test_a_run_with_other_params_starts_anew(
+    monkeypatch: pytest.MonkeyPatch, write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "save_model", die)
+        with pytest.raises(Killed):
+            train.main()
+    write_params({"train.seed": 1})
+    train.main()
+    assert "goes on" not in capsys.readouterr().out

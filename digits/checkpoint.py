@@ -1,0 +1,124 @@
+"""Checkpoints: a training run that was stopped goes on after its last whole epoch.
+
+A checkpoint is named after all that decides a run's bytes: params, data, this library's code and
+torch's version. So none is ever taken for another run's. Its file holds
+
+    32 bytes        SHA-256 of that name, as a whole, and of what follows
+    safetensors     model.*, optimiser.*, generator; history (epochs, 4) float64
+
+It lies beside the network, whose own place is cleared before training starts.
+"""
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from digits.errors import InputError, expecting
+from digits.files import replacing
+from digits.model import MODEL
+from digits.training import Epoch, Labelled, TrainingState
+
+_DIGEST = 32
+
+
+def identify(settings: Sequence[object], *parts: Labelled) -> str:
+    """Return a SHA-256, in hexadecimal, of all that decides the bytes of a training run.
+
+    Args:
+        settings: the params that the run depends on.
+        parts: the rows that it depends on.
+    """
+    digest = hashlib.sha256(f"{torch.__version__} {settings!r}".encode())
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(module.read_bytes())
+    for part in parts:
+        for tensor in (part.images, part.labels):
+            digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.numpy().data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of one training run, kept on disk.
+
+    Attributes:
+        run: what `identify` returned for the run.
+    """
+
+    run: str
+
+    @property
+    def path(self) -> Path:
+        """Where the state lies, as long as the run has not ended."""
+        return MODEL.with_name(f"{self.run[:16]}.checkpoint")
+
+    def save(self, state: TrainingState) -> None:
+        """Keep `state` in the place of the one before."""
+        content = save(_flatten(state))
+        with replacing(self.path) as temporary:
+            temporary.write_bytes(self._digest(content) + content)
+
+    def restore(self, state: TrainingState) -> None:
+        """Bring a new `state` to where the run was stopped, if it was.
+
+        A checkpoint that cannot be used is reported in one line on standard error, and ignored.
+        """
+        if not self.path.exists():
+            return
+        try:
+            tensors = self._load()
+        except InputError as error:
+            print(f"warning: {error}; training starts at the first epoch", file=sys.stderr)
+            return
+        _unflatten(tensors, state)
+        print(f"train: goes on after epoch {len(state.history)}, from {self.path}")
+
+    def remove(self) -> None:
+        """Remove the checkpoint of a run that has ended."""
+        self.path.unlink(missing_ok=True)
+
+    def _digest(self, content: bytes) -> bytes:
+        return hashlib.sha256(self.run.encode() + content).digest()
+
+    def _load(self) -> dict[str, Tensor]:
+        with expecting(self.path, "a checkpoint"):
+            content = self.path.read_bytes()
+        if self._digest(content[_DIGEST:]) != content[:_DIGEST]:
+            raise InputError(
+                f"{self.path}: damaged, or of another run; expected its own checkpoint"
+            )
+        return load(content[_DIGEST:])
+
+
+def _flatten(state: TrainingState) -> dict[str, Tensor]:
+    tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
+    for index, values in state.optimiser.state_dict()["state"].items():
+        # Without momentum, its buffers are None.
+        kept = {name: value for name, value in values.items() if value is not None}
+        tensors |= {f"optimiser.{index}.{name}": value for name, value in kept.items()}
+    history = torch.tensor([astuple(epoch) for epoch in state.history], dtype=torch.float64)
+    return tensors | {"generator": state.generator.get_state(), "history": history}
+
+
+def _unflatten(tensors: dict[str, Tensor], state: TrainingState) -> None:
+    model: dict[str, Tensor] = {}
+    buffers: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        match key.split(".", maxsplit=2):
+            case ["model", *names]:
+                model[".".join(names)] = value
+            case ["optimiser", index, name]:
+                # A copy: these lie where the file put them, not where arithmetic is fast.
+                buffers.setdefault(int(index), {})[name] = value.clone()
+    state.model.load_state_dict(model)
+    groups = state.optimiser.state_dict()["param_groups"]
+    state.optimiser.load_state_dict({"state": buffers, "param_groups": groups})
+    state.generator.set_state(tensors["generator"])
+    state.history[:] = [Epoch(int(epoch), *rest) for epoch, *rest in tensors["history"].tolist()]
