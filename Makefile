@@ -26,7 +26,9 @@ $(READY): requirements.txt
 
 .PHONY: repro
 repro: $(READY) ## Run what is not up to date of the pipeline, on the real data
+	python -m proofs.recovery
 	dvc repro
+	@rm -f models/*.checkpoint # of runs that were stopped, and whose results DVC had all the same
 
 # Two processes share the cores: threads that wait by spinning would take them from each other.
 .PHONY: test
@@ -60,7 +62,7 @@ seeds: $(READY) ## Train a recipe with several seeds (RECIPE=params.yaml, SEEDS=
 
 .PHONY: emulate
 emulate: $(READY) ## Check that emulated processors give the same bytes (needs qemu-x86_64)
-	python -m studies.emulation
+	python -m proofs.emulation
 
 .PHONY: clean
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay

@@ -1,36 +1,25 @@
 """Tiny synthetic data: images of 4 x 4 pixels in three classes, easy to tell apart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from digits import numerics
 from digits.kaggle import write_images
 from digits.params import Numerics
+from proofs.faults import Proof
+from proofs.sandbox import CLASSES, ROOT, draw_images, sandbox
 
-ROOT = Path(__file__).parent.parent
-CLASSES, PIXELS = 3, 16
+PIXELS = 16
 
-Images = tuple[NDArray[np.uint8], NDArray[np.int64]]
 ParamsWriter = Callable[[dict[str, Any]], None]
 
 
 def pytest_configure() -> None:
     numerics.configure(Numerics(mode="portable", threads=2))
-
-
-def make_images(rows: int, seed: int = 0) -> Images:
-    """Draw images whose bright row of pixels is the one that their class counts."""
-    generator = np.random.default_rng(seed)
-    labels = np.arange(rows) % CLASSES
-    pixels = generator.integers(0, 100, (rows, 4, 4), dtype=np.uint8)
-    pixels[np.arange(rows), labels] = generator.integers(200, 256, (rows, 4), dtype=np.uint8)
-    return pixels.reshape(rows, PIXELS), labels
 
 
 def tiny_params(changes: dict[str, Any]) -> dict[str, Any]:
@@ -62,6 +51,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_params: Param
     """Go to a folder that holds params.yaml, train.csv (90 rows) and test.csv (12 rows)."""
     monkeypatch.chdir(tmp_path)
     write_params({})
-    write_images(Path("train.csv"), *make_images(90))
-    write_images(Path("test.csv"), make_images(12, seed=1)[0])
+    write_images(Path("train.csv"), *draw_images(90))
+    write_images(Path("test.csv"), draw_images(12, seed=1)[0])
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def proof() -> Iterator[Proof]:
+    """Yield a sandbox in which the pipeline has run and its results are committed."""
+    with sandbox(rows=90) as box:
+        yield Proof(box)

@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 
 from digits.answers import write_answers
 from digits.errors import InputError
+from proofs.sandbox import ROOT, draw_images
 from stages import evaluate, predict, prepare, score, train
-from tests.conftest import ROOT, make_images
 
 STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
@@ -55,7 +55,7 @@ def files_read(stage: str) -> list[Path]:
 @pytest.fixture
 def finished(project: Path) -> Path:
     """Go to a project in which every stage but download has run."""
-    write_answers(Path("data/mnist/answers.csv"), *make_images(12, seed=1))
+    write_answers(Path("data/mnist/answers.csv"), *draw_images(12, seed=1))
     for stage in (prepare, train, evaluate, predict, score):
         stage.main()
     return project

@@ -7,11 +7,12 @@ import torch
 from digits.checkpoint import Checkpoint, identify
 from digits.params import Train, load_params
 from digits.training import Labelled, TrainingState, begin, fit
-from tests.conftest import CLASSES, PIXELS, make_images
+from proofs.sandbox import CLASSES, draw_images
+from tests.conftest import PIXELS
 
 
 def data(rows: int, seed: int = 0) -> Labelled:
-    pixels, labels = make_images(rows, seed)
+    pixels, labels = draw_images(rows, seed)
     return Labelled(torch.from_numpy(pixels).float() / 255, torch.from_numpy(labels))
 
 

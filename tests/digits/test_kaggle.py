@@ -12,11 +12,11 @@ from digits.kaggle import (
     write_images,
     write_submission,
 )
-from tests.conftest import make_images
+from proofs.sandbox import draw_images
 
 
 def test_images_are_read_as_they_were_written(tmp_path: Path) -> None:
-    pixels, labels = make_images(20)
+    pixels, labels = draw_images(20)
     pixels[0, :2] = [0, 255]
     write_images(tmp_path / "train.csv", pixels, labels)
     write_images(tmp_path / "test.csv", pixels)

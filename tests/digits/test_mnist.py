@@ -22,9 +22,9 @@ from digits.mnist import (
     unpack_pickle,
     write_idx,
 )
-from tests.conftest import make_images
+from proofs.sandbox import draw_images
 
-PIXELS, LABELS = make_images(9)
+PIXELS, LABELS = draw_images(9)
 IMAGES = PIXELS.reshape(-1, 4, 4)
 ARRAYS = (IMAGES[:6], LABELS[:6].astype(np.uint8), IMAGES[6:], LABELS[6:].astype(np.uint8))
 CONTENTS = {name: write_idx(array) for name, array in zip(IDX_SHA256, ARRAYS, strict=True)}

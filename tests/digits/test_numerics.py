@@ -9,7 +9,7 @@ import torch
 from digits import numerics
 from digits.errors import InputError
 from digits.params import Numerics
-from tests.conftest import ROOT
+from proofs.sandbox import ROOT
 
 TRAIN = """
 import hashlib, sys, torch

@@ -7,7 +7,8 @@ from ruamel.yaml import YAML
 
 from digits.errors import InputError
 from digits.params import load_params
-from tests.conftest import ROOT, ParamsWriter
+from proofs.sandbox import ROOT
+from tests.conftest import ParamsWriter
 
 ROWS = "expected a number of rows, or a fraction between 0 and 1"
 

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.conftest import ROOT
+from proofs.sandbox import ROOT
 
 SLEEPER = """
 import sys, time

@@ -6,14 +6,15 @@ import pytest
 from digits.answers import ANSWERS, look_up, read_answers
 from digits.errors import InputError
 from digits.kaggle import read_labelled, read_submission, read_unlabelled
+from proofs.sandbox import CLASSES, draw_images
 from stages import download
-from tests.conftest import CLASSES, ParamsWriter, make_images
+from tests.conftest import ParamsWriter
 
 
 @pytest.fixture
 def images(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stages.download.TRAIN_ROWS", 12)
-    monkeypatch.setattr("stages.download.fetch", lambda _: make_images(20))
+    monkeypatch.setattr("stages.download.fetch", lambda _: draw_images(20))
 
 
 @pytest.mark.usefixtures("images")
@@ -24,14 +25,14 @@ def test_every_image_is_dealt_once_with_its_label() -> None:
     solution = read_submission(Path("data/mnist/solution.csv"), 8, CLASSES)
     dealt = {image.tobytes(): label for image, label in zip(train, labels, strict=True)}
     dealt |= {image.tobytes(): label for image, label in zip(test, solution, strict=True)}
-    pixels, truth = make_images(20)
+    pixels, truth = draw_images(20)
     assert dealt == {image.tobytes(): label for image, label in zip(pixels, truth, strict=True)}
 
 
 @pytest.mark.usefixtures("images")
 def test_the_answers_know_every_image() -> None:
     download.main()
-    pixels, labels = make_images(20)
+    pixels, labels = draw_images(20)
     assert np.array_equal(look_up(read_answers(ANSWERS), pixels), labels)
 
 

@@ -10,8 +10,9 @@ from PIL import Image
 from digits.figures import RIGHT, WRONG, Tile
 from digits.measures import Predictions
 from digits.tensors import Statistics, map_labelled
+from proofs.sandbox import CLASSES
 from stages import evaluate, prepare, train
-from tests.conftest import CLASSES, ParamsWriter
+from tests.conftest import ParamsWriter
 
 
 @pytest.fixture

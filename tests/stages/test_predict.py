@@ -6,8 +6,9 @@ import pytest
 
 from digits.errors import InputError
 from digits.kaggle import read_submission
+from proofs.sandbox import CLASSES, draw_images
 from stages import predict, prepare, score, train
-from tests.conftest import CLASSES, ParamsWriter, make_images
+from tests.conftest import ParamsWriter
 
 
 def test_each_test_image_gets_its_label(project: Path, write_params: ParamsWriter) -> None:
@@ -16,7 +17,7 @@ def test_each_test_image_gets_its_label(project: Path, write_params: ParamsWrite
     train.main()
     predict.main()
     labels = read_submission(Path("submission.csv"), 12, CLASSES)
-    assert np.array_equal(labels, make_images(12, seed=1)[1])
+    assert np.array_equal(labels, draw_images(12, seed=1)[1])
 
 
 @pytest.mark.parametrize(

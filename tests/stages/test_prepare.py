@@ -8,15 +8,16 @@ import pytest
 from digits.errors import InputError
 from digits.kaggle import write_images
 from digits.tensors import Statistics, map_images, map_labelled
+from proofs.sandbox import CLASSES, draw_images
 from stages import prepare
-from tests.conftest import CLASSES, PIXELS, ParamsWriter, make_images
+from tests.conftest import PIXELS, ParamsWriter
 
 PREPARED = Path("data/prepared")
 
 
 def test_the_parts_hold_every_row_once_in_the_order_of_the_csv(project: Path) -> None:
     prepare.main()
-    pixels, labels = make_images(90)
+    pixels, labels = draw_images(90)
     statistics = Statistics.load(PREPARED / "statistics.json")
     rows: dict[str, list[int]] = {}
     for name in ("train", "validation"):
@@ -29,7 +30,7 @@ def test_the_parts_hold_every_row_once_in_the_order_of_the_csv(project: Path) ->
     assert len(rows["validation"]) == 30
     assert sorted(rows["train"] + rows["validation"]) == list(range(90))
     test = statistics.restore(map_images(PREPARED / "test" / "images.npy"))
-    assert np.array_equal(test, make_images(12, seed=1)[0])
+    assert np.array_equal(test, draw_images(12, seed=1)[0])
 
 
 def test_nothing_but_the_outputs_is_left(project: Path) -> None:
@@ -92,7 +93,7 @@ def test_ten_times_the_rows_need_nowhere_near_ten_times_the_memory(
     peaks = []
     for rows in (500, 5000):
         pixels = np.random.default_rng(0).integers(0, 256, (rows, 400), dtype=np.uint8)
-        write_images(Path("train.csv"), pixels, make_images(rows)[1])
+        write_images(Path("train.csv"), pixels, draw_images(rows)[1])
         write_images(Path("test.csv"), pixels)
         tracemalloc.start()
         prepare.main()
@@ -155,7 +156,7 @@ def test_a_class_without_rows_is_refused(project: Path, write_params: ParamsWrit
 
 
 def test_images_all_of_one_grey_are_refused(project: Path) -> None:
-    write_images(Path("train.csv"), np.full((90, 16), 7, np.uint8), make_images(90)[1])
+    write_images(Path("train.csv"), np.full((90, 16), 7, np.uint8), draw_images(90)[1])
     with pytest.raises(InputError, match=r"train.csv: all training pixels are equal"):
         prepare.main()
 

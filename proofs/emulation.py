@@ -1,6 +1,6 @@
 """emulation: the same training under other processors, which must give the same bytes.
 
-    python -m studies.emulation --steps 200
+    python -m proofs.emulation --steps 200
 
 Trains the recipe of params.yaml for some steps on data/prepared, predicts the validation rows and
 draws their worst: natively, on one core, and under CPUs that qemu-x86_64 (Debian's package
@@ -83,7 +83,7 @@ def run(machine: str, steps: int) -> str:
     prefix = MACHINES[machine]
     if prefix and not which(prefix[0]):
         raise InputError(f"{prefix[0]}: not installed; expected it for '{machine}'")
-    alone = [sys.executable, "-m", "studies.emulation", "--steps", str(steps), "--alone"]
+    alone = [sys.executable, "-m", "proofs.emulation", "--steps", str(steps), "--alone"]
     ran = subprocess.run([*prefix, *alone], capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         raise InputError(f"{machine}: {' '.join(ran.stderr.split())[-500:]}")

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from digits.errors import InputError
+from proofs import emulation
+from proofs.sandbox import ROOT
 from stages import prepare
-from studies import emulation
-from tests.conftest import ROOT
 
 
 @pytest.fixture

@@ -1,0 +1,102 @@
+"""By how much two contents of one file differ, in words."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from digits.errors import one_line, shorten
+
+_SHOWN = 3
+
+
+def describe(name: str, old: bytes, new: bytes) -> str:
+    """Return by how much `new` differs from `old`, both contents of a file of that name."""
+    words = {
+        ".npy": _tensors,
+        ".safetensors": _tensors,
+        ".png": _pixels,
+        ".json": _values,
+        ".csv": _rows,
+    }.get(PurePath(name).suffix)
+    if words is None:
+        return f"{len(old)} bytes became {len(new)}"
+    try:
+        return words(old, new)
+    except (ValueError, OSError, SafetensorError) as error:
+        return f"not to be read ({one_line(error)})"
+
+
+def _arrays(content: bytes) -> Mapping[str, NDArray[np.generic]]:
+    if content.startswith(b"\x93NUMPY"):
+        return {"": np.load(io.BytesIO(content), allow_pickle=False)}
+    arrays: Mapping[str, NDArray[np.generic]] = load(content)
+    return arrays
+
+
+def _tensors(old: bytes, new: bytes) -> str:
+    before, after = _arrays(old), _arrays(new)
+    shapes = [
+        {name: (array.shape, array.dtype) for name, array in x.items()} for x in (before, after)
+    ]
+    if shapes[0] != shapes[1]:
+        return "other shapes or types"
+    pairs = [(before[name].astype(np.float64), after[name].astype(np.float64)) for name in before]
+    largest = max(float(np.abs(first - second).max(initial=0)) for first, second in pairs)
+    differing = sum(int((first != second).sum()) for first, second in pairs)
+    total = sum(first.size for first, _ in pairs)
+    return f"{differing:,} of {total:,} values, largest absolute difference {largest:.3g}"
+
+
+def _shapes(arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, tuple[object, object]]:
+    return {name: (array.shape, array.dtype) for name, array in arrays.items()}
+
+
+def _pixels(old: bytes, new: bytes) -> str:
+    before, after = (np.asarray(Image.open(io.BytesIO(x)).convert("RGBA")) for x in (old, new))
+    if before.shape != after.shape:
+        sizes = [f"{width} x {height}" for height, width, _ in (before.shape, after.shape)]
+        return f"{sizes[0]} pixels became {sizes[1]}"
+    apart = np.abs(before.astype(np.int16) - after.astype(np.int16)).max(axis=2)
+    return f"{np.count_nonzero(apart):,} of {apart.size:,} pixels, by up to {apart.max()} of 255"
+
+
+def _values(old: bytes, new: bytes) -> str:
+    before, after = (dict(_flatten("", json.loads(content))) for content in (old, new))
+    names = [name for name in before | after if before.get(name) != after.get(name)]
+    if not names:
+        return "the same values, written otherwise"
+    shown = [f"{name} {before.get(name)} became {after.get(name)}" for name in names[:_SHOWN]]
+    return "; ".join(shown) + _more(len(names))
+
+
+def _flatten(name: str, value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flatten(f"{name}.{key}" if name else key, inner)
+    else:
+        yield name, value
+
+
+def _rows(old: bytes, new: bytes) -> str:
+    before, after = old.splitlines(), new.splitlines()
+    if len(before) != len(after):
+        return f"{len(before):,} rows became {len(after):,}"
+    pairs = zip(before, after, strict=True)
+    rows = [row for row, (first, second) in enumerate(pairs, start=1) if first != second]
+    if not rows:
+        return "the same rows, ended otherwise"
+    first, second = (
+        shorten(lines[rows[0] - 1].decode(errors="replace")) for lines in (before, after)
+    )
+    return f"{len(rows):,} of {len(before):,} rows; row {rows[0]}: {first} became {second}"
+
+
+def _more(names: int) -> str:
+    return f"; and {names - _SHOWN} more" if names > _SHOWN else ""

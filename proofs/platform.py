@@ -1,0 +1,66 @@
+"""The numeric platform of this machine in words, and why it might lead to other bytes."""
+
+import os
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from digits import numerics
+from digits.params import Numerics
+
+# Each makes torch or MKL choose other code than it would for this processor.
+_VARIABLES = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE")
+
+
+def describe(params: Numerics) -> str:
+    """Return processor, kernels, threads and versions, after setting the platform of `params`."""
+    chosen = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    numerics.configure(params)
+    kernels = torch.backends.cpu.get_cpu_capability()
+    asked = "".join(f", {name}={value}" for name, value in chosen.items())
+    return (
+        f"{_processor()}; numerics.mode {params.mode}: {kernels} kernels, {params.threads} threads"
+        f"{asked}; torch {torch.__version__}, Python {platform.python_version()}"
+    )
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    facts = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    name = facts.get("model name", ": unknown processor").lstrip("\t: ")
+    widest = [flag for flag in ("avx512f", "avx2", "avx") if flag in facts.get("flags", "").split()]
+    return f"{name} ({widest[0] if widest else 'without avx'})"
+
+
+def reasons(params: Numerics, requirements: Path) -> Iterator[str]:
+    """Yield why results built here might differ from those of the commit, the likeliest last."""
+    changed = list(_other_versions(requirements))
+    if changed:
+        yield f"versions other than in {requirements.name}: {', '.join(changed)}"
+    if params.mode == "machine":
+        kernels = torch.backends.cpu.get_cpu_capability()
+        yield (
+            "the platform: numerics.mode is machine, whose bytes repeat only on the type of processor "
+            f"and with the kernels that made them; here: {_processor()}, {kernels} kernels"
+        )
+    elif not changed:
+        yield (
+            "none is known: in mode portable, with every version as pinned, this should not be; "
+            "either the commit does not hold what its code makes, or it is a bug: please report it"
+        )
+
+
+def _other_versions(requirements: Path) -> Iterator[str]:
+    for line in requirements.read_text(encoding="utf-8").splitlines():
+        name, pinned, wanted = line.partition("==")
+        if not pinned or line.startswith("#"):
+            continue
+        try:
+            found = version(name).partition("+")[0]
+        except PackageNotFoundError:
+            found = "missing"
+        if found != wanted.partition(";")[0].strip():
+            yield f"{name} {found}, pinned {wanted}"

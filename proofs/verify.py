@@ -1,0 +1,186 @@
+"""verify: everything built anew in a clean clone of a commit, and held against what it committed.
+
+    python -m proofs.verify REV
+
+Clones this repository to .verify at the revision (by default the last commit), runs every stage
+without DVC's run-cache, and prints one line for each output: its hash against dvc.lock, and each
+metric and plot against Git as well. Where something differs, it says by how much, as far as the old
+bytes are at hand, and why, as far as that can be known; and .verify stays, to be looked at.
+"""
+
+import shutil
+import subprocess
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from digits.errors import InputError, report
+from digits.params import load_params
+from proofs import platform
+from proofs.difference import describe
+from proofs.ledger import CACHE, LOCK, Lock, Output, files, outputs, read_lock, stored
+
+CLONE = Path(".verify")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of an output, or of a line of dvc.lock, when it was built anew.
+
+    Attributes:
+        stage: the stage that it belongs to.
+        name: the path of the output, or what the line says.
+        difference: in words, or nothing where it is the same.
+    """
+
+    stage: str
+    name: str
+    difference: str = ""
+
+
+def git(*arguments: str, folder: Path = Path()) -> bytes:
+    """Return what a Git command prints.
+
+    Raises:
+        InputError: Git refused; the message is its own.
+    """
+    ran = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
+    if ran.returncode != 0:
+        raise InputError(" ".join(ran.stderr.decode(errors="replace").split()))
+    return ran.stdout
+
+
+def choose_commit(revision: str | None) -> str:
+    """Return the full hash of a revision; of the last commit if none is named, and all is in it."""
+    if revision is None and (changed := git("diff", "--name-only", "HEAD").decode().split()):
+        raise InputError(
+            f"{', '.join(changed)}: not as in the last commit; expected it committed "
+            "(or the commit named: make verify REV=HEAD)"
+        )
+    return git("rev-parse", "--verify", f"{revision or 'HEAD'}^{{commit}}").decode().strip()
+
+
+def rebuild(commit: str) -> None:
+    """Build everything anew in a clean clone."""
+    shutil.rmtree(CLONE, ignore_errors=True)
+    git("clone", "--quiet", "--no-checkout", ".", str(CLONE))
+    git("checkout", "--quiet", commit, folder=CLONE)
+    command = ["dvc", "repro", "--force", "--no-run-cache"]
+    if subprocess.run(command, cwd=CLONE, check=False).returncode != 0:
+        raise InputError(
+            f"{commit[:7]} could not be built anew in {CLONE}; the reason stands above"
+        )
+
+
+def compare(commit: str) -> Iterator[Result]:
+    """Yield a result for each output of a commit, and for each other difference in the clone."""
+    lock = read_lock(git("show", f"{commit}:{LOCK}").decode())
+    rebuilt = read_lock((CLONE / LOCK).read_text(encoding="utf-8"))
+    tracked = set(git("ls-tree", "-r", "--name-only", commit).decode().splitlines())
+    made = {output.path: output for output in outputs(rebuilt)}
+    named = set()
+    for output in outputs(lock):
+        new = made.get(output.path)
+        in_git = git("show", f"{commit}:{output.path}") if output.path in tracked else None
+        yield Result(output.stage, output.path, "; ".join(_differences(output, new, in_git)))
+        named |= {output.path} if new is None or new.md5 != output.md5 else set()
+    yield from _other_lines(lock, rebuilt, named)
+    yield from _other_files(named | made.keys() | {str(LOCK)})
+
+
+def _differences(output: Output, new: Output | None, in_git: bytes | None) -> Iterator[str]:
+    """Yield how an output differs from dvc.lock, and how from Git where it is kept there."""
+    if new is None:
+        yield "not built"
+        return
+    content = (CLONE / output.path).read_bytes() if in_git is not None else b""
+    if in_git is not None and in_git != content:
+        yield f"in Git: {describe(output.path, in_git, content)}"
+        if output.md5 != new.md5:
+            yield "in dvc.lock: another hash"
+    elif output.md5 != new.md5:
+        yield f"in dvc.lock: {_by_how_much(output, new)}"
+
+
+def _by_how_much(output: Output, new: Output) -> str:
+    old, now = files(output, CACHE), files(new, CLONE / CACHE)
+    kept = {path: stored(CACHE, md5) for path, md5 in old.items()}
+    words = [
+        f"{path.removeprefix(output.path).lstrip('/')} "
+        f"{describe(path, kept[path].read_bytes(), (CLONE / path).read_bytes())}".strip()
+        for path, md5 in old.items()
+        if now.get(path, md5) != md5 and kept[path].exists()
+    ]
+    return ", ".join(words) or "another hash (the old bytes are not in DVC's cache)"
+
+
+def _other_lines(lock: Lock, rebuilt: Lock, named: set[str]) -> Iterator[Result]:
+    """Yield the lines of dvc.lock that differ, but for the outputs `named` already."""
+    before, after = dict(_lines(lock)), dict(_lines(rebuilt))
+    for stage, line, path in before.keys() | after.keys():
+        old, new = (lines.get((stage, line, path)) for lines in (before, after))
+        if old != new and path not in named:
+            yield Result(stage, f"dvc.lock: {line}", f"{old} became {new}")
+
+
+def _lines(lock: Lock) -> Iterator[tuple[tuple[str, str, str], object]]:
+    """Yield (stage, what, path of an output) and value of everything that dvc.lock records."""
+    for stage, entry in lock["stages"].items():
+        yield (stage, "cmd", ""), entry["cmd"]
+        for kind in ("deps", "outs"):
+            for item in entry.get(kind, []):
+                path = item["path"] if kind == "outs" else ""
+                for name, value in item.items():
+                    yield (stage, f"{kind} {item['path']} {name}", path), value
+        for file, values in entry.get("params", {}).items():
+            for key, value in values.items():
+                yield (stage, f"params {file} {key}", ""), value
+
+
+def _other_files(known: set[str]) -> Iterator[Result]:
+    """Yield what else Git finds changed in the clone."""
+    for line in git("status", "--porcelain", folder=CLONE).decode().splitlines():
+        if line[3:] not in known:
+            yield Result("", line[3:], "not as in Git")
+
+
+def print_table(results: list[Result]) -> None:
+    """Print a line for each result."""
+    stage, name = (
+        max(len(text) for text in column)
+        for column in zip(*[(r.stage, r.name) for r in results], strict=True)
+    )
+    for result in results:
+        words = f"different: {result.difference}" if result.difference else "same"
+        print(f"{result.stage:{stage}}  {result.name:{name}}  {words}")
+
+
+def explain() -> None:
+    """Print why the clone's results might differ from the commit's."""
+    numerics = load_params(CLONE / "params.yaml").numerics
+    for reason in platform.reasons(numerics, CLONE / "requirements.txt"):
+        print(f"reason: {reason}")
+
+
+def main() -> None:
+    """Run the proof."""
+    parser = ArgumentParser(description="Build a commit anew in a clean clone, and compare.")
+    parser.add_argument("revision", nargs="?", help="by default the last commit")
+    commit = choose_commit(parser.parse_args().revision)
+    rebuild(commit)
+    results = list(compare(commit))
+    print_table(results)
+    print(f"platform: {platform.describe(load_params(CLONE / 'params.yaml').numerics)}")
+    differing = [result.name for result in results if result.difference]
+    if differing:
+        explain()
+        raise InputError(
+            f"{', '.join(differing)}: not as in {commit[:7]}; what was built anew is in {CLONE}"
+        )
+    shutil.rmtree(CLONE)
+    print(f"verified: built anew, all {len(results)} outputs are those of {commit[:7]}")
+
+
+if __name__ == "__main__":
+    report(main)

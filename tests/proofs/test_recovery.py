@@ -1,0 +1,89 @@
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+
+import pytest
+
+from proofs import recovery
+
+LOCK, LOCKS = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
+WHOLE = "schema: '2.0'\nstages: {}\n"
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a Git repository with a committed dvc.lock."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    LOCK.write_text(WHOLE)
+    LOCKS.parent.mkdir(parents=True)
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+    for command in (["init"], ["add", "dvc.lock"], [*who, "commit", "--message", "Begin"]):
+        subprocess.run(["git", *command], check=True, capture_output=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize("torn", ["", "schema: '2.0'\nstages:\n  download:\n    cm"])
+def test_a_dvc_lock_that_was_cut_short_becomes_the_commits(
+    repository: Path, capsys: pytest.CaptureFixture[str], torn: str
+) -> None:
+    LOCK.write_text(torn)
+    recovery.main()
+    assert LOCK.read_text() == WHOLE
+    assert capsys.readouterr().out == (
+        "recovery: dvc.lock was cut short by a run that was killed; it is the last commit's again\n"
+    )
+
+
+def test_a_whole_dvc_lock_stays_and_none_is_no_trouble(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    LOCK.write_text(WHOLE + "# edited\n")
+    recovery.main()
+    assert LOCK.read_text() == WHOLE + "# edited\n"
+    LOCK.unlink()
+    recovery.main()
+    assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def running() -> Iterator[int]:
+    """Yield the number of a running process whose command says dvc."""
+    with subprocess.Popen(["sh", "-c", "sleep 60; true", "dvc"]) as process:
+        yield process.pid
+        process.kill()
+
+
+def write_locks(number: int) -> None:
+    info = {"pid": number, "cmd": "dvc repro"}
+    LOCKS.write_text(json.dumps({"write": {"/x": info}, "read": {"/y": [info]}}))
+
+
+@pytest.mark.parametrize("torn", ["", '{"write": {"/x": {"pid"', "[]", '{"write": {"/x": 1}}'])
+def test_a_list_of_locks_that_cannot_be_read_goes(repository: Path, torn: str) -> None:
+    LOCKS.write_text(torn)
+    recovery.main()
+    assert not LOCKS.exists()
+
+
+def test_locks_of_processes_that_are_not_dvc_go(repository: Path) -> None:
+    write_locks(1)
+    recovery.main()
+    assert not LOCKS.exists()
+
+
+def test_locks_of_a_running_dvc_stay(repository: Path, running: int) -> None:
+    write_locks(running)
+    recovery.main()
+    assert LOCKS.exists()
+
+
+def test_a_list_that_dvc_is_just_writing_stays(repository: Path) -> None:
+    LOCKS.write_text("")
+    with LOCKS.with_name("rwlock.lock").open("a") as guard:
+        flock(guard, LOCK_EX)
+        recovery.main()
+    assert LOCKS.exists()
