@@ -42,15 +42,12 @@ check: $(READY) ## Check format, lint and types
 	mypy
 
 .PHONY: verify
-verify: $(READY) ## Rebuild the last commit from nothing in a clean clone, and compare every result
-	rm -rf .verify
-	git clone --quiet . .verify
-	cd .verify && dvc repro --force --no-run-cache
-	@cd .verify && changed=$$(git status --porcelain) && if [ -n "$$changed" ]; then \
-		git --no-pager diff; \
-		printf 'error: built anew, these differ from the commit:\n%s\n' "$$changed" >&2; exit 1; \
-	else echo "verified: dvc.lock, metrics and plots are those of $$(git rev-parse --short HEAD)"; fi
-	rm -rf .verify
+verify: $(READY) ## Rebuild a commit from nothing, and compare every result (REV=, by default the last)
+	python -m proofs.verify $(REV)
+
+.PHONY: faults
+faults: $(READY) ## Kill the pipeline at random moments and break what it stands on (KILLS=50)
+	python -m proofs.faults --kills $(or $(KILLS),50)
 
 .PHONY: diff
 diff: $(READY) ## Show how the metrics differ from those of a commit (REV=, the last one by default)

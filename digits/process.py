@@ -32,23 +32,28 @@ def end_with_parent() -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the lock of `folder`; wait for it, and say so, while another process has it.
 
     The lock is on the folder itself and ends with the process: there is no file to be left behind.
+
+    Raises:
+        BlockingIOError: another process has it, and `wait` is false.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        _lock(descriptor)
+        _lock(descriptor, wait=wait)
         yield
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> None:
+def _lock(descriptor: int, *, wait: bool) -> None:
     try:
         flock(descriptor, LOCK_EX | LOCK_NB)
     except BlockingIOError:
+        if not wait:
+            raise
         print("waiting for another stage that runs in this folder", file=sys.stderr, flush=True)
         flock(descriptor, LOCK_EX)
     except OSError as error:  # some network file systems lock no folders

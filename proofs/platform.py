@@ -18,6 +18,8 @@ _VARIABLES = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL
 def describe(params: Numerics) -> str:
     """Return processor, kernels, threads and versions, after setting the platform of `params`."""
     chosen = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    if params.mode == "portable":  # which sets them itself
+        chosen = {}
     numerics.configure(params)
     kernels = torch.backends.cpu.get_cpu_capability()
     asked = "".join(f", {name}={value}" for name, value in chosen.items())
@@ -43,8 +45,8 @@ def reasons(params: Numerics, requirements: Path) -> Iterator[str]:
     if params.mode == "machine":
         kernels = torch.backends.cpu.get_cpu_capability()
         yield (
-            "the platform: numerics.mode is machine, whose bytes repeat only on the type of processor "
-            f"and with the kernels that made them; here: {_processor()}, {kernels} kernels"
+            "the platform: in mode machine, bytes repeat only on the type of processor and the "
+            f"kernels that made them; here: {_processor()}, {kernels} kernels"
         )
     elif not changed:
         yield (
@@ -55,12 +57,13 @@ def reasons(params: Numerics, requirements: Path) -> Iterator[str]:
 
 def _other_versions(requirements: Path) -> Iterator[str]:
     for line in requirements.read_text(encoding="utf-8").splitlines():
-        name, pinned, wanted = line.partition("==")
+        name, pinned, rest = line.partition("==")
         if not pinned or line.startswith("#"):
             continue
+        wanted = rest.partition(";")[0].strip()
         try:
             found = version(name).partition("+")[0]
         except PackageNotFoundError:
             found = "missing"
-        if found != wanted.partition(";")[0].strip():
+        if found != wanted:
             yield f"{name} {found}, pinned {wanted}"

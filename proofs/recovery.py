@@ -5,17 +5,29 @@
 DVC writes dvc.lock and its list of locks in place: killed at that moment, it leaves a file that it
 cannot read. It takes a lock for held as long as any process has the number of the one that took it.
 And it never looks into its cache again: bytes that a disk has changed come back as results. Nothing
-is done where all is well.
+is done where all is well, but that half-written files go.
 """
 
 import json
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 from digits.errors import report
-from proofs.ledger import CACHE, LOCK, files, hash_file, is_whole, outputs, read_lock, stored
+from digits.process import alone
+from proofs.ledger import (
+    CACHE,
+    LOCK,
+    Output,
+    files,
+    hash_file,
+    is_whole,
+    outputs,
+    read_lock,
+    stored,
+)
 
 LOCKS = Path(".dvc/tmp/rwlock")
 
@@ -60,14 +72,31 @@ def _is_dvc(number: int) -> bool:
         return False
 
 
+def sweep() -> None:
+    """Remove what stages that were killed were writing, unless a stage is running."""
+    results = [Path(output.path) for output in _known()]
+    folders = {folder for path in results for folder in path.parents}
+    try:
+        with alone(Path(), wait=False):
+            for path in (path for folder in folders for path in folder.glob("*.partial")):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    except BlockingIOError:
+        return
+
+
+def _known() -> list[Output]:
+    """Return the outputs that dvc.lock names, if there is one."""
+    if not LOCK.exists():
+        return []
+    return list(outputs(read_lock(LOCK.read_text(encoding="utf-8"))))
+
+
 def discard_damage() -> None:
     """Remove what the cache holds of the current results with other bytes than their hash says.
 
     The same bytes in the place of a result go as well, so that DVC builds it again.
     """
-    if not LOCK.exists():
-        return
-    known = list(outputs(read_lock(LOCK.read_text(encoding="utf-8"))))
+    known = _known()
     lists = [(output.path, output.md5) for output in known if output.is_directory]
     contents = [file for output in known for file in files(output, CACHE).items()]
     with ThreadPoolExecutor() as pool:
@@ -90,6 +119,7 @@ def main() -> None:
     """Put right whatever is wrong."""
     restore_lock()
     release_locks()
+    sweep()
     discard_damage()
 
 

@@ -29,7 +29,10 @@ from digits.mnist import IDX_SHA256, write_idx
 
 ROOT = Path(__file__).parent.parent
 CLASSES = 3
-COPIED = ("digits", "stages", "proofs", "dvc.yaml", ".gitignore", ".gitattributes", ".dvcignore")
+COPIED = (
+    *("digits", "stages", "proofs", "dvc.yaml", "requirements.txt"),
+    *(".gitignore", ".gitattributes", ".dvcignore"),
+)
 
 
 def draw_images(

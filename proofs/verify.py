@@ -53,7 +53,7 @@ def git(*arguments: str, folder: Path = Path()) -> bytes:
 
 def choose_commit(revision: str | None) -> str:
     """Return the full hash of a revision; of the last commit if none is named, and all is in it."""
-    if revision is None and (changed := git("diff", "--name-only", "HEAD").decode().split()):
+    if revision is None and (changed := git("diff", "--name-only", "HEAD").decode().splitlines()):
         raise InputError(
             f"{', '.join(changed)}: not as in the last commit; expected it committed "
             "(or the commit named: make verify REV=HEAD)"
@@ -68,25 +68,24 @@ def rebuild(commit: str) -> None:
     git("checkout", "--quiet", commit, folder=CLONE)
     command = ["dvc", "repro", "--force", "--no-run-cache"]
     if subprocess.run(command, cwd=CLONE, check=False).returncode != 0:
-        raise InputError(
-            f"{commit[:7]} could not be built anew in {CLONE}; the reason stands above"
-        )
+        raise InputError(f"{commit[:7]} could not be built anew in {CLONE}: see above")
 
 
-def compare(commit: str) -> Iterator[Result]:
-    """Yield a result for each output of a commit, and for each other difference in the clone."""
+def compare(commit: str) -> list[Result]:
+    """Return a result for each output of a commit, and for each other difference in the clone."""
     lock = read_lock(git("show", f"{commit}:{LOCK}").decode())
     rebuilt = read_lock((CLONE / LOCK).read_text(encoding="utf-8"))
     tracked = set(git("ls-tree", "-r", "--name-only", commit).decode().splitlines())
     made = {output.path: output for output in outputs(rebuilt)}
-    named = set()
+    results = []
     for output in outputs(lock):
-        new = made.get(output.path)
         in_git = git("show", f"{commit}:{output.path}") if output.path in tracked else None
-        yield Result(output.stage, output.path, "; ".join(_differences(output, new, in_git)))
-        named |= {output.path} if new is None or new.md5 != output.md5 else set()
-    yield from _other_lines(lock, rebuilt, named)
-    yield from _other_files(named | made.keys() | {str(LOCK)})
+        differences = _differences(output, made.get(output.path), in_git)
+        results.append(Result(output.stage, output.path, "; ".join(differences)))
+    named = {result.name for result in results if result.difference}
+    others = list(_other_lines(lock, rebuilt, named))
+    known = named | {str(LOCK)} if named or others else set()
+    return [*results, *others, *_other_files(known)]
 
 
 def _differences(output: Output, new: Output | None, in_git: bytes | None) -> Iterator[str]:
@@ -118,7 +117,7 @@ def _by_how_much(output: Output, new: Output) -> str:
 def _other_lines(lock: Lock, rebuilt: Lock, named: set[str]) -> Iterator[Result]:
     """Yield the lines of dvc.lock that differ, but for the outputs `named` already."""
     before, after = dict(_lines(lock)), dict(_lines(rebuilt))
-    for stage, line, path in before.keys() | after.keys():
+    for stage, line, path in sorted(before.keys() | after.keys()):
         old, new = (lines.get((stage, line, path)) for lines in (before, after))
         if old != new and path not in named:
             yield Result(stage, f"dvc.lock: {line}", f"{old} became {new}")
@@ -147,20 +146,24 @@ def _other_files(known: set[str]) -> Iterator[Result]:
 
 def print_table(results: list[Result]) -> None:
     """Print a line for each result."""
-    stage, name = (
-        max(len(text) for text in column)
-        for column in zip(*[(r.stage, r.name) for r in results], strict=True)
-    )
+    stage = max(len(result.stage) for result in results)
+    name = max(len(result.name) for result in results)
     for result in results:
         words = f"different: {result.difference}" if result.difference else "same"
         print(f"{result.stage:{stage}}  {result.name:{name}}  {words}")
 
 
-def explain() -> None:
-    """Print why the clone's results might differ from the commit's."""
-    numerics = load_params(CLONE / "params.yaml").numerics
-    for reason in platform.reasons(numerics, CLONE / "requirements.txt"):
-        print(f"reason: {reason}")
+def print_platform(*, differing: bool) -> None:
+    """Print the numeric platform, and why it might have led to other bytes."""
+    try:
+        numerics = load_params(CLONE / "params.yaml").numerics
+    except InputError as error:
+        print(f"platform: not known, since these are params of another version ({error})")
+        return
+    print(f"platform: {platform.describe(numerics)}")
+    if differing:
+        for reason in platform.reasons(numerics, CLONE / "requirements.txt"):
+            print(f"reason: {reason}")
 
 
 def main() -> None:
@@ -169,12 +172,11 @@ def main() -> None:
     parser.add_argument("revision", nargs="?", help="by default the last commit")
     commit = choose_commit(parser.parse_args().revision)
     rebuild(commit)
-    results = list(compare(commit))
+    results = compare(commit)
     print_table(results)
-    print(f"platform: {platform.describe(load_params(CLONE / 'params.yaml').numerics)}")
     differing = [result.name for result in results if result.difference]
+    print_platform(differing=bool(differing))
     if differing:
-        explain()
         raise InputError(
             f"{', '.join(differing)}: not as in {commit[:7]}; what was built anew is in {CLONE}"
         )

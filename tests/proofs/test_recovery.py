@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import subprocess
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from digits.process import alone
 from proofs import recovery
+from proofs.ledger import CACHE, stored
 
 LOCK, LOCKS = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
 WHOLE = "schema: '2.0'\nstages: {}\n"
@@ -87,3 +90,70 @@ def test_a_list_that_dvc_is_just_writing_stays(repository: Path) -> None:
         flock(guard, LOCK_EX)
         recovery.main()
     assert LOCKS.exists()
+
+
+LOCKED = """schema: '2.0'
+stages:
+  prepare:
+    cmd: python -m stages.prepare
+    outs:
+    - {path: data/prepared/train, hash: md5, md5: aa.dir}
+    - {path: submission.csv, hash: md5, md5: bb}
+"""
+
+
+def test_what_killed_stages_were_writing_goes(repository: Path) -> None:
+    LOCK.write_text(LOCKED)
+    Path("data/prepared.partial").mkdir(parents=True)
+    Path("data/prepared.partial/raw").touch()
+    Path("submission.csv.partial").touch()
+    kept = Path("elsewhere/mine.partial")
+    kept.parent.mkdir()
+    kept.touch()
+    recovery.main()
+    assert kept.exists()
+    assert sorted(path.name for path in Path().rglob("*.partial")) == ["mine.partial"]
+
+
+def test_what_a_running_stage_is_writing_stays(repository: Path) -> None:
+    LOCK.write_text(LOCKED)
+    Path("submission.csv.partial").touch()
+    with alone(Path()):
+        recovery.main()
+    assert Path("submission.csv.partial").exists()
+
+
+def keep(content: bytes, md5: str) -> Path:
+    path = stored(CACHE, md5)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_damaged_bytes_in_the_cache_go_with_the_results_that_have_them(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    md5 = hashlib.md5(b"right").hexdigest()
+    LOCK.write_text(LOCKED.replace("bb", md5))
+    path = keep(b"right", md5)
+    Path("submission.csv").write_bytes(b"right")
+    recovery.main()
+    assert capsys.readouterr().out == ""
+    path.write_bytes(b"wrong")
+    recovery.main()
+    assert not path.exists()
+    assert Path("submission.csv").exists()
+    assert capsys.readouterr().out == (
+        "recovery: DVC's cache held damaged bytes of submission.csv; removed, to be built anew\n"
+    )
+    keep(b"wrong", md5)
+    Path("submission.csv").write_bytes(b"wrong")
+    recovery.main()
+    assert not Path("submission.csv").exists()
+
+
+def test_a_damaged_list_of_a_directory_goes(repository: Path) -> None:
+    LOCK.write_text(LOCKED)
+    path = keep(b"[]", "aa.dir")
+    recovery.main()
+    assert not path.exists()
