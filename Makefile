@@ -49,9 +49,26 @@ verify: $(READY) ## Rebuild a commit from nothing, and compare every result (REV
 faults: $(READY) ## Kill the pipeline at random moments and break what it stands on (KILLS=50)
 	python -m proofs.faults --kills $(or $(KILLS),50)
 
+# Nothing else needs what these two are made with.
+$(VENV)/proofs: requirements-proofs.txt $(READY)
+	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
+	touch $@
+
+.PHONY: fuzz
+fuzz: $(VENV)/proofs ## Search for bytes that a reader of files gets wrong (FOR=600 seconds for each reader)
+	python -m proofs.fuzz --seconds $(or $(FOR),600)
+
+.PHONY: audit
+audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabilities
+	pip-audit --strict --no-deps --disable-pip --requirement requirements.txt
+
 .PHONY: diff
 diff: $(READY) ## Show how the metrics differ from those of a commit (REV=, the last one by default)
 	@dvc metrics diff --md $(or $(REV),HEAD)
+
+.PHONY: compare
+compare: $(READY) ## Say whether this network is better than that of a commit, or only luckier (REV=, TO=)
+	@python -m proofs.compare $(or $(REV),HEAD) $(if $(TO),--to $(TO))
 
 .PHONY: seeds
 seeds: $(READY) ## Train a recipe with several seeds (RECIPE=params.yaml, SEEDS=10)
@@ -63,5 +80,5 @@ emulate: $(READY) ## Check that emulated processors give the same bytes (needs q
 
 .PHONY: clean
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay
-	rm -rf $(VENV) .verify .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .verify .fuzz .mypy_cache .pytest_cache .ruff_cache
 	rm -rf data/mnist data/prepared models submission.csv

@@ -16,6 +16,14 @@ from pathlib import Path
 class InputError(Exception):
     """What the user gave cannot be used; its message is one line: where, and what instead."""
 
+    def __init__(self, message: str) -> None:
+        """Keep `message`, with what cannot be printed in one line written as Python escapes it."""
+        super().__init__("".join(map(_escape, message)))
+
+
+def _escape(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]
+
 
 @contextmanager
 def expecting(path: Path, expected: str, *damaged: type[Exception]) -> Iterator[None]:

@@ -12,6 +12,7 @@ from digits.errors import InputError, expecting, one_line, shorten
 
 PARAMS = Path("params.yaml")
 BYTES = 2**16  # of a params file, at most
+CLASSES = 1000  # at most
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -35,7 +36,7 @@ class Data(Section):
 
     train: Annotated[str, Field(min_length=1)]
     test: Annotated[str, Field(min_length=1)]
-    classes: Annotated[int, Field(ge=2, le=1000)]
+    classes: Annotated[int, Field(ge=2, le=CLASSES)]
 
 
 class Download(Section):

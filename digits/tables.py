@@ -9,7 +9,7 @@ hundred times its size, no more: a small file cannot fill a disk.
 
 import csv
 import gzip
-import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -31,7 +31,9 @@ CELL_BYTES = 24
 UNPACKED_RATIO = 300
 UNPACKED_BYTES = 2**24  # that any archive may unpack to
 
-_DAMAGED = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
+WHOLE = "a whole CSV file"
+# What the standard library raises of archives that are not whole, or not as it knows them.
+_DAMAGED = (EOFError, zlib.error, zipfile.BadZipFile, struct.error, ValueError, RuntimeError)
 
 
 class Lines(Protocol):
@@ -51,7 +53,8 @@ class _Unpacked:
         self._left = self._limit
 
     def readline(self, size: int, /) -> bytes:
-        line = self._file.readline(size)
+        with expecting(self._path, WHOLE, *_DAMAGED):
+            line = self._file.readline(size)
         self._left -= len(line)
         if self._left < 0:
             raise InputError(
@@ -79,10 +82,10 @@ class IntegerTable:
         if not line.strip():
             raise InputError(f"{self.path}: row 1: empty; expected a header")
         try:
-            text = line.decode("utf-8")
-            if "\0" in text:
+            text = line.decode("utf-8").removesuffix("\n").removesuffix("\r")
+            if "\0" in text or text.endswith("\r"):
                 raise ValueError
-            return next(csv.reader([text.rstrip("\r\n")], strict=True))
+            return next(csv.reader([text], strict=True))
         except (ValueError, csv.Error):
             raise InputError(
                 f"{self.path}: row 1: not text in UTF-8 with lines that end in LF or CRLF; "
@@ -157,14 +160,16 @@ def open_table(path: Path) -> Iterator[IntegerTable]:
     Raises:
         InputError: the file cannot be opened or read, is damaged, or has no header of text.
     """
-    with expecting(path, "a whole CSV file", *_DAMAGED), _open_bytes(path) as file:
+    with expecting(path, WHOLE), _open_bytes(path) as file:
         yield IntegerTable(path, file)
 
 
 @contextmanager
 def _open_bytes(path: Path) -> Iterator[Lines]:
     if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive, _only_member(path, archive) as member:
+        with expecting(path, WHOLE, *_DAMAGED):
+            archive = zipfile.ZipFile(path)
+        with archive, _open_member(path, archive) as member:
             yield _Unpacked(path, member)
     elif path.suffix == ".gz":
         with gzip.open(path) as file:
@@ -174,16 +179,17 @@ def _open_bytes(path: Path) -> Iterator[Lines]:
             yield file
 
 
-def _only_member(path: Path, archive: zipfile.ZipFile) -> IO[bytes]:
+def _open_member(path: Path, archive: zipfile.ZipFile) -> IO[bytes]:
     # macOS adds a folder of its own to the archives that it makes.
-    inside = (info for info in archive.infolist() if not info.is_dir())
-    members = [info for info in inside if not info.filename.startswith("__MACOSX/")]
+    # A folder's name ends in a slash.
+    names = (info for info in archive.infolist() if not info.filename.endswith("/"))
+    members = [info for info in names if not info.filename.startswith("__MACOSX/")]
     if len(members) != 1:
         raise InputError(f"{path}: {len(members)} files inside; expected one CSV file")
-    try:
+    if members[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(f"{path}: compressed by another method; expected zip's own, deflate")
+    with expecting(path, WHOLE, *_DAMAGED):
         return archive.open(members[0])
-    except RuntimeError as error:  # encrypted, or compressed in a way that Python cannot undo
-        raise InputError(f"{path}: {error}; expected a plain zip archive") from None
 
 
 def _quote(cell: bytes) -> str:

@@ -20,6 +20,7 @@ from digits.params import load_params
 from proofs import platform
 from proofs.difference import describe
 from proofs.ledger import CACHE, LOCK, Lock, Output, files, outputs, read_lock, stored
+from proofs.repository import find_commit, git
 
 CLONE = Path(".verify")
 
@@ -39,18 +40,6 @@ class Result:
     difference: str = ""
 
 
-def git(*arguments: str, folder: Path = Path()) -> bytes:
-    """Return what a Git command prints.
-
-    Raises:
-        InputError: Git refused; the message is its own.
-    """
-    ran = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
-    if ran.returncode != 0:
-        raise InputError(" ".join(ran.stderr.decode(errors="replace").split()))
-    return ran.stdout
-
-
 def choose_commit(revision: str | None) -> str:
     """Return the full hash of a revision; of the last commit if none is named, and all is in it."""
     if revision is None and (changed := git("diff", "--name-only", "HEAD").decode().splitlines()):
@@ -58,7 +47,7 @@ def choose_commit(revision: str | None) -> str:
             f"{', '.join(changed)}: not as in the last commit; expected it committed "
             "(or the commit named: make verify REV=HEAD)"
         )
-    return git("rev-parse", "--verify", f"{revision or 'HEAD'}^{{commit}}").decode().strip()
+    return find_commit(revision or "HEAD")
 
 
 def rebuild(commit: str) -> None:

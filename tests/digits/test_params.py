@@ -81,7 +81,7 @@ BOMB = b"- &a0 [1]\n" + b"".join(
         (b"train: 1\ntrain: 2\n", 'row 2, column 1: found duplicate key "train"'),
         (b"\xff\xfe\x00", "not a text file; expected YAML"),
         (b"a: \x00", "not a text file; expected YAML"),
-        (b"[" * 5000, "nested too deeply; expected sections with keys"),
+        (b"- " * 5000, "nested too deeply; expected sections with keys"),
         (b"a: 1\n" * 20_000, "over 65536 bytes; expected the parameters"),
         (b"train: !!python/object/apply:os.getcwd []", "row 1, column 8: could not determine"),
         (b"data: 0x" + b"f" * 9999, "data = a number too long to write: expected keys"),

@@ -55,7 +55,10 @@ def test_a_whole_dvc_lock_stays_and_none_is_no_trouble(
 @pytest.fixture
 def running() -> Iterator[int]:
     """Yield the number of a running process whose command says dvc."""
-    with subprocess.Popen(["sh", "-c", "sleep 60; true", "dvc"]) as process:
+    command = ["sh", "-c", "echo ready; sleep 60; true", "dvc"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
         yield process.pid
         process.kill()
 

@@ -1,0 +1,168 @@
+"""What each reader of files must do with any bytes: give the right values, or refuse in one line.
+
+Each function takes the bytes and a folder to put them in, and returns whether the reader took them.
+It raises AssertionError where an independent reading of the same bytes gives other values, or where
+they were refused in more than one printable line. Any other exception is the reader's own fault.
+"""
+
+import csv
+import gzip
+import io
+import json
+import struct
+import zipfile
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+from ruamel.yaml import YAML
+
+from digits.errors import InputError
+from digits.kaggle import read_labelled, read_submission, read_unlabelled
+from digits.model import load_model, save_model
+from digits.params import Params, load_params
+from digits.training import begin
+from proofs.sandbox import ROOT
+
+CLASSES, PIXELS, IMAGES = 3, 4, 3
+
+
+def _or_refuse(check: Callable[[bytes, Path], None]) -> Callable[[bytes, Path], bool]:
+    """Have `check` return whether the reader took the bytes; a refusal must be one line."""
+
+    @wraps(check)
+    def checked(content: bytes, folder: Path) -> bool:
+        try:
+            check(content, folder)
+        except InputError as error:
+            message = str(error)
+            assert message.isprintable(), repr(message)
+            assert len(message) < 1000, repr(message)
+            return False
+        return True
+
+    return checked
+
+
+def _rows(content: bytes) -> tuple[list[str], NDArray[np.int64]]:
+    """Read a table with the standard library's CSV reader."""
+    text = io.StringIO(content.decode("utf-8-sig"), newline="")
+    header, *rows = csv.reader(text, strict=True)
+    return header, np.array([[int(cell) for cell in row] for row in rows], dtype=np.int64)
+
+
+def _zip(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.csv", content)
+    return packed.getvalue()
+
+
+def _unpack(path: Path) -> bytes:
+    if path.suffix == ".gz":
+        return gzip.decompress(path.read_bytes())
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            files = [info for info in archive.infolist() if not info.filename.endswith("/")]
+            [member] = [info for info in files if not info.filename.startswith("__MACOSX/")]
+            return archive.read(member)
+    return path.read_bytes()
+
+
+# By the first byte: whether the images are labelled, the suffix, and how the rest is packed.
+FORMS: dict[bytes, tuple[bool, str, Callable[[bytes], bytes]]] = {
+    b"l": (True, ".csv", bytes),
+    b"u": (False, ".csv", bytes),
+    b"g": (True, ".csv.gz", gzip.compress),
+    b"z": (False, ".csv.zip", _zip),
+    b"G": (True, ".csv.gz", bytes),
+    b"Z": (False, ".csv.zip", bytes),
+}
+
+
+@_or_refuse
+def check_images(content: bytes, folder: Path) -> None:
+    """Read images; the first byte says in which of the `FORMS`."""
+    labelled, suffix, pack = FORMS.get(content[:1], FORMS[b"l"])
+    path = folder / f"images{suffix}"
+    path.write_bytes(pack(content[1:]))
+    if labelled:
+        blocks = list(read_labelled(path, CLASSES))
+        found = np.concatenate([np.c_[labels, pixels] for labels, pixels in blocks])
+    else:
+        found = np.concatenate(list(read_unlabelled(path)))
+    header, expected = _rows(_unpack(path))
+    assert found.shape[1] == len(header)
+    assert np.array_equal(found, expected)
+
+
+@_or_refuse
+def check_submission(content: bytes, folder: Path) -> None:
+    """Read a submission."""
+    path = folder / "submission.csv"
+    path.write_bytes(content)
+    labels = read_submission(path, IMAGES, CLASSES)
+    header, expected = _rows(content)
+    assert header == ["ImageId", "Label"]
+    assert np.array_equal(np.c_[np.arange(1, IMAGES + 1), labels], expected)
+
+
+@_or_refuse
+def check_params(content: bytes, folder: Path) -> None:
+    """Read params."""
+    path = folder / "params.yaml"
+    path.write_bytes(content)
+    params = load_params(path)
+    assert isinstance(params, Params)
+    expected = YAML(typ="safe").load(content.decode())
+    assert json.loads(params.model_dump_json()) == expected
+
+
+@_or_refuse
+def check_weights(content: bytes, folder: Path) -> None:
+    """Read a network's weights: a header of JSON, a line end, and data; or after a 0, the file."""
+    header, _, data = content.partition(b"\n")
+    framed = struct.pack("<Q", len(header)) + header + data
+    path = folder / "mlp.safetensors"
+    path.write_bytes(content[1:] if content.startswith(b"\0") else framed)
+    model = load_model(path, PIXELS, CLASSES)
+    [length] = struct.unpack("<Q", path.read_bytes()[:8])
+    header, data = path.read_bytes()[8 : 8 + length], path.read_bytes()[8 + length :]
+    entries = json.loads(header)
+    del entries["__metadata__"]
+    for name, value in model.state_dict().items():
+        start, end = entries.pop(name)["data_offsets"]
+        expected = np.frombuffer(data[start:end], "<f4").reshape(value.shape)
+        assert np.isfinite(expected).all()
+        assert np.array_equal(value.numpy(), expected)
+    assert not entries
+
+
+READERS: dict[str, Callable[[bytes, Path], bool]] = {
+    "images": check_images,
+    "submission": check_submission,
+    "params": check_params,
+    "weights": check_weights,
+}
+
+
+def examples(reader: str) -> list[bytes]:
+    """Return bytes that a reader accepts, to start from."""
+    if reader == "images":
+        table = b"label,pixel0,pixel1,pixel2,pixel3\n0,0,1,2,255\n2,3,4,5,6\n"
+        unlabelled = b"pixel1,pixel2,pixel3,pixel4\r\n0,1,2,255\r\n"
+        packed = b"G" + gzip.compress(table, mtime=0), b"Z" + _zip(unlabelled)
+        return [b"l" + table, b"u" + unlabelled, b"g" + table, b"z" + unlabelled, *packed]
+    if reader == "submission":
+        return [b"ImageId,Label\n1,0\n2,2\n3,1\n"]
+    if reader == "params":
+        return [path.read_bytes() for path in sorted((ROOT / "recipes").glob("*.yaml"))]
+    model = begin([PIXELS, 2, CLASSES], load_params(ROOT / "recipes" / "seed.yaml").train).model
+    with TemporaryDirectory() as name:
+        save_model(model, Path(name) / "model")
+        content = (Path(name) / "model").read_bytes()
+    [length] = struct.unpack("<Q", content[:8])
+    return [content[8 : 8 + length] + b"\n" + content[8 + length :], b"\0" + content]

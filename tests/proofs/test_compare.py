@@ -1,0 +1,102 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digits.errors import InputError
+from digits.files import write_csv
+from proofs import compare
+
+Runner = Callable[..., str]
+ACTUAL = np.arange(200) % 4
+
+
+def write(wrong: slice, actual: list[int] | None = None) -> None:
+    """Write answers that are wrong in those rows."""
+    predicted = ACTUAL.copy()
+    predicted[wrong] = (predicted[wrong] + 1) % 4
+    rows = zip(actual or ACTUAL.tolist(), predicted.tolist(), strict=False)
+    write_csv(compare.ANSWERS, compare.COLUMNS, rows)
+
+
+def commit() -> None:
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+    for command in (["add", "."], [*who, "commit", "--message", "Answer"]):
+        subprocess.run(["git", *command], check=True, capture_output=True)
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Runner:
+    """Go to a repository with a commit of 20 wrong answers; return what runs the comparison."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    subprocess.run(["git", "init"], check=True, capture_output=True)
+    write(slice(0, 20))
+    commit()
+
+    def compared(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["compare", *arguments])
+        compare.main()
+        return capsys.readouterr().out
+
+    return compared
+
+
+def test_a_better_network_is_called_better(run: Runner) -> None:
+    write(slice(10, 22))
+    told = run("HEAD").splitlines()
+    assert told[0].split() == ["class", "rows", "errors", "before", "after", "fixed", "broken"]
+    assert told[1].split() == ["0", "50", "5", "3", "3", "1"]
+    assert told[2].split() == ["1", "50", "5", "3", "3", "1"]
+    assert told[5].startswith("accuracy +0.0400 (95 % interval +0.0")
+    assert told[5].endswith("): 10 fixed, 2 broken")
+    assert told[6] == "McNemar's exact test: p = 0.039"
+    assert told[7] == "better on these 200 validation rows"
+
+
+def test_a_worse_network_is_called_worse_and_two_commits_can_be_compared(run: Runner) -> None:
+    write(slice(0, 40))
+    commit()
+    assert run("HEAD~1", "--to", "HEAD").endswith("worse on these 200 validation rows\n")
+    assert run("HEAD", "--to", "HEAD~1").endswith("better on these 200 validation rows\n")
+
+
+def test_a_small_difference_is_not_told_apart(run: Runner) -> None:
+    write(slice(0, 17))
+    assert run("HEAD").endswith("not to be told apart on these 200 validation rows\n")
+
+
+@pytest.mark.parametrize(
+    ("actual", "message"),
+    [
+        (ACTUAL.tolist()[:-1], "the working tree: 199 validation rows, and 200 in HEAD; expected"),
+        ([0, 1, 3, 2, *ACTUAL.tolist()[4:]], "row 4: actual class 3, and 2 in HEAD; expected the"),
+    ],
+)
+def test_other_rows_are_refused(run: Runner, actual: list[int], message: str) -> None:
+    write(slice(0, 20), actual)
+    with pytest.raises(InputError, match=message):
+        run("HEAD")
+
+
+def test_what_is_no_revision_or_holds_no_answers_is_refused(run: Runner) -> None:
+    with pytest.raises(InputError, match=r"^nothing: .*; expected a revision of this repository"):
+        run("nothing")
+    compare.ANSWERS.write_text("predicted,actual\n1,1\n")
+    with pytest.raises(InputError, match="row 1: 'predicted,actual'; expected 'actual,predicted'"):
+        run("HEAD")
+    compare.ANSWERS.write_text("actual,predicted\n1,x\n")
+    with pytest.raises(InputError, match=r"row 2, column 2 \(predicted\): 'x'"):
+        run("HEAD")
+    compare.ANSWERS.unlink()
+    with pytest.raises(InputError, match="no such file; expected what evaluate writes"):
+        run("HEAD")
+    commit()
+    with pytest.raises(InputError, match="does not exist in"):
+        run("HEAD", "--to", "HEAD")
