@@ -60,7 +60,7 @@ fuzz: $(VENV)/proofs ## Search for bytes that a reader of files gets wrong (FOR=
 
 .PHONY: audit
 audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabilities
-	pip-audit --strict --no-deps --disable-pip --requirement requirements.txt
+	pip-audit --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-proofs.txt
 
 .PHONY: diff
 diff: $(READY) ## Show how the metrics differ from those of a commit (REV=, the last one by default)

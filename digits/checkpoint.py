@@ -1,7 +1,7 @@
 """Checkpoints: a training run that was stopped goes on after its last whole epoch.
 
-A checkpoint is named after all that decides a run's bytes: params, data, this library's code and
-torch's version. So none is ever taken for another run's. Its file holds
+A checkpoint is named after params, data, this library's code, torch's version and its kernels: what
+decides a run's bytes on one machine. So none is taken for another run's. Its file holds
 
     32 bytes        SHA-256 of that name, as a whole, and of what follows
     safetensors     model.*, optimiser.*, generator; history (epochs, 4) float64
@@ -34,7 +34,8 @@ def identify(settings: Sequence[object], *parts: Labelled) -> str:
         settings: the params that the run depends on.
         parts: the rows that it depends on.
     """
-    digest = hashlib.sha256(f"{torch.__version__} {settings!r}".encode())
+    kernels = torch.backends.cpu.get_cpu_capability()
+    digest = hashlib.sha256(f"{torch.__version__} {kernels} {settings!r}".encode())
     for module in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(module.read_bytes())
     for part in parts:

@@ -80,7 +80,7 @@ def load_model(path: Path, pixels: int, classes: int) -> MLP:
         InputError: there is no such file, or it does not hold exactly the weights of a network from
             that many pixels to that many classes, all of them finite.
     """
-    damaged = (SafetensorError, TypeError, KeyError, ValueError)
+    damaged = (SafetensorError, TypeError, KeyError, ValueError, RecursionError)
     with expecting(path, WRITTEN, *damaged), safe_open(path, framework="pt") as file:
         widths = _read_widths(file)
         model = MLP(widths)
@@ -98,13 +98,10 @@ def load_model(path: Path, pixels: int, classes: int) -> MLP:
 
 def _read_widths(file: safe_open) -> list[int]:
     """Return the widths that `file` names; raise ValueError unless it holds just such tensors."""
-    widths = json.loads((file.metadata() or {})["architecture"])["widths"]
-    if (
-        not isinstance(widths, list)
-        or len(widths) < 2
-        or {type(width) for width in widths} != {int}
-    ):
-        raise ValueError(f"widths = {shorten(widths)}")
+    named: object = json.loads((file.metadata() or {})["architecture"])["widths"]
+    widths = [width for width in named if type(width) is int] if isinstance(named, list) else []
+    if widths != named or len(widths) < 2 or min(widths) < 1:
+        raise ValueError(f"widths = {shorten(named)}")
     expected = {}
     for number, (inputs, outputs) in enumerate(pairwise(widths)):
         expected[f"layers.{number}.weight"] = ("F32", [outputs, inputs])

@@ -124,7 +124,8 @@ def _load_yaml(path: Path) -> object:
         raise InputError(f"{path}: not a text file; expected YAML") from None
     except RecursionError:
         raise InputError(f"{path}: nested too deeply; expected sections with keys") from None
-    except ValueError as error:  # of a date that the calendar does not have
+    # Of a date that the calendar does not have, and of tags whose values are not theirs.
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: {one_line(error)}; expected YAML") from None
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
+from functools import partial
 from pathlib import Path
 
 from digits.errors import report
@@ -22,12 +23,19 @@ _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage's `main` in this folder; an `InputError` becomes one line and status 1."""
     end_with_parent()
+    report(partial(_run_alone, main))
+
+
+def _run_alone(main: Callable[[], None]) -> None:
     with alone(Path()):
-        report(main)
+        main()
 
 
 def end_with_parent() -> None:
-    """Have this process ended by SIGTERM when its parent ends, however that happens."""
+    """Have this process ended by SIGTERM when its parent ends, however that happens.
+
+    The parent is the thread that started it: see prctl(2), PR_SET_PDEATHSIG.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -38,7 +46,7 @@ def alone(folder: Path, *, wait: bool = True) -> Iterator[None]:
     The lock is on the folder itself and ends with the process: there is no file to be left behind.
 
     Raises:
-        BlockingIOError: another process has it, and `wait` is false.
+        OSError: another process has it, or it cannot be locked, and `wait` is false.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -51,10 +59,11 @@ def alone(folder: Path, *, wait: bool = True) -> Iterator[None]:
 def _lock(descriptor: int, *, wait: bool) -> None:
     try:
         flock(descriptor, LOCK_EX | LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         if not wait:
             raise
-        print("waiting for another stage that runs in this folder", file=sys.stderr, flush=True)
-        flock(descriptor, LOCK_EX)
-    except OSError as error:  # some network file systems lock no folders
-        print(f"warning: this folder cannot be locked ({error.strerror})", file=sys.stderr)
+        if isinstance(error, BlockingIOError):
+            print("waiting for another stage that runs in this folder", file=sys.stderr, flush=True)
+            flock(descriptor, LOCK_EX)
+        else:  # some network file systems lock no folders
+            print(f"warning: this folder cannot be locked ({error.strerror})", file=sys.stderr)

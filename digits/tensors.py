@@ -7,6 +7,9 @@ A directory of prepared data holds
     test/                               images.npy
 """
 
+import math
+import os
+import re
 from math import isqrt
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +24,13 @@ from digits.files import write_json
 
 PREPARED = Path("data/prepared")
 WRITTEN = "what prepare writes"
+_BLOCK = 4096  # rows
+_START = 10  # bytes of an npy file before its header: magic, version, and the header's length
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\0..\{'descr': '(<f4|<i8)', 'fortran_order': False, "
+    rb"'shape': \(([0-9]{1,18}),(?: ([0-9]{1,18}))?\), \} *\n",
+    re.DOTALL,
+)
 
 
 class RowWriter:
@@ -133,6 +143,9 @@ def map_images(path: Path, pixels: int | None = None) -> NDArray[np.float32]:
     images: NDArray[np.float32] = _map(path, np.float32, dimensions=2)
     if pixels is not None and images.shape[1] != pixels:
         raise InputError(f"{path}: images of {images.shape[1]} pixels; expected {pixels}")
+    for start in range(0, len(images), _BLOCK):
+        if not np.isfinite(images[start : start + _BLOCK]).all():
+            raise InputError(f"{path}: values that are not finite; expected {WRITTEN}")
     return images
 
 
@@ -157,15 +170,20 @@ def map_labelled(
 
 
 def _map(path: Path, dtype: type[np.generic], dimensions: int) -> NDArray[Any]:
-    # Copy-on-write, because torch warns of arrays that cannot be written to. Unlike np.load, this
-    # reads npy files only, and never a pickle.
-    with expecting(path, WRITTEN, ValueError, EOFError):
-        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="c")
-    if array.dtype != dtype or array.ndim != dimensions or not array.flags.c_contiguous:
+    """Map the array in an npy file just as `RowWriter` writes it; NumPy would read far more."""
+    with expecting(path, WRITTEN), path.open("rb") as file:
+        start = file.read(_START)
+        header = file.read(int.from_bytes(start[-2:], "little"))
+        size = file.seek(0, os.SEEK_END)
+    found = _HEADER.fullmatch(start + header)
+    shape = tuple(int(count) for count in found.groups()[1:] if count) if found else ()
+    kind = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    if found is None or found[1].decode() != kind or len(shape) != dimensions:
         raise InputError(
-            f"{path}: {array.dtype} of shape {array.shape}; expected {WRITTEN}: "
-            f"{np.dtype(dtype)} in {dimensions} dimensions"
+            f"{path}: no {np.dtype(dtype)} in {dimensions} dimensions; expected {WRITTEN}"
         )
-    if not array.size:
-        raise InputError(f"{path}: empty; expected {WRITTEN}")
-    return array
+    offset = len(start + header)
+    if 0 in shape or size - offset != math.prod(shape) * np.dtype(dtype).itemsize:
+        raise InputError(f"{path}: {size} bytes for shape {shape}; expected {WRITTEN}")
+    # Copy-on-write, because torch warns of arrays that cannot be written to.
+    return np.memmap(path, dtype, mode="c", offset=offset, shape=shape)

@@ -4,11 +4,12 @@
     python -m proofs.compare REV --to OTHER
 
 Reads plots/confusion.csv of the revision and of the other (by default that of the working tree):
-what each network made of every validation row. Both must be of the same rows.
+what each network made of every validation row. Both must be of the same rows, as dvc.lock tells.
 """
 
 import io
 from argparse import ArgumentParser
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,44 +19,69 @@ from digits.comparison import Comparison, compare
 from digits.errors import InputError, expecting, report
 from digits.params import CLASSES
 from digits.tables import IntegerTable
+from digits.tensors import PREPARED
+from proofs.ledger import LOCK, outputs, read_lock
 from proofs.repository import find_commit, git
 
-ANSWERS = Path("plots/confusion.csv")
+PREDICTIONS = Path("plots/confusion.csv")
 COLUMNS = ["actual", "predicted"]
+VALIDATION = str(PREPARED / "validation")
 
 
-def read_answers(revision: str | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return actual and predicted classes, shape (rows,), at a revision or in the working tree.
+@dataclass(frozen=True)
+class Predicted:
+    """What a revision's network made of its validation rows.
+
+    Attributes:
+        name: the revision, in messages.
+        rows: the hash of the validation images and labels, in dvc.lock.
+        actual: classes, shape (rows,).
+        predicted: classes, shape (rows,).
+    """
+
+    name: str
+    rows: str
+    actual: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+
+
+def read_predictions(revision: str | None) -> Predicted:
+    """Read the predictions of a revision, or of the working tree.
 
     Raises:
         InputError: there is no such revision, or no such table in it.
     """
-    if revision is None:
-        name = str(ANSWERS)
-        with expecting(ANSWERS, "what evaluate writes"):
-            content = ANSWERS.read_bytes()
-    else:
-        name = f"{revision}:{ANSWERS}"
-        content = git("show", f"{find_commit(revision)}:{ANSWERS}")
-    table = IntegerTable(Path(name), io.BytesIO(content))
+    name = revision or "the working tree"
+    where = f"{revision}:" if revision else ""
+    table = IntegerTable(Path(f"{where}{PREDICTIONS}"), io.BytesIO(_read(revision, PREDICTIONS)))
     if table.columns != COLUMNS:
-        raise InputError(f"{name}: row 1: {','.join(table.columns)!r}; expected 'actual,predicted'")
+        found = ",".join(table.columns)
+        raise InputError(f"{table.path}: row 1: {found!r}; expected 'actual,predicted'")
     actual, predicted = np.concatenate(list(table.blocks(np.full(2, CLASSES - 1)))).T
-    return actual, predicted
+    lock = read_lock(_read(revision, LOCK).decode(), f"{where}{LOCK}")
+    rows = [output.md5 for output in outputs(lock) if output.path == VALIDATION]
+    return Predicted(name, "".join(rows), actual, predicted)
 
 
-def check_same_rows(before: NDArray[np.int64], after: NDArray[np.int64], names: list[str]) -> None:
-    """Raise an InputError unless both tables have the same labels in the same order."""
-    if len(before) != len(after):
+def _read(revision: str | None, path: Path) -> bytes:
+    if revision is None:
+        with expecting(path, "a result of the pipeline"):
+            return path.read_bytes()
+    return git("show", f"{find_commit(revision)}:{path}")
+
+
+def check_same_rows(before: Predicted, after: Predicted) -> None:
+    """Raise an InputError unless both are of the same images with the same labels."""
+    counts = len(before.actual), len(after.actual)
+    if counts[0] != counts[1]:
         raise InputError(
-            f"{names[1]}: {len(after):,} validation rows, and {len(before):,} in {names[0]}; "
+            f"{after.name}: {counts[1]:,} validation rows, and {counts[0]:,} in {before.name}; "
             "expected the same rows"
         )
-    if differing := np.flatnonzero(before != after).tolist():
-        row = differing[0]
+    if before.rows != after.rows or (before.actual != after.actual).any():
         raise InputError(
-            f"{names[1]}: row {row + 2}: actual class {after[row]}, and {before[row]} in "
-            f"{names[0]}; expected the same validation rows (another split?)"
+            f"{after.name}: other validation rows than in {before.name}; "
+            "expected the same split of the same data, normalised alike"
         )
 
 
@@ -88,11 +114,10 @@ def main() -> None:
     parser.add_argument("revision", help="the one before")
     parser.add_argument("--to", help="the one after; by default, the working tree")
     arguments = parser.parse_args()
-    actual, before = read_answers(arguments.revision)
-    same, after = read_answers(arguments.to)
-    check_same_rows(actual, same, [arguments.revision, arguments.to or "the working tree"])
-    print_changes(actual, before, after)
-    print(describe(compare(actual, before, after)))
+    before, after = read_predictions(arguments.revision), read_predictions(arguments.to)
+    check_same_rows(before, after)
+    print_changes(before.actual, before.predicted, after.predicted)
+    print(describe(compare(before.actual, before.predicted, after.predicted)))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from safetensors.numpy import load
 from digits.errors import one_line, shorten
 
 _SHOWN = 3
+_NONE = object()  # that JSON never gives
 
 
 def describe(name: str, old: bytes, new: bytes) -> str:
@@ -29,7 +30,7 @@ def describe(name: str, old: bytes, new: bytes) -> str:
         return f"{len(old)} bytes became {len(new)}"
     try:
         return words(old, new)
-    except (ValueError, OSError, SafetensorError) as error:
+    except (ValueError, OSError, RecursionError, SafetensorError) as error:
         return f"not to be read ({one_line(error)})"
 
 
@@ -42,14 +43,13 @@ def _arrays(content: bytes) -> Mapping[str, NDArray[np.generic]]:
 
 def _tensors(old: bytes, new: bytes) -> str:
     before, after = _arrays(old), _arrays(new)
-    shapes = [
-        {name: (array.shape, array.dtype) for name, array in x.items()} for x in (before, after)
-    ]
-    if shapes[0] != shapes[1]:
+    if _shapes(before) != _shapes(after):
         return "other shapes or types"
     pairs = [(before[name].astype(np.float64), after[name].astype(np.float64)) for name in before]
     largest = max(float(np.abs(first - second).max(initial=0)) for first, second in pairs)
     differing = sum(int((first != second).sum()) for first, second in pairs)
+    if not differing:
+        return "the same values, written otherwise"
     total = sum(first.size for first, _ in pairs)
     return f"{differing:,} of {total:,} values, largest absolute difference {largest:.3g}"
 
@@ -69,10 +69,13 @@ def _pixels(old: bytes, new: bytes) -> str:
 
 def _values(old: bytes, new: bytes) -> str:
     before, after = (dict(_flatten("", json.loads(content))) for content in (old, new))
-    names = [name for name in before | after if before.get(name) != after.get(name)]
+    names = [name for name in before | after if before.get(name, _NONE) != after.get(name, _NONE)]
     if not names:
         return "the same values, written otherwise"
-    shown = [f"{name} {before.get(name)} became {after.get(name)}" for name in names[:_SHOWN]]
+    shown = [
+        f"{name} {shorten(before.get(name))} became {shorten(after.get(name))}"
+        for name in names[:_SHOWN]
+    ]
     return "; ".join(shown) + _more(len(names))
 
 

@@ -2,11 +2,12 @@
 
     python -m proofs.faults --kills 50
 
-Works in a copy of the project with synthetic images. `dvc repro` is killed at random moments and
-run again, and must end in the bytes of a quiet run, without a stray file. Then disks are full, a
-folder cannot be written, a download is damaged, two runs start at once, and the cache is corrupted:
-each must be told in one line, and what was there before must come back with `git checkout` and
-`dvc checkout`.
+Works in a copy of the project with synthetic images. Disks are full, a folder cannot be written, a
+download is damaged, two runs start at once, and the cache is corrupted: each must be told in one
+line, and what was there before must come back with `git checkout` and `dvc checkout`. Then
+`dvc repro` is killed at random moments and run again, and must end in the bytes of a quiet run,
+without a stray file. Last, the training of params.yaml on the real data, as `dvc repro` prepared
+them, is killed three times, and must end in the network of dvc.lock.
 """
 
 import os
@@ -25,9 +26,12 @@ from tempfile import TemporaryDirectory
 
 from digits.errors import InputError, report
 from digits.model import MODEL
+from digits.params import PARAMS, load_params
+from digits.tensors import PREPARED
 from proofs.ledger import CACHE, LOCK, hash_file, is_whole, outputs, read_lock, stored
 from proofs.sandbox import ROOT, Sandbox, sandbox
 
+STATISTICS = PREPARED / "statistics.json"
 START = 1.0  # seconds that DVC takes before the first stage
 # Run by DVC in the place of the shell: a limit on the size of files that holds for the stage alone.
 LIMITED_SHELL = '#!/bin/sh\nexec prlimit --fsize={limit} /bin/sh "$@"\n'
@@ -81,7 +85,7 @@ class Proof:
 
     def restore(self) -> None:
         """Get the previous results back, as the README says."""
-        self.box.run("git", "checkout", "--quiet", "--", ".")
+        self.box.run("git", "checkout", "--quiet", "--", "dvc.lock", "metrics", "plots")
         self.box.run("dvc", "checkout", "--quiet")
 
 
@@ -136,16 +140,28 @@ def kill_one(proof: Proof, stage: str, delay: float, generator: random.Random) -
     return None
 
 
+def check_real_results() -> list[int]:
+    """Return after which epochs to kill the training of params.yaml; its results must be there.
+
+    Raises:
+        InputError: data/prepared is not what dvc.lock says.
+    """
+    if not is_whole(ROOT / STATISTICS, recorded(ROOT, STATISTICS)):
+        raise InputError(f"{STATISTICS}: not as in dvc.lock; expected it: run make repro first")
+    epochs = load_params(ROOT / PARAMS).train.epochs
+    return sorted({1, (epochs + 1) // 2, max(1, epochs - 1)})
+
+
 def resume_recipe(proof: Proof, epochs: Sequence[int]) -> None:
     """Kill a training of params.yaml on the real data after each of `epochs`; it must go on.
 
     Reads data/prepared as `dvc repro` left it, and dvc.lock; the network is made elsewhere.
     """
-    words = f"a training of params.yaml, killed {len(epochs)} times"
+    words = f"a training of params.yaml, killed after the epochs {', '.join(map(str, epochs))}"
     command = [sys.executable, "-m", "stages.train"]
     with TemporaryDirectory() as name:
         folder = Path(name)
-        for part in ("data", "digits", "stages", "params.yaml"):
+        for part in ("data", "digits", "stages", PARAMS):
             (folder / part).symlink_to(ROOT / part)
         for epoch in epochs:
             with subprocess.Popen(
@@ -154,7 +170,7 @@ def resume_recipe(proof: Proof, epochs: Sequence[int]) -> None:
                 for line in process.stdout or ():
                     if line.split()[0] == str(epoch):
                         process.kill()
-            proof.kills += 1
+                        proof.kills += 1
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         made = sorted((folder / "models").iterdir())
         if made != [folder / MODEL] or not is_whole(folder / MODEL, recorded(ROOT, MODEL)):
@@ -177,8 +193,10 @@ def small_disk(proof: Proof, limit: int) -> Iterator[dict[str, str]]:
 def read_only(folder: Path) -> Iterator[dict[str, str]]:
     """Take the right to write to `folder` away."""
     folder.chmod(0o555)
-    yield {}
-    folder.chmod(0o755)
+    try:
+        yield {}
+    finally:
+        folder.chmod(0o755)
 
 
 @contextmanager
@@ -187,9 +205,11 @@ def damaged(mirror: Path, change: Callable[[Path], None]) -> Iterator[dict[str, 
     path = mirror / "train-images-idx3-ubyte.gz"
     content = path.read_bytes()
     change(path)
-    yield {}
-    path.unlink()
-    path.write_bytes(content)
+    try:
+        yield {}
+    finally:
+        path.unlink()
+        path.write_bytes(content)
 
 
 def truncate(path: Path) -> None:
@@ -290,11 +310,12 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50, help="how many runs to kill")
     parser.add_argument("--seed", type=int, default=0, help="of the moments at which to kill")
     arguments = parser.parse_args()
+    epochs = check_real_results()
     with sandbox(rows=3000, side=28) as box:
         proof = Proof(box)
         suffer_all(proof)
         kill_runs(proof, arguments.kills, measure_stages(box), arguments.seed)
-    resume_recipe(proof, [1, 2, 4])
+    resume_recipe(proof, epochs)
     print(
         f"nothing lost: {proof.kills} kills, {proof.faults} faults, "
         f"{proof.comparisons} comparisons of {len(proof.quiet)} files"

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from digits.errors import expecting
 
 LOCK = Path("dvc.lock")
 CACHE = Path(".dvc/cache/files/md5")
@@ -36,9 +39,16 @@ class Output:
         return self.md5.endswith(_DIRECTORY)
 
 
-def read_lock(text: str) -> Lock:
-    """Return the content of a dvc.lock."""
-    lock: Lock = YAML(typ="safe").load(text)
+def read_lock(text: str, name: str = str(LOCK)) -> Lock:
+    """Return the content of a dvc.lock.
+
+    Raises:
+        InputError: it is not whole.
+    """
+    damaged = (YAMLError, AttributeError, KeyError, TypeError)
+    with expecting(Path(name), "what DVC writes, whole", *damaged):
+        lock: Lock = YAML(typ="safe").load(text)
+        list(outputs(lock))
     return lock
 
 

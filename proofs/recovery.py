@@ -11,12 +11,15 @@ is done where all is well, but that half-written files go.
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
-from digits.errors import report
+from digits.errors import InputError, report
 from digits.process import alone
+from digits.tensors import PREPARED
 from proofs.ledger import (
     CACHE,
     LOCK,
@@ -29,28 +32,52 @@ from proofs.ledger import (
     stored,
 )
 
+BUSY = Path(".dvc/tmp/lock")
 LOCKS = Path(".dvc/tmp/rwlock")
 
 
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Lock a file as DVC does, and yield whether it could be had."""
+    with path.open("a") as file:
+        try:
+            flock(file, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
 def restore_lock() -> None:
-    """Put the last commit's dvc.lock in the place of one that was cut short."""
-    if not LOCK.exists() or LOCK.read_bytes().endswith(b"\n"):
+    """Put the last commit's dvc.lock in the place of one that was cut short.
+
+    Raises:
+        InputError: a merge has left conflicts in it.
+    """
+    if not LOCK.exists() or _is_whole_lock():
         return
+    if b"\n<<<<<<< " in LOCK.read_bytes():
+        raise InputError(f"{LOCK}: conflicts of a merge; expected them resolved")
     LOCK.unlink()
-    subprocess.run(["git", "checkout", "--quiet", "HEAD", "--", str(LOCK)], check=False)
-    print(f"recovery: {LOCK} was cut short by a run that was killed; it is the last commit's again")
+    command = ["git", "checkout", "--quiet", "HEAD", "--", str(LOCK)]
+    ran = subprocess.run(command, capture_output=True, check=False)
+    now = "removed, since no commit has it" if ran.returncode else "it is the last commit's again"
+    print(f"recovery: {LOCK} was cut short by a run that was killed; {now}")
+
+
+def _is_whole_lock() -> bool:
+    text = LOCK.read_text(encoding="utf-8")
+    try:
+        read_lock(text)
+    except InputError:
+        return False
+    return text.endswith("\n")
 
 
 def release_locks() -> None:
     """Remove DVC's list of locks where it cannot be read, or no running DVC holds any of them."""
-    if not LOCKS.exists():
-        return
-    with LOCKS.with_name("rwlock.lock").open("a") as guard:
-        try:
-            flock(guard, LOCK_EX | LOCK_NB)
-        except BlockingIOError:  # a DVC is just writing it
-            return
-        if not _held(LOCKS.read_bytes()):
+    with _locked(LOCKS.with_name("rwlock.lock")) as mine:
+        if mine and LOCKS.exists() and not _held(LOCKS.read_bytes()):
             LOCKS.unlink()
 
 
@@ -59,29 +86,34 @@ def _held(content: bytes) -> bool:
     try:
         locks = json.loads(content)
         readers = [info for infos in locks.get("read", {}).values() for info in infos]
-        numbers = {info["pid"] for info in [*readers, *locks.get("write", {}).values()]}
+        holders = [*readers, *locks.get("write", {}).values()]
+        return any(_is_running(info["pid"], info["cmd"]) for info in holders)
     except (ValueError, TypeError, KeyError, AttributeError):
         return False
-    return any(_is_dvc(number) for number in numbers)
 
 
-def _is_dvc(number: int) -> bool:
+def _is_running(number: int, command: str) -> bool:
+    """Return whether the process of that number has that command, as far as one may know."""
     try:
-        return b"dvc" in Path(f"/proc/{number}/cmdline").read_bytes()
-    except OSError:
+        words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True
+    return command.encode() in b" ".join(words)
 
 
 def sweep() -> None:
     """Remove what stages that were killed were writing, unless a stage is running."""
-    results = [Path(output.path) for output in _known()]
-    folders = {folder for path in results for folder in path.parents}
-    try:
-        with alone(Path(), wait=False):
-            for path in (path for folder in folders for path in folder.glob("*.partial")):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-    except BlockingIOError:
-        return
+    written = [PREPARED, *(Path(output.path) for output in _known())]
+    left = {path.with_name(f"{path.name}.partial") for path in written}
+    left |= set(Path("models").glob("*.checkpoint.partial"))
+    with suppress(OSError), alone(Path(), wait=False):
+        for path in left:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _known() -> list[Output]:
@@ -96,29 +128,38 @@ def discard_damage() -> None:
 
     The same bytes in the place of a result go as well, so that DVC builds it again.
     """
-    known = _known()
-    lists = [(output.path, output.md5) for output in known if output.is_directory]
-    contents = [file for output in known for file in files(output, CACHE).items()]
+    paths: dict[str, list[Path]] = {}
+    for output in _known():
+        entries = files(output, CACHE)
+        if output.is_directory:
+            entries[output.path] = output.md5
+        for path, md5 in entries.items():
+            paths.setdefault(md5, []).append(Path(path))
     with ThreadPoolExecutor() as pool:
-        for message in filter(None, pool.map(_discard, lists + contents)):
+        for message in filter(None, pool.map(_discard, paths, paths.values())):
             print(message)
 
 
-def _discard(file: tuple[str, str]) -> str | None:
-    path, md5 = Path(file[0]), file[1]
+def _discard(md5: str, paths: list[Path]) -> str | None:
     damaged = stored(CACHE, md5)
     if not damaged.exists() or is_whole(damaged, md5):
         return None
-    if path.is_file() and hash_file(path) == hash_file(damaged):
-        path.unlink()
+    for path in paths:
+        if path.is_file() and hash_file(path) == hash_file(damaged):
+            path.unlink()
     damaged.unlink()
-    return f"recovery: DVC's cache held damaged bytes of {path}; removed, to be built anew"
+    names = ", ".join(map(str, paths))
+    return f"recovery: DVC's cache held damaged bytes of {names}; removed, to be built anew"
 
 
 def main() -> None:
     """Put right whatever is wrong."""
-    restore_lock()
-    release_locks()
+    if not BUSY.parent.is_dir():  # no DVC has run here yet
+        return
+    with _locked(BUSY) as mine:
+        if mine:  # and so no DVC is writing either file
+            restore_lock()
+            release_locks()
     sweep()
     discard_damage()
 

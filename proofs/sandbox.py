@@ -98,6 +98,7 @@ class Sandbox:
             "DVC_SITE_CACHE_DIR": str(folder / ".dvc" / "site"),
             "GIT_CONFIG_GLOBAL": os.devnull,
             "PIP_NO_INDEX": "1",
+            "SHELL": "/bin/sh",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
         self._copy()

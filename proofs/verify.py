@@ -19,10 +19,11 @@ from digits.errors import InputError, report
 from digits.params import load_params
 from proofs import platform
 from proofs.difference import describe
-from proofs.ledger import CACHE, LOCK, Lock, Output, files, outputs, read_lock, stored
+from proofs.ledger import CACHE, LOCK, Lock, Output, files, is_whole, outputs, read_lock, stored
 from proofs.repository import find_commit, git
 
 CLONE = Path(".verify")
+UNKNOWN = "another hash (the old bytes are not in DVC's cache)"
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ def rebuild(commit: str) -> None:
 
 def compare(commit: str) -> list[Result]:
     """Return a result for each output of a commit, and for each other difference in the clone."""
-    lock = read_lock(git("show", f"{commit}:{LOCK}").decode())
-    rebuilt = read_lock((CLONE / LOCK).read_text(encoding="utf-8"))
+    lock = read_lock(git("show", f"{commit}:{LOCK}").decode(), f"{commit[:7]}:{LOCK}")
+    rebuilt = read_lock((CLONE / LOCK).read_text(encoding="utf-8"), f"{CLONE}/{LOCK}")
     tracked = set(git("ls-tree", "-r", "--name-only", commit).decode().splitlines())
     made = {output.path: output for output in outputs(rebuilt)}
     results = []
@@ -92,15 +93,25 @@ def _differences(output: Output, new: Output | None, in_git: bytes | None) -> It
 
 
 def _by_how_much(output: Output, new: Output) -> str:
+    """Return how the files of an output differ, as far as DVC's cache has the old ones."""
     old, now = files(output, CACHE), files(new, CLONE / CACHE)
-    kept = {path: stored(CACHE, md5) for path, md5 in old.items()}
-    words = [
-        f"{path.removeprefix(output.path).lstrip('/')} "
-        f"{describe(path, kept[path].read_bytes(), (CLONE / path).read_bytes())}".strip()
-        for path, md5 in old.items()
-        if now.get(path, md5) != md5 and kept[path].exists()
-    ]
-    return ", ".join(words) or "another hash (the old bytes are not in DVC's cache)"
+    if not old:
+        return UNKNOWN
+    words = []
+    for path in sorted(old.keys() | now.keys()):
+        if old.get(path) != now.get(path):
+            name = path.removeprefix(output.path).lstrip("/")
+            words.append(f"{name} {_file_difference(path, old, now)}".strip())
+    return ", ".join(words)
+
+
+def _file_difference(path: str, old: dict[str, str], now: dict[str, str]) -> str:
+    if path not in old or path not in now:
+        return "is new" if path not in old else "is missing"
+    kept = stored(CACHE, old[path])
+    if not is_whole(kept, old[path]):
+        return UNKNOWN
+    return describe(path, kept.read_bytes(), (CLONE / path).read_bytes())
 
 
 def _other_lines(lock: Lock, rebuilt: Lock, named: set[str]) -> Iterator[Result]:
@@ -135,8 +146,8 @@ def _other_files(known: set[str]) -> Iterator[Result]:
 
 def print_table(results: list[Result]) -> None:
     """Print a line for each result."""
-    stage = max(len(result.stage) for result in results)
-    name = max(len(result.name) for result in results)
+    stage = max((len(result.stage) for result in results), default=0)
+    name = max((len(result.name) for result in results), default=0)
     for result in results:
         words = f"different: {result.difference}" if result.difference else "same"
         print(f"{result.stage:{stage}}  {result.name:{name}}  {words}")
@@ -146,10 +157,10 @@ def print_platform(*, differing: bool) -> None:
     """Print the numeric platform, and why it might have led to other bytes."""
     try:
         numerics = load_params(CLONE / "params.yaml").numerics
-    except InputError as error:
-        print(f"platform: not known, since these are params of another version ({error})")
+        print(f"platform: {platform.describe(numerics)}")
+    except InputError as error:  # params of another version, or a processor without AVX2
+        print(f"platform: not known ({error})")
         return
-    print(f"platform: {platform.describe(numerics)}")
     if differing:
         for reason in platform.reasons(numerics, CLONE / "requirements.txt"):
             print(f"reason: {reason}")

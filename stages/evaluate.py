@@ -9,6 +9,8 @@ plots/confusion.csv and the pictures in plots/.
 
 import csv
 from collections.abc import Iterator
+from itertools import chain
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +66,10 @@ def read_curves(path: Path) -> list[list[float]]:
     damaged = (csv.Error, ValueError, KeyError, TypeError)
     with expecting(path, "what train writes", *damaged), path.open(encoding="ascii") as file:
         rows = list(csv.DictReader(file))
-        return [[float(row[name]) for row in rows] for name in CURVES]
+        curves = [[float(row[name]) for row in rows] for name in CURVES]
+        if not rows or not all(map(isfinite, chain(*curves))):
+            raise ValueError("no finite numbers")
+    return curves
 
 
 def galleries(

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 from digits import numerics
 from digits.kaggle import write_images
 from digits.params import Numerics
+from digits.training import Labelled
 from proofs.faults import Proof
 from proofs.sandbox import CLASSES, ROOT, draw_images, sandbox
 
@@ -20,6 +22,15 @@ ParamsWriter = Callable[[dict[str, Any]], None]
 
 def pytest_configure() -> None:
     numerics.configure(Numerics(mode="portable", threads=2))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # One process begins with all tests that use the sandbox, which takes long to make; the other
+    # takes file by file.
+    for item in items:
+        group = "sandbox" if "proof" in getattr(item, "fixturenames", ()) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: "proof" not in getattr(item, "fixturenames", ()))
 
 
 def tiny_params(changes: dict[str, Any]) -> dict[str, Any]:
@@ -33,6 +44,12 @@ def tiny_params(changes: dict[str, Any]) -> dict[str, Any]:
         section, name = key.split(".")
         params[section][name] = value
     return params
+
+
+def draw_labelled(rows: int, seed: int = 0) -> Labelled:
+    """Draw images as tensors, from 0 to 1, with their labels."""
+    pixels, labels = draw_images(rows, seed)
+    return Labelled(torch.from_numpy(pixels).float() / 255, torch.from_numpy(labels))
 
 
 @pytest.fixture

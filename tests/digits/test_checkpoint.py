@@ -2,18 +2,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
+from digits import checkpoint
 from digits.checkpoint import Checkpoint, identify
 from digits.params import Train, load_params
 from digits.training import Labelled, TrainingState, begin, fit
-from proofs.sandbox import CLASSES, draw_images
-from tests.conftest import PIXELS
-
-
-def data(rows: int, seed: int = 0) -> Labelled:
-    pixels, labels = draw_images(rows, seed)
-    return Labelled(torch.from_numpy(pixels).float() / 255, torch.from_numpy(labels))
+from proofs.sandbox import CLASSES
+from tests.conftest import PIXELS, draw_labelled
 
 
 @pytest.fixture
@@ -42,13 +37,13 @@ def test_a_run_that_was_stopped_ends_in_the_same_state(
     changes = {"epochs": 4, "momentum": momentum, "schedule": "one_cycle"}
     train = train.model_copy(update=changes)
     quiet = new_state(train)
-    list(fit(quiet, data(95), data(30, 1), train))
-    checkpoint = Checkpoint("0" * 64)
+    list(fit(quiet, draw_labelled(95), draw_labelled(30, 1), train))
+    kept = Checkpoint("0" * 64)
     for stop in [*stops, 5]:
         state = new_state(train)
-        checkpoint.restore(state)
-        for epoch in fit(state, data(95), data(30, 1), train):
-            checkpoint.save(state)
+        kept.restore(state)
+        for epoch in fit(state, draw_labelled(95), draw_labelled(30, 1), train):
+            kept.save(state)
             if epoch.epoch == stop:
                 break
     assert content(state) == content(quiet)
@@ -57,12 +52,12 @@ def test_a_run_that_was_stopped_ends_in_the_same_state(
 def test_the_checkpoint_lies_beside_the_network_and_goes(
     train: Train, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkpoint = Checkpoint("0123456789abcdef" * 4)
-    checkpoint.restore(new_state(train))
-    checkpoint.save(new_state(train))
+    kept = Checkpoint("0123456789abcdef" * 4)
+    kept.restore(new_state(train))
+    kept.save(new_state(train))
     assert list(Path("models").iterdir()) == [Path("models/0123456789abcdef.checkpoint")]
-    checkpoint.remove()
-    checkpoint.remove()
+    kept.remove()
+    kept.remove()
     assert not list(Path("models").iterdir())
     assert capsys.readouterr() == ("", "")
 
@@ -71,14 +66,14 @@ def test_the_checkpoint_lies_beside_the_network_and_goes(
 def test_a_damaged_or_foreign_checkpoint_is_reported_and_ignored(
     train: Train, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:
-    state, checkpoint = new_state(train), Checkpoint("0" * 64)
-    list(fit(state, data(95), data(30, 1), train))
-    checkpoint.save(state)
-    saved = checkpoint.path.read_bytes()
+    state, kept = new_state(train), Checkpoint("0" * 64)
+    list(fit(state, draw_labelled(95), draw_labelled(30, 1), train))
+    kept.save(state)
+    saved = kept.path.read_bytes()
     foreign = Checkpoint("0" * 63 + "1")
-    assert foreign.path == checkpoint.path
+    assert foreign.path == kept.path
     foreign.save(state)
-    checkpoint.path.write_bytes(
+    kept.path.write_bytes(
         {
             "empty": b"",
             "short": saved[:-1],
@@ -89,10 +84,10 @@ def test_a_damaged_or_foreign_checkpoint_is_reported_and_ignored(
         }[damage]
     )
     fresh = new_state(train)
-    checkpoint.restore(fresh)
+    kept.restore(fresh)
     assert content(fresh) == content(new_state(train))
     assert capsys.readouterr().err == (
-        f"warning: {checkpoint.path}: damaged, or of another run; expected its own checkpoint; "
+        f"warning: {kept.path}: damaged, or of another run; expected its own checkpoint; "
         "training starts at the first epoch\n"
     )
 
@@ -100,7 +95,7 @@ def test_a_damaged_or_foreign_checkpoint_is_reported_and_ignored(
 def test_all_that_decides_a_runs_bytes_decides_its_name(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows, images = data(9), data(9).images.clone()
+    rows, images = draw_labelled(9), draw_labelled(9).images.clone()
     images[0, 0] += 1
     names = {
         identify((train,), rows),
@@ -113,5 +108,21 @@ def test_all_that_decides_a_runs_bytes_decides_its_name(
     }
     assert len(names) == 7
     assert identify((train,), rows) in names
-    monkeypatch.setattr("torch.__version__", "0")
-    assert identify((train,), rows) not in names
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.__version__", "0")
+        assert identify((train,), rows) not in names
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "none")
+        assert identify((train,), rows) not in names
+
+
+def test_the_librarys_code_decides_the_name(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("checkpoint.py", "training.py"):
+        (tmp_path / name).write_text("one")
+    monkeypatch.setattr(checkpoint, "__file__", str(tmp_path / "checkpoint.py"))
+    before = identify((train,), draw_labelled(9))
+    assert identify((train,), draw_labelled(9)) == before
+    (tmp_path / "training.py").write_text("two")
+    assert identify((train,), draw_labelled(9)) != before

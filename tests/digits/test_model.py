@@ -80,7 +80,8 @@ def test_a_network_is_loaded_as_it_was_saved_the_same_bytes_each_time(tmp_path: 
         ([4, 5], "'layers.1.bias' is .*, and not None"),
         ([4, 2**62, 2**62, 3], "'layers.0.bias' is"),
         ("four", "widths = 'four'"),
-        ([-4, 3], "'layers.0.bias' is"),
+        ([-4, 3], "widths ="),
+        ([4, 0, 3], "widths ="),
         ([4, 5.0, 3], r"widths = \[4, 5.0, 3\]"),
         ([True, 5, 3], "widths ="),
         ([4], "widths ="),
@@ -107,6 +108,13 @@ def test_files_that_hold_no_network_are_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(1)}, tmp_path / "bare")
     with pytest.raises(InputError, match="expected a network that train wrote"):
         load_model(tmp_path / "bare", 4, 3)
+
+
+def test_an_architecture_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({}, path, metadata={"architecture": "[" * 100_000})
+    with pytest.raises(InputError, match="recursion"):
+        load_model(path, 4, 3)
 
 
 def test_weights_of_another_type_are_refused(tmp_path: Path) -> None:

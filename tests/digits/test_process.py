@@ -5,6 +5,9 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from digits.process import alone
 from proofs.sandbox import ROOT
 
 SLEEPER = """
@@ -66,14 +69,31 @@ def test_stages_in_two_folders_do_not_wait_for_each_other(tmp_path: Path) -> Non
 
 
 def test_a_stage_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    # The shell waits for the stage, as DVC does.
-    shell = subprocess.Popen(
-        ["sh", "-c", f"'{sys.executable}' -c '{SLEEPER}' stage 60; true"],
+    # As DVC starts it: through a shell, in whose place `exec` puts it.
+    command = f"exec '{sys.executable}' -c '{SLEEPER}' stage 60"
+    starter = subprocess.Popen(
+        [sys.executable, "-c", f"import subprocess; subprocess.run(['sh', '-c', {command!r}])"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     wait_for(tmp_path / "stage")
-    shell.send_signal(signal.SIGKILL)
-    shell.wait()
+    starter.send_signal(signal.SIGKILL)
+    starter.wait()
     with start(tmp_path, "next", 0) as following:
         assert following.communicate(timeout=30)[0] == "done\n"
+
+
+def test_a_folder_that_cannot_be_locked_is_warned_of_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr("digits.process.flock", refuse)
+    with alone(tmp_path):
+        pass
+    assert capsys.readouterr().err == (
+        "warning: this folder cannot be locked (Bad file descriptor)\n"
+    )
+    with pytest.raises(OSError, match="Bad file descriptor"), alone(tmp_path, wait=False):
+        pytest.fail("begun")

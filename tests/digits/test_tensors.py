@@ -92,19 +92,16 @@ def test_labelled_images_are_mapped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (np.ones((2, 4)), np.array([0, 2]), "images.npy: float64 of shape"),
-        (
-            np.ones(4, np.float32),
-            np.array([0, 2]),
-            r"images.npy: float32 of shape \(4,\); expected",
-        ),
-        (np.ones((0, 4), np.float32), np.array([0, 2]), "images.npy: empty; expected"),
-        (np.ones((4, 2), np.float32).T, np.array([0, 2]), "images.npy: float32 of shape"),
+        (np.ones((2, 4)), np.array([0, 2]), "images.npy: no float32 in 2 dimensions; expected"),
+        (np.ones(4, np.float32), np.array([0, 2]), "images.npy: no float32 in 2 dimensions"),
+        (np.ones((0, 4), np.float32), np.array([0, 2]), r"128 bytes for shape \(0, 4\); expected"),
+        (np.ones((4, 2), np.float32).T, np.array([0, 2]), "images.npy: no float32 in 2 dim"),
         (np.ones((2, 9), np.float32), np.array([0, 2]), "images of 9 pixels; expected 4"),
+        (np.full((2, 4), np.nan, np.float32), np.array([0, 2]), "values that are not finite"),
         (np.ones((2, 4), np.float32), np.array([0, 2, 1]), "3 labels; expected one for each of 2"),
         (np.ones((2, 4), np.float32), np.array([0, 3]), "labels from 0 to 3; expected 0 to 2"),
         (np.ones((2, 4), np.float32), np.array([-1, 2]), "labels from -1 to 2; expected 0 to 2"),
-        (np.ones((2, 4), np.float32), np.array([0.0, 2]), "labels.npy: float64 of shape"),
+        (np.ones((2, 4), np.float32), np.array([0.0, 2]), "labels.npy: no int64 in 1 dimensions"),
     ],
 )
 def test_arrays_that_prepare_did_not_write_are_refused(
@@ -122,3 +119,19 @@ def test_an_array_cut_short_is_refused(tmp_path: Path, kept: int) -> None:
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(InputError, match=r"images\.npy: .*; expected what prepare writes"):
         map_images(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["(" * 9000, "'", "  \n {", "-" * 5000 + "1", "{'descr': ',,'}", f"(({'9' * 40}, 4))"],
+    ids=range(6),
+)
+def test_a_header_that_is_not_as_written_is_refused(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "images.npy"
+    np.save(path, np.ones((20, 4), np.float32))
+    content = path.read_bytes()
+    for damaged in (header, content[10:128].decode().replace("(20, 4)", f"({'9' * 18}, 4)")):
+        length = len(damaged).to_bytes(2, "little")
+        path.write_bytes(content[:8] + length + damaged.encode() + content[128:])
+        with pytest.raises(InputError, match=r"images\.npy: .*; expected what prepare writes"):
+            map_images(path)

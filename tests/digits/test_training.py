@@ -9,14 +9,9 @@ from digits import training
 from digits.errors import InputError
 from digits.model import MLP
 from digits.params import Train, load_params
-from digits.training import Epoch, Labelled, TrainingState, begin, fit, learning_rate, validate
-from proofs.sandbox import CLASSES, draw_images
-from tests.conftest import PIXELS
-
-
-def data(rows: int, seed: int = 0) -> Labelled:
-    pixels, labels = draw_images(rows, seed)
-    return Labelled(torch.from_numpy(pixels).float() / 255, torch.from_numpy(labels))
+from digits.training import Epoch, TrainingState, begin, fit, learning_rate, validate
+from proofs.sandbox import CLASSES
+from tests.conftest import PIXELS, draw_labelled
 
 
 @pytest.fixture
@@ -27,7 +22,7 @@ def train(project: Path) -> Train:
 def run(train: Train, **changes: object) -> tuple[MLP, list[Epoch]]:
     train = train.model_copy(update=changes)
     state = begin([PIXELS, *train.widths, CLASSES], train)
-    return state.model, list(fit(state, data(95), data(30, seed=1), train))
+    return state.model, list(fit(state, draw_labelled(95), draw_labelled(30, seed=1), train))
 
 
 def weights(model: MLP) -> bytes:
@@ -74,7 +69,7 @@ def test_a_plain_step_is_gradient_descent_with_momentum_and_decay(train: Train) 
     initial = state.model.parameters()
     expected = [parameter.detach().clone().requires_grad_() for parameter in initial]
     velocity = [torch.zeros_like(parameter) for parameter in expected]
-    rows = data(95)
+    rows = draw_labelled(95)
     for _ in range(2):
         logits = rows.images @ expected[0].T + expected[1]
         loss = -logits.log_softmax(dim=1)[torch.arange(95), rows.labels].mean()
@@ -82,7 +77,7 @@ def test_a_plain_step_is_gradient_descent_with_momentum_and_decay(train: Train) 
         for index, gradient in enumerate(gradients):
             velocity[index] = 0.9 * velocity[index] + gradient + 0.01 * expected[index].detach()
             expected[index].data -= train.lr * velocity[index]
-    list(fit(state, rows, data(30), train))
+    list(fit(state, rows, draw_labelled(30), train))
     for parameter, value in zip(state.model.parameters(), expected, strict=True):
         assert torch.allclose(parameter, value, atol=1e-6)
 
@@ -91,11 +86,11 @@ def test_label_smoothing_spreads_a_share_of_each_label_over_all_classes(train: T
     changes = {"label_smoothing": 0.3, "batch_size": 10, "epochs": 1}
     train = train.model_copy(update=changes)
     state = begin([PIXELS, CLASSES], train)
-    rows = data(10)
+    rows = draw_labelled(10)
     logs = state.model(rows.images).log_softmax(dim=1).detach()
     truth = torch.eye(CLASSES)[rows.labels]
     expected = -((0.7 * truth + 0.3 / CLASSES) * logs).sum(dim=1).mean()
-    [epoch] = fit(state, rows, data(5), train)
+    [epoch] = fit(state, rows, draw_labelled(5), train)
     assert epoch.training_loss == pytest.approx(expected.item(), rel=1e-6)
 
 
@@ -160,6 +155,6 @@ def test_validation_is_mean_loss_and_share_of_right_rows() -> None:
     model = MLP([PIXELS, CLASSES])
     for parameter in model.parameters():
         parameter.data.zero_()
-    loss, accuracy = validate(model, data(30))
+    loss, accuracy = validate(model, draw_labelled(30))
     assert loss == pytest.approx(log(CLASSES))
     assert accuracy == 1 / CLASSES

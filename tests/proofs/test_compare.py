@@ -13,6 +13,12 @@ from proofs import compare
 
 Runner = Callable[..., str]
 ACTUAL = np.arange(200) % 4
+LOCK = """stages:
+  prepare:
+    outs:
+    - path: data/prepared/validation
+      md5: {}.dir
+"""
 
 
 def write(wrong: slice, actual: list[int] | None = None) -> None:
@@ -20,7 +26,7 @@ def write(wrong: slice, actual: list[int] | None = None) -> None:
     predicted = ACTUAL.copy()
     predicted[wrong] = (predicted[wrong] + 1) % 4
     rows = zip(actual or ACTUAL.tolist(), predicted.tolist(), strict=False)
-    write_csv(compare.ANSWERS, compare.COLUMNS, rows)
+    write_csv(compare.PREDICTIONS, compare.COLUMNS, rows)
 
 
 def commit() -> None:
@@ -37,6 +43,7 @@ def run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     subprocess.run(["git", "init"], check=True, capture_output=True)
+    Path("dvc.lock").write_text(LOCK.format("aa"))
     write(slice(0, 20))
     commit()
 
@@ -76,7 +83,10 @@ def test_a_small_difference_is_not_told_apart(run: Runner) -> None:
     ("actual", "message"),
     [
         (ACTUAL.tolist()[:-1], "the working tree: 199 validation rows, and 200 in HEAD; expected"),
-        ([0, 1, 3, 2, *ACTUAL.tolist()[4:]], "row 4: actual class 3, and 2 in HEAD; expected the"),
+        (
+            [0, 1, 3, 2, *ACTUAL.tolist()[4:]],
+            "the working tree: other validation rows than in HEAD",
+        ),
     ],
 )
 def test_other_rows_are_refused(run: Runner, actual: list[int], message: str) -> None:
@@ -85,17 +95,23 @@ def test_other_rows_are_refused(run: Runner, actual: list[int], message: str) ->
         run("HEAD")
 
 
+def test_other_images_with_the_same_labels_are_refused(run: Runner) -> None:
+    Path("dvc.lock").write_text(LOCK.format("bb"))
+    with pytest.raises(InputError, match="the working tree: other validation rows than in HEAD"):
+        run("HEAD")
+
+
 def test_what_is_no_revision_or_holds_no_answers_is_refused(run: Runner) -> None:
     with pytest.raises(InputError, match=r"^nothing: .*; expected a revision of this repository"):
         run("nothing")
-    compare.ANSWERS.write_text("predicted,actual\n1,1\n")
+    compare.PREDICTIONS.write_text("predicted,actual\n1,1\n")
     with pytest.raises(InputError, match="row 1: 'predicted,actual'; expected 'actual,predicted'"):
         run("HEAD")
-    compare.ANSWERS.write_text("actual,predicted\n1,x\n")
+    compare.PREDICTIONS.write_text("actual,predicted\n1,x\n")
     with pytest.raises(InputError, match=r"row 2, column 2 \(predicted\): 'x'"):
         run("HEAD")
-    compare.ANSWERS.unlink()
-    with pytest.raises(InputError, match="no such file; expected what evaluate writes"):
+    compare.PREDICTIONS.unlink()
+    with pytest.raises(InputError, match="no such file; expected a result of the pipeline"):
         run("HEAD")
     commit()
     with pytest.raises(InputError, match="does not exist in"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from digits.errors import InputError
 from digits.process import alone
 from proofs import recovery
 from proofs.ledger import CACHE, stored
@@ -29,7 +30,16 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("torn", ["", "schema: '2.0'\nstages:\n  download:\n    cm"])
+@pytest.mark.parametrize(
+    "torn",
+    [
+        "",
+        "schema: '2.0'\nstages:\n  download:\n    cm",
+        "schema: '2.0'\nstages:\n",
+        "schema: '2.0'\nstages:\n  download:\n    outs:\n    - path: a\n",
+        "schema: '2.0'\nstages: {",
+    ],
+)
 def test_a_dvc_lock_that_was_cut_short_becomes_the_commits(
     repository: Path, capsys: pytest.CaptureFixture[str], torn: str
 ) -> None:
@@ -39,6 +49,40 @@ def test_a_dvc_lock_that_was_cut_short_becomes_the_commits(
     assert capsys.readouterr().out == (
         "recovery: dvc.lock was cut short by a run that was killed; it is the last commit's again\n"
     )
+
+
+def test_a_dvc_lock_that_no_commit_has_goes(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["git", "update-ref", "-d", "HEAD"], check=True)
+    LOCK.write_text("schema")
+    recovery.main()
+    assert not LOCK.exists()
+    assert capsys.readouterr().out.endswith("killed; removed, since no commit has it\n")
+
+
+def test_conflicts_of_a_merge_in_dvc_lock_are_told_and_stay(repository: Path) -> None:
+    text = f"{WHOLE}<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> other\n"
+    LOCK.write_text(text)
+    with pytest.raises(InputError, match=r"^dvc.lock: conflicts of a merge; expected them resolv"):
+        recovery.main()
+    assert LOCK.read_text() == text
+
+
+def test_neither_lock_is_touched_while_a_dvc_is_at_work(repository: Path) -> None:
+    LOCK.write_text("stages: {}")
+    LOCKS.write_text("")
+    with recovery.BUSY.open("a") as lock:
+        flock(lock, LOCK_EX)
+        recovery.main()
+    assert (LOCK.read_text(), LOCKS.read_text()) == ("stages: {}", "")
+
+
+def test_nothing_is_done_where_no_dvc_has_run(repository: Path) -> None:
+    LOCK.write_text("")
+    LOCKS.parent.rmdir()
+    recovery.main()
+    assert LOCK.read_text() == ""
 
 
 def test_a_whole_dvc_lock_stays_and_none_is_no_trouble(
@@ -55,7 +99,7 @@ def test_a_whole_dvc_lock_stays_and_none_is_no_trouble(
 @pytest.fixture
 def running() -> Iterator[int]:
     """Yield the number of a running process whose command says dvc."""
-    command = ["sh", "-c", "echo ready; sleep 60; true", "dvc"]
+    command = ["sh", "-c", "echo ready; sleep 60; true", "dvc", "repro", "--force"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -64,7 +108,7 @@ def running() -> Iterator[int]:
 
 
 def write_locks(number: int) -> None:
-    info = {"pid": number, "cmd": "dvc repro"}
+    info = {"pid": number, "cmd": "dvc repro --force"}
     LOCKS.write_text(json.dumps({"write": {"/x": info}, "read": {"/y": [info]}}))
 
 
@@ -110,12 +154,13 @@ def test_what_killed_stages_were_writing_goes(repository: Path) -> None:
     Path("data/prepared.partial").mkdir(parents=True)
     Path("data/prepared.partial/raw").touch()
     Path("submission.csv.partial").touch()
-    kept = Path("elsewhere/mine.partial")
-    kept.parent.mkdir()
-    kept.touch()
+    Path("models").mkdir()
+    Path("models/0123456789abcdef.checkpoint.partial").touch()
+    mine = [Path("mine.partial"), Path("data/train.csv.partial"), Path("models/mine.partial")]
+    for path in mine:
+        path.touch()
     recovery.main()
-    assert kept.exists()
-    assert sorted(path.name for path in Path().rglob("*.partial")) == ["mine.partial"]
+    assert sorted(Path().rglob("*.partial")) == sorted(mine)
 
 
 def test_what_a_running_stage_is_writing_stays(repository: Path) -> None:
@@ -150,9 +195,11 @@ def test_damaged_bytes_in_the_cache_go_with_the_results_that_have_them(
         "recovery: DVC's cache held damaged bytes of submission.csv; removed, to be built anew\n"
     )
     keep(b"wrong", md5)
-    Path("submission.csv").write_bytes(b"wrong")
+    LOCK.write_text(LOCK.read_text() + f"    - {{path: same.csv, hash: md5, md5: {md5}}}\n")
+    for name in ("submission.csv", "same.csv"):
+        Path(name).write_bytes(b"wrong")
     recovery.main()
-    assert not Path("submission.csv").exists()
+    assert not list(Path().glob("*.csv"))
 
 
 def test_a_damaged_list_of_a_directory_goes(repository: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from digits.errors import InputError
 from digits.figures import RIGHT, WRONG, Tile
 from digits.measures import Predictions
 from digits.tensors import Statistics, map_labelled
@@ -122,3 +123,21 @@ def test_a_network_without_errors_is_drawn_as_well(
     train.main()
     evaluate.main()
     assert json.loads(Path("metrics/evaluation.json").read_text())["errors"] == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "epoch,training_loss,validation_loss,validation_accuracy\n",
+        "epoch,training_loss,validation_loss,validation_accuracy\n1,nan,1,1\n",
+        "epoch,training_loss,validation_loss,validation_accuracy\n1,1,1\n",
+        "epoch,training_loss\n1,1\n",
+        "epoch,training_loss,validation_loss,validation_accuracy\n1,a,1,1\n",
+        "\u0661",
+    ],
+)
+def test_curves_that_train_did_not_write_are_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "training.csv").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"training\.csv: .*; expected what train writes"):
+        evaluate.read_curves(tmp_path / "training.csv")
