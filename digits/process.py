@@ -2,7 +2,7 @@
 
 A pipeline that is killed leaves its stage behind, which would write its results in the midst of the
 next run. So a stage asks the kernel to be ended with its parent, and locks the folder as long as it
-runs, for the moments in which it has not yet asked.
+runs, in case that parent is a shell that goes on.
 """
 
 import ctypes
@@ -34,9 +34,12 @@ def _run_alone(main: Callable[[], None]) -> None:
 def end_with_parent() -> None:
     """Have this process ended by SIGTERM when its parent ends, however that happens.
 
-    The parent is the thread that started it: see prctl(2), PR_SET_PDEATHSIG.
+    The parent is the thread that started it: see prctl(2), PR_SET_PDEATHSIG. Where the variable
+    STAGE_PARENT holds the parent's number, a parent that has ended already is noticed as well.
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.environ.get("STAGE_PARENT", "") not in ("", str(os.getppid())):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from proofs.ledger import CACHE, LOCK, Lock, Output, files, is_whole, outputs, r
 from proofs.repository import find_commit, git
 
 CLONE = Path(".verify")
+MOST = 5  # names in the last line; the table has all
 UNKNOWN = "another hash (the old bytes are not in DVC's cache)"
 
 
@@ -124,14 +125,13 @@ def _other_lines(lock: Lock, rebuilt: Lock, named: set[str]) -> Iterator[Result]
 
 
 def _lines(lock: Lock) -> Iterator[tuple[tuple[str, str, str], object]]:
-    """Yield (stage, what, path of an output) and value of everything that dvc.lock records."""
+    """Yield (stage, what, path if it has one) and value of everything that dvc.lock records."""
     for stage, entry in lock["stages"].items():
         yield (stage, "cmd", ""), entry["cmd"]
         for kind in ("deps", "outs"):
             for item in entry.get(kind, []):
-                path = item["path"] if kind == "outs" else ""
                 for name, value in item.items():
-                    yield (stage, f"{kind} {item['path']} {name}", path), value
+                    yield (stage, f"{kind} {item['path']} {name}", item["path"]), value
         for file, values in entry.get("params", {}).items():
             for key, value in values.items():
                 yield (stage, f"params {file} {key}", ""), value
@@ -177,8 +177,10 @@ def main() -> None:
     differing = [result.name for result in results if result.difference]
     print_platform(differing=bool(differing))
     if differing:
+        more = f" and {len(differing) - MOST} more" if len(differing) > MOST else ""
         raise InputError(
-            f"{', '.join(differing)}: not as in {commit[:7]}; what was built anew is in {CLONE}"
+            f"{', '.join(differing[:MOST])}{more}: not as in {commit[:7]}; "
+            f"what was built anew is in {CLONE}"
         )
     shutil.rmtree(CLONE)
     print(f"verified: built anew, all {len(results)} outputs are those of {commit[:7]}")

