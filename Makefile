@@ -80,5 +80,5 @@ emulate: $(READY) ## Check that emulated processors give the same bytes (needs q
 
 .PHONY: clean
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay
-	rm -rf $(VENV) .verify .fuzz .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .verify .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf data/mnist data/prepared models submission.csv
