@@ -1,4 +1,4 @@
-"""fuzz: bytes that a coverage-guided search finds, for every reader of files.
+"""fuzz: a coverage-guided search for bytes that a reader of files gets wrong.
 
     python -m proofs.fuzz --seconds 600 images params
 
@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import atheris
 
-READERS = ("images", "submission", "params", "weights")
+READERS = ("images", "submission", "params", "weights", "tensors", "statistics", "answers")
 FOUND = Path(".fuzz")
 SEARCHED = ["digits", "ruamel.yaml", "csv", "gzip", "zipfile", "json"]
 HANG = 10  # seconds for one input

@@ -20,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
+from digits.answers import read_answers
 from digits.errors import InputError
 from digits.kaggle import read_labelled, read_submission, read_unlabelled
 from digits.model import load_model, save_model
 from digits.params import Params, load_params
+from digits.tensors import Statistics, map_images
 from digits.training import begin
 from proofs.sandbox import ROOT
 
@@ -141,28 +143,81 @@ def check_weights(content: bytes, folder: Path) -> None:
     assert not entries
 
 
+@_or_refuse
+def check_tensors(content: bytes, folder: Path) -> None:
+    """Map images."""
+    path = folder / "images.npy"
+    path.write_bytes(content)
+    images = map_images(path, PIXELS)
+    expected = np.load(io.BytesIO(content), allow_pickle=False)
+    assert images.dtype == expected.dtype == np.float32
+    assert np.array_equal(images, expected)
+
+
+@_or_refuse
+def check_statistics(content: bytes, folder: Path) -> None:
+    """Read what images were normalised with."""
+    path = folder / "statistics.json"
+    path.write_bytes(content)
+    statistics = Statistics.load(path)
+    assert statistics.model_dump() == json.loads(content)
+    assert statistics.normalise(np.zeros(1, dtype=np.uint8)).shape == (1,)
+
+
+@_or_refuse
+def check_answers(content: bytes, folder: Path) -> None:
+    """Read the labels of known images."""
+    path = folder / "answers.csv"
+    path.write_bytes(content)
+    answers = read_answers(path)
+    header, *rows = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
+    assert header == ["sha256", "label"]
+    assert answers == {digest: int(label) for digest, label in rows}
+
+
 READERS: dict[str, Callable[[bytes, Path], bool]] = {
     "images": check_images,
     "submission": check_submission,
     "params": check_params,
     "weights": check_weights,
+    "tensors": check_tensors,
+    "statistics": check_statistics,
+    "answers": check_answers,
 }
 
 
 def examples(reader: str) -> list[bytes]:
     """Return bytes that a reader accepts, to start from."""
-    if reader == "images":
-        table = b"label,pixel0,pixel1,pixel2,pixel3\n0,0,1,2,255\n2,3,4,5,6\n"
-        unlabelled = b"pixel1,pixel2,pixel3,pixel4\r\n0,1,2,255\r\n"
-        packed = b"G" + gzip.compress(table, mtime=0), b"Z" + _zip(unlabelled)
-        return [b"l" + table, b"u" + unlabelled, b"g" + table, b"z" + unlabelled, *packed]
-    if reader == "submission":
-        return [b"ImageId,Label\n1,0\n2,2\n3,1\n"]
-    if reader == "params":
-        return [path.read_bytes() for path in sorted((ROOT / "recipes").glob("*.yaml"))]
-    model = begin([PIXELS, 2, CLASSES], load_params(ROOT / "recipes" / "seed.yaml").train).model
+    makers: dict[str, Callable[[], list[bytes]]] = {
+        "images": _examples_of_images,
+        "submission": lambda: [b"ImageId,Label\n1,0\n2,2\n3,1\n"],
+        "params": lambda: [path.read_bytes() for path in sorted((ROOT / "recipes").glob("*.yaml"))],
+        "weights": _examples_of_weights,
+        "tensors": _examples_of_tensors,
+        "statistics": lambda: [b'{"mean": 33.5, "std": 78.25, "pixels": 4}'],
+        "answers": lambda: [b"sha256,label\n" + b"0f" * 32 + b",7\n" + b"1e" * 32 + b",10\n"],
+    }
+    return makers[reader]()
+
+
+def _examples_of_images() -> list[bytes]:
+    table = b"label,pixel0,pixel1,pixel2,pixel3\n0,0,1,2,255\n2,3,4,5,6\n"
+    unlabelled = b"pixel1,pixel2,pixel3,pixel4\r\n0,1,2,255\r\n"
+    packed = b"G" + gzip.compress(table, mtime=0), b"Z" + _zip(unlabelled)
+    return [b"l" + table, b"u" + unlabelled, b"g" + table, b"z" + unlabelled, *packed]
+
+
+def _examples_of_weights() -> list[bytes]:
+    train = load_params(ROOT / "recipes" / "seed.yaml").train
+    model = begin([PIXELS, 2, CLASSES], train).model
     with TemporaryDirectory() as name:
         save_model(model, Path(name) / "model")
         content = (Path(name) / "model").read_bytes()
     [length] = struct.unpack("<Q", content[:8])
     return [content[8 : 8 + length] + b"\n" + content[8 + length :], b"\0" + content]
+
+
+def _examples_of_tensors() -> list[bytes]:
+    file = io.BytesIO()
+    np.save(file, np.arange(2 * PIXELS, dtype=np.float32).reshape(2, PIXELS))
+    return [file.getvalue()]

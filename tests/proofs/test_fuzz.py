@@ -26,4 +26,6 @@ def test_an_unknown_reader_is_refused(
     monkeypatch.setattr(sys, "argv", ["fuzz", "pictures"])
     with pytest.raises(SystemExit):
         fuzz.main()
-    assert "pictures: expected images, submission, params, weights" in capfd.readouterr().err
+    assert (
+        "pictures: expected images, submission, params, weights, tensors" in capfd.readouterr().err
+    )

@@ -117,10 +117,13 @@ def test_params_are_read_right_or_refused_in_one_line(content: bytes) -> None:
     check("params", content)
 
 
-@given(content=any_of("weights"))
+@pytest.mark.parametrize("reader", ["weights", "tensors", "statistics", "answers"])
+@given(data=st.data())
 @quick
-def test_weights_are_read_right_or_refused_in_one_line(content: bytes) -> None:
-    check("weights", content)
+def test_what_stages_write_is_read_right_or_refused_in_one_line(
+    reader: str, data: st.DataObject
+) -> None:
+    check(reader, data.draw(any_of(reader)))
 
 
 def wrong_value(*_: object) -> object:
