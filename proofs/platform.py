@@ -17,12 +17,11 @@ _VARIABLES = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL
 
 def describe(params: Numerics) -> str:
     """Return processor, kernels, threads and versions, after setting the platform of `params`."""
-    chosen = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
-    if params.mode == "portable":  # which sets them itself
-        chosen = {}
+    # In mode portable, `configure` sets them itself.
+    free = [name for name in _VARIABLES if params.mode == "machine" and name in os.environ]
+    asked = "".join(f", {name}={os.environ[name]}" for name in free)
     numerics.configure(params)
     kernels = torch.backends.cpu.get_cpu_capability()
-    asked = "".join(f", {name}={value}" for name, value in chosen.items())
     return (
         f"{_processor()}; numerics.mode {params.mode}: {kernels} kernels, {params.threads} threads"
         f"{asked}; torch {torch.__version__}, Python {platform.python_version()}"

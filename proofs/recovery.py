@@ -11,7 +11,7 @@ is done where all is well, but that half-written files go.
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -103,9 +103,9 @@ def _is_running(number: int, command: str) -> bool:
     return command.encode() in b" ".join(words)
 
 
-def sweep() -> None:
+def sweep(known: Sequence[Output]) -> None:
     """Remove what stages that were killed were writing, unless a stage is running."""
-    written = [PREPARED, *(Path(output.path) for output in _known())]
+    written = [PREPARED, *(Path(output.path) for output in known)]
     left = {path.with_name(f"{path.name}.partial") for path in written}
     left |= set(Path("models").glob("*.checkpoint.partial"))
     with suppress(OSError), alone(Path(), wait=False):
@@ -123,13 +123,13 @@ def _known() -> list[Output]:
     return list(outputs(read_lock(LOCK.read_text(encoding="utf-8"))))
 
 
-def discard_damage() -> None:
-    """Remove what the cache holds of the current results with other bytes than their hash says.
+def discard_damage(known: Sequence[Output]) -> None:
+    """Remove what the cache holds of the known results with other bytes than their hash says.
 
     The same bytes in the place of a result go as well, so that DVC builds it again.
     """
     paths: dict[str, list[Path]] = {}
-    for output in _known():
+    for output in known:
         entries = files(output, CACHE)
         if output.is_directory:
             entries[output.path] = output.md5
@@ -160,8 +160,9 @@ def main() -> None:
         if mine:  # and so no DVC is writing either file
             restore_lock()
             release_locks()
-    sweep()
-    discard_damage()
+    known = _known()
+    sweep(known)
+    discard_damage(known)
 
 
 if __name__ == "__main__":

@@ -27,10 +27,14 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # One process begins with all tests that use the sandbox, which takes long to make; the other
     # takes file by file.
+    items.sort(key=lambda item: not uses_sandbox(item))
     for item in items:
-        group = "sandbox" if "proof" in getattr(item, "fixturenames", ()) else str(item.path)
+        group = "sandbox" if uses_sandbox(item) else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: "proof" not in getattr(item, "fixturenames", ()))
+
+
+def uses_sandbox(item: pytest.Item) -> bool:
+    return "proof" in getattr(item, "fixturenames", ())
 
 
 def tiny_params(changes: dict[str, Any]) -> dict[str, Any]:
