@@ -4,7 +4,7 @@ A checkpoint is named after params, data, this library's code, torch's version a
 decides a run's bytes on one machine. So none is taken for another run's. Its file holds
 
     32 bytes        SHA-256 of that name, as a whole, and of what follows
-    safetensors     model.*, optimiser.*, generator; history (epochs, 4) float64
+    safetensors     model.*, momentum.*, generator; history (epochs, 4) float64
 
 It lies beside the network, whose own place is cleared before training starts.
 """
@@ -100,26 +100,15 @@ class Checkpoint:
 
 def _flatten(state: TrainingState) -> dict[str, Tensor]:
     tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
-    for index, values in state.optimiser.state_dict()["state"].items():
-        # Without momentum, its buffers are None.
-        kept = {name: value for name, value in values.items() if value is not None}
-        tensors |= {f"optimiser.{index}.{name}": value for name, value in kept.items()}
+    tensors |= {f"momentum.{index}": value for index, value in enumerate(state.momentum)}
     history = torch.tensor([astuple(epoch) for epoch in state.history], dtype=torch.float64)
     return tensors | {"generator": state.generator.get_state(), "history": history}
 
 
 def _unflatten(tensors: dict[str, Tensor], state: TrainingState) -> None:
-    model: dict[str, Tensor] = {}
-    buffers: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        match key.split(".", maxsplit=2):
-            case ["model", *names]:
-                model[".".join(names)] = value
-            case ["optimiser", index, name]:
-                # A copy: these lie where the file put them, not where arithmetic is fast.
-                buffers.setdefault(int(index), {})[name] = value.clone()
+    model = {name: tensors[f"model.{name}"] for name in state.model.state_dict()}
     state.model.load_state_dict(model)
-    groups = state.optimiser.state_dict()["param_groups"]
-    state.optimiser.load_state_dict({"state": buffers, "param_groups": groups})
+    for index, momentum in enumerate(state.momentum):
+        momentum.copy_(tensors[f"momentum.{index}"])
     state.generator.set_state(tensors["generator"])
     state.history[:] = [Epoch(int(epoch), *rest) for epoch, *rest in tensors["history"].tolist()]

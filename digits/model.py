@@ -42,12 +42,16 @@ class MLP(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits, shape (rows, classes), of images, shape (rows, pixels)."""
+        return self.activations(images)[-1]
+
+    def activations(self, images: Tensor) -> list[Tensor]:
+        """Return the inputs of each layer, shape (rows, width), and the logits after the last."""
         *hidden, last = self.layers
-        activations = images
+        activations = [images]
         for layer in hidden:
-            activations = layer(activations).relu()  # (rows, width)
-        logits: Tensor = last(activations)
-        return logits
+            activations.append(layer(activations[-1]).relu_())
+        activations.append(last(activations[-1]))
+        return activations
 
 
 def infer(model: MLP, images: Tensor) -> Tensor:

@@ -7,9 +7,10 @@ from math import isfinite
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim import SGD
+from torch.optim.sgd import sgd
 from tqdm import tqdm
 
+from digits.backpropagation import backpropagate
 from digits.errors import InputError
 from digits.model import MLP, infer
 from digits.params import Train
@@ -54,13 +55,13 @@ class TrainingState:
 
     Attributes:
         model: the network.
-        optimiser: of its parameters, with their momentum.
+        momentum: the running sum of the gradients of each parameter, in its shape.
         generator: draws the order of the rows.
         history: the epochs so far.
     """
 
     model: MLP
-    optimiser: SGD
+    momentum: list[Tensor]
     generator: torch.Generator
     history: list[Epoch]
 
@@ -83,14 +84,10 @@ def begin(widths: Sequence[int], params: Train) -> TrainingState:
     generator = torch.Generator().manual_seed(params.seed)
     model = MLP(widths)
     model.reset(generator)
-    optimiser = SGD(
-        model.parameters(),
-        lr=params.lr,
-        momentum=params.momentum,
-        weight_decay=params.weight_decay,
-        fused=True,
-    )
-    return TrainingState(model, optimiser, generator, history=[])
+    momentum = [
+        torch.zeros_like(parameter) for parameter in model.parameters()
+    ]
+    return TrainingState(model, momentum, generator, history=[])
 
 
 def fit(
@@ -110,7 +107,7 @@ def fit(
         total = 0.0
         for step, batch in enumerate(_shown(batches, epoch), start=first):
             rate = learning_rate(step, params.epochs * len(batches), params)
-            loss = take_step(state, rate, training, batch, params.label_smoothing)
+            loss = take_step(state, rate, training, batch, params)
             _check_finite(loss, f"epoch {epoch}, step {step - first + 1}", rate)
             total += loss * len(batch)
         validation_loss, accuracy = validate(state.model, validation)
@@ -125,16 +122,31 @@ def _shown(batches: Sequence[Tensor], epoch: int) -> Iterable[Tensor]:
 
 
 def take_step(
-    state: TrainingState, rate: float, training: Labelled, batch: Tensor, label_smoothing: float
+    state: TrainingState, rate: float, training: Labelled, batch: Tensor, params: Train
 ) -> float:
     """Take one step down the gradient of the mean loss of the rows `batch`; return that loss."""
-    state.optimiser.param_groups[0]["lr"] = rate
-    logits = state.model(training.images[batch])
-    loss = functional.cross_entropy(logits, training.labels[batch], label_smoothing=label_smoothing)
-    state.optimiser.zero_grad()
-    loss.backward()
-    state.optimiser.step()
+    images, labels = training.images[batch], training.labels[batch]
+    loss, gradients = backpropagate(state.model, images, labels, params.label_smoothing)
+    descend(state, gradients, rate, params)
     return loss.item()
+
+
+@torch.inference_mode()
+def descend(state: TrainingState, gradients: list[Tensor], rate: float, params: Train) -> None:
+    """Move every parameter against its gradient, with momentum and weight decay."""
+    # What torch.optim.SGD calls; to make one imports 800 modules that only compilation needs.
+    sgd(
+        list(state.model.parameters()),
+        gradients,
+        [*state.momentum],
+        fused=True,
+        lr=rate,
+        momentum=params.momentum,
+        weight_decay=params.weight_decay,
+        dampening=0,
+        nesterov=False,
+        maximize=False,
+    )
 
 
 def _check_finite(loss: float, where: str, rate: float) -> None:

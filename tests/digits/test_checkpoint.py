@@ -23,9 +23,7 @@ def new_state(train: Train) -> TrainingState:
 def content(state: TrainingState) -> tuple[Any, ...]:
     """Return all of a state as bytes and numbers."""
     weights = [value.numpy().tobytes() for value in state.model.state_dict().values()]
-    buffers = state.optimiser.state_dict()["state"]
-    momentum = [buffers[index].get("momentum_buffer") for index in sorted(buffers)]
-    momentum = [value if value is None else value.numpy().tobytes() for value in momentum]
+    momentum = [value.numpy().tobytes() for value in state.momentum]
     return weights, momentum, state.generator.get_state().tolist(), state.history
 
 

@@ -1,0 +1,53 @@
+"""Backpropagation: the gradient of the loss by every parameter, from the logits back to the pixels.
+
+The method is that of Rumelhart, Hinton and Williams (1986, "Learning representations by back-
+propagating errors"). The gradients are autograd's to the last bit; without its graph, a small batch
+takes about two thirds of the time.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from digits.model import MLP
+
+
+@torch.inference_mode()
+def backpropagate(
+    model: MLP, images: Tensor, labels: Tensor, label_smoothing: float
+) -> tuple[Tensor, list[Tensor]]:
+    """Return the mean loss of a batch, and its gradient by each parameter.
+
+    Args:
+        model: the network.
+        images: shape (rows, pixels), normalised.
+        labels: shape (rows,), int64.
+        label_smoothing: the share of each label that is spread over all classes, from 0 to 1.
+
+    Returns:
+        The cross-entropy, in nats, a scalar; and gradients in the order and the shapes of
+        `model.parameters()`.
+    """
+    *inputs, logits = model.activations(images)
+    weights = list(model.parameters())[::2]  # a bias after each
+    errors = loss_gradient(logits, labels, label_smoothing)  # by what a layer puts out
+    gradients = [errors.sum(dim=0), errors.T @ inputs[-1]]
+    for layer in reversed(range(len(inputs) - 1)):
+        # Where the ReLU before the next layer gave 0, nothing passes.
+        by_inputs = errors @ weights[layer + 1]
+        errors = torch.ops.aten.threshold_backward(by_inputs, inputs[layer + 1], 0)
+        gradients += [errors.sum(dim=0), errors.T @ inputs[layer]]
+    loss = functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    return loss, gradients[::-1]
+
+
+def loss_gradient(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    """Return the gradient of the mean cross-entropy by the logits, shape (rows, classes)."""
+    rows, classes = logits.shape
+    hit = torch.zeros_like(logits).scatter_(1, labels[:, None], label_smoothing - 1)
+    spread = torch.full_like(logits, label_smoothing / classes)
+    by_logarithms = hit / rows - spread / rows
+    gradient: Tensor = torch.ops.aten._log_softmax_backward_data(  # noqa: SLF001
+        by_logarithms, logits.log_softmax(dim=1), 1, logits.dtype
+    )
+    return gradient
