@@ -12,7 +12,7 @@ import os
 import torch
 
 from digits.errors import InputError
-from digits.params import Numerics
+from digits.params import Numerics, Params
 
 _PORTABLE = {"MKL_CBWR": "COMPATIBLE", "ATEN_CPU_CAPABILITY": "avx2"}
 # Each of these changes into how many parts a product is cut, and so the bytes that come out. OpenMP
@@ -34,6 +34,29 @@ def configure(numerics: Numerics) -> None:
         os.environ.update(_PORTABLE)
         _check_capability()
     torch.set_num_threads(numerics.threads)
+
+
+def choose_device(params: Params) -> torch.device:
+    """Return where to train, and make a GPU there deterministic; call it before any work on one.
+
+    Raises:
+        InputError: `train.device` is "cuda", and there is no GPU, or the mode is `portable`.
+    """
+    available, portable = torch.cuda.is_available(), params.numerics.mode == "portable"
+    if params.train.device == "cuda":
+        where = "params.yaml: train.device = 'cuda'"
+        if portable:
+            raise InputError(
+                f"{where}: numerics.mode = 'portable' promises the same bytes on any CPU; "
+                "expected numerics.mode = 'machine'"
+            )
+        if not available:
+            raise InputError(f"{where}: torch finds no GPU; expected one (or train.device = 'cpu')")
+    if params.train.device == "cpu" or portable or not available:
+        return torch.device("cpu")
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS's condition for the same bytes
+    torch.use_deterministic_algorithms(True)
+    return torch.device("cuda")
 
 
 def _check_environment() -> None:

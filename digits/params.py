@@ -60,7 +60,7 @@ class Numerics(Section):
 
 
 class Train(Section):
-    """The network's hidden layers, and how stochastic gradient descent fits them."""
+    """The network's hidden layers, and how and where stochastic gradient descent fits them."""
 
     # Not strict: YAML has lists, and a tuple stays as it was read.
     widths: Annotated[
@@ -74,6 +74,7 @@ class Train(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     seed: Seed
+    device: Literal["cpu", "cuda", "auto"]
 
 
 class Evaluate(Section):
@@ -114,8 +115,8 @@ def _load_yaml(path: Path) -> object:
             content = file.read(BYTES + 1)
         if len(content) > BYTES:
             raise InputError(f"{path}: over {BYTES} bytes; expected the parameters")
-        # DVC reads params.yaml with this same loader, so that 1e-3 is a number to both.
-        return YAML(typ="safe").load(content.decode("utf-8"))
+        # DVC reads params.yaml by the same rules, so that 1e-3 is a number to both.
+        return YAML(typ="safe", pure=True).load(content.decode("utf-8"))
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"row {mark.line + 1}, column {mark.column + 1}: " if mark else ""

@@ -1,8 +1,9 @@
 """Stochastic gradient descent on a network, batch by batch, epoch by epoch."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from digits.errors import InputError
 from digits.model import MLP, infer
 from digits.params import Train
 
+CPU = torch.device("cpu")
 WARM_UP = 0.2
 
 
@@ -29,6 +31,10 @@ class Labelled:
 
     images: Tensor
     labels: Tensor
+
+    def to(self, device: torch.device) -> Self:
+        """Return the same rows on a device."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 
 @dataclass(frozen=True)
@@ -79,14 +85,13 @@ def learning_rate(step: int, steps: int, params: Train) -> float:
     return params.lr * min((step + 1) / peak, (steps - step) / (steps - peak), 1)
 
 
-def begin(widths: Sequence[int], params: Train) -> TrainingState:
-    """Return the state before the first epoch of a network with those `widths`."""
+def begin(widths: Sequence[int], params: Train, device: torch.device = CPU) -> TrainingState:
+    """Return the state before the first epoch of a network with those `widths` on a device."""
     generator = torch.Generator().manual_seed(params.seed)
     model = MLP(widths)
     model.reset(generator)
-    momentum = [
-        torch.zeros_like(parameter) for parameter in model.parameters()
-    ]
+    model.to(device)
+    momentum = [torch.zeros_like(parameter) for parameter in model.parameters()]
     return TrainingState(model, momentum, generator, history=[])
 
 
@@ -95,6 +100,8 @@ def fit(
 ) -> Iterator[Epoch]:
     """Fit the network to the training rows, from `state` on, and yield each epoch as it ends.
 
+    The rows and the network lie on one device. What is random is drawn on the CPU in any case.
+
     Each epoch takes the rows in a new order, in batches; the last batch has what is left.
 
     Raises:
@@ -102,7 +109,8 @@ def fit(
     """
     rows = len(training.labels)
     for epoch in range(len(state.history) + 1, params.epochs + 1):
-        batches = torch.randperm(rows, generator=state.generator).split(params.batch_size)
+        order = torch.randperm(rows, generator=state.generator).to(training.labels.device)
+        batches = order.split(params.batch_size)
         first = (epoch - 1) * len(batches)
         total = 0.0
         for step, batch in enumerate(_shown(batches, epoch), start=first):

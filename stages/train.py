@@ -76,10 +76,12 @@ def main() -> None:
     numerics.configure(params.numerics)
     train, classes = params.train, params.data.classes
     training, validation = load_split(classes)
-    checkpoint = Checkpoint(identify((train, params.numerics, classes), training, validation))
-    state = begin([training.images.shape[1], *train.widths, classes], train)
+    device = numerics.choose_device(params)
+    settings = (train, params.numerics, classes, device)
+    checkpoint = Checkpoint(identify(settings, training, validation))
+    state = begin([training.images.shape[1], *train.widths, classes], train, device)
     checkpoint.restore(state)
-    run(state, training, validation, train, checkpoint)
+    run(state, training.to(device), validation.to(device), train, checkpoint)
     last = state.history[-1]
     warn_of_chance(last, validation.labels)
     save_model(state.model, MODEL)

@@ -27,11 +27,13 @@ def main() -> None:
         parser.error(f"--seeds {arguments.seeds}: expected at least 2")
     params = load_params(arguments.recipe)
     numerics.configure(params.numerics)
-    training, validation = load_split(params.data.classes)
+    device = numerics.choose_device(params)
+    training, validation = (part.to(device) for part in load_split(params.data.classes))
     accuracies = []
     for seed in range(arguments.seeds):
         train = params.train.model_copy(update={"seed": seed})
-        state = begin([training.images.shape[1], *train.widths, params.data.classes], train)
+        widths = [training.images.shape[1], *train.widths, params.data.classes]
+        state = begin(widths, train, device)
         *_, last = fit(state, training, validation, train)
         accuracies.append(last.validation_accuracy)
         print(f"seed {seed}: validation accuracy {last.validation_accuracy:.4f}", flush=True)

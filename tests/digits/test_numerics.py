@@ -8,7 +8,7 @@ import torch
 
 from digits import numerics
 from digits.errors import InputError
-from digits.params import Numerics
+from digits.params import Numerics, load_params
 from proofs.sandbox import ROOT
 
 TRAIN = """
@@ -109,3 +109,54 @@ def test_nothing_in_the_library_runs_when_it_is_imported(tmp_path: Path) -> None
     code += "assert dict(os.environ) == before; assert not os.listdir('.')"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True)
+
+
+def choose(mode: str, device: str) -> torch.device:
+    params = load_params(ROOT / "recipes" / "seed.yaml")
+    changed = {
+        "numerics": params.numerics.model_copy(update={"mode": mode}),
+        "train": params.train.model_copy(update={"device": device}),
+    }
+    return numerics.choose_device(params.model_copy(update=changed))
+
+
+@pytest.mark.parametrize("available", [False, True])
+@pytest.mark.parametrize(
+    ("mode", "device"), [("portable", "cpu"), ("machine", "cpu"), ("portable", "auto")]
+)
+def test_the_cpu_is_taken_where_it_is_asked_for_and_where_bytes_must_be_portable(
+    monkeypatch: pytest.MonkeyPatch, mode: str, device: str, available: bool
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: available)
+    assert choose(mode, device) == torch.device("cpu")
+
+
+def test_auto_takes_the_cpu_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert choose("machine", "auto") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("device", ["cuda", "auto"])
+def test_a_gpu_is_made_deterministic(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.use_deterministic_algorithms", asked.append)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    assert choose("machine", device) == torch.device("cuda")
+    assert asked == [True]
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+@pytest.mark.parametrize(
+    ("mode", "available", "message"),
+    [
+        ("machine", False, "torch finds no GPU; expected one"),
+        ("portable", True, "numerics.mode = 'portable' promises .*; expected .*'machine'"),
+    ],
+)
+def test_a_gpu_that_cannot_be_used_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, mode: str, available: bool, message: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: available)
+    with pytest.raises(InputError, match=rf"^params.yaml: train.device = 'cuda': {message}"):
+        choose(mode, "cuda")

@@ -142,4 +142,5 @@ def test_the_notebooks_recipe_stays_the_notebooks() -> None:
         "weight_decay": 0.001,
         "label_smoothing": 0.0,
         "seed": 0,
+        "device": "cpu",
     }
