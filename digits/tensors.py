@@ -10,6 +10,7 @@ A directory of prepared data holds
 import math
 import os
 import re
+from collections.abc import Iterator
 from math import isqrt
 from pathlib import Path
 from types import TracebackType
@@ -144,9 +145,42 @@ def map_images(path: Path, pixels: int | None = None) -> NDArray[np.float32]:
     if pixels is not None and images.shape[1] != pixels:
         raise InputError(f"{path}: images of {images.shape[1]} pixels; expected {pixels}")
     for start in range(0, len(images), _BLOCK):
-        if not np.isfinite(images[start : start + _BLOCK]).all():
-            raise InputError(f"{path}: values that are not finite; expected {WRITTEN}")
+        _check_finite(path, images[start : start + _BLOCK])
     return images
+
+
+def count_images(path: Path) -> tuple[int, int]:
+    """Return how many normalised images a file holds, and of how many pixels; no pixel is read.
+
+    Raises:
+        InputError: there is no such file, or it does not hold images.
+    """
+    rows, pixels = _map(path, np.float32, dimensions=2).shape
+    return rows, pixels
+
+
+def read_images(path: Path) -> Iterator[NDArray[np.float32]]:
+    """Yield normalised images, shape (rows, pixels), in order, in blocks that bound memory.
+
+    They are read and not mapped: the pages of a mapping would stay, as many as there are.
+
+    Raises:
+        InputError: there is no such file, or it does not hold images.
+    """
+    images = _map(path, np.float32, dimensions=2)
+    rows, pixels = images.shape
+    with expecting(path, WRITTEN), path.open("rb") as file:
+        file.seek(images.offset)
+        for start in range(0, rows, _BLOCK):
+            count = min(_BLOCK, rows - start)
+            block = np.fromfile(file, np.float32, count * pixels).reshape(count, pixels)
+            _check_finite(path, block)
+            yield block
+
+
+def _check_finite(path: Path, images: NDArray[np.float32]) -> None:
+    if not np.isfinite(images).all():
+        raise InputError(f"{path}: values that are not finite; expected {WRITTEN}")
 
 
 def map_labelled(
@@ -169,7 +203,7 @@ def map_labelled(
     return images, labels
 
 
-def _map(path: Path, dtype: type[np.generic], dimensions: int) -> NDArray[Any]:
+def _map(path: Path, dtype: type[np.generic], dimensions: int) -> "np.memmap[Any, Any]":
     """Map the array in an npy file just as `RowWriter` writes it; NumPy would read far more."""
     with expecting(path, WRITTEN), path.open("rb") as file:
         start = file.read(_START)

@@ -5,25 +5,35 @@
 Reads data/prepared/test and models/mlp.safetensors; writes submission.csv, as Kaggle wants it.
 """
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import torch
 
 from digits import numerics
 from digits.kaggle import SUBMISSION, write_submission
-from digits.model import MODEL, infer, load_model
+from digits.model import MLP, MODEL, infer, load_model
 from digits.params import load_params
 from digits.process import run_stage
-from digits.tensors import PREPARED, map_images
+from digits.tensors import PREPARED, count_images, read_images
+
+IMAGES = PREPARED / "test" / "images.npy"
+
+
+def predict(model: MLP, path: Path) -> Iterator[int]:
+    """Yield the likeliest class of each image in a file, block by block."""
+    for images in read_images(path):
+        yield from infer(model, torch.from_numpy(images)).argmax(dim=1).tolist()
 
 
 def main() -> None:
     """Run the stage."""
     params = load_params()
     numerics.configure(params.numerics)
-    images = torch.from_numpy(map_images(PREPARED / "test" / "images.npy"))
-    model = load_model(MODEL, images.shape[1], params.data.classes)
-    labels = infer(model, images).argmax(dim=1)
-    write_submission(SUBMISSION, labels.tolist())
-    print(f"predict: {len(labels):,} images; wrote {SUBMISSION}")
+    rows, pixels = count_images(IMAGES)
+    model = load_model(MODEL, pixels, params.data.classes)
+    write_submission(SUBMISSION, predict(model, IMAGES))
+    print(f"predict: {rows:,} images; wrote {SUBMISSION}")
 
 
 if __name__ == "__main__":

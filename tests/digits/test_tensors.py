@@ -7,7 +7,14 @@ import torch
 from numpy.typing import NDArray
 
 from digits.errors import InputError
-from digits.tensors import RowWriter, Statistics, map_images, map_labelled
+from digits.tensors import (
+    RowWriter,
+    Statistics,
+    count_images,
+    map_images,
+    map_labelled,
+    read_images,
+)
 
 
 def test_rows_come_back_as_they_were_appended(tmp_path: Path) -> None:
@@ -20,6 +27,27 @@ def test_rows_come_back_as_they_were_appended(tmp_path: Path) -> None:
     assert np.array_equal(mapped, rows)
     np.save(tmp_path / "saved.npy", rows)
     assert (tmp_path / "rows.npy").read_bytes() == (tmp_path / "saved.npy").read_bytes()
+
+
+@pytest.mark.parametrize("rows", [1, 4096, 10_000])
+def test_images_are_read_in_order_in_blocks(tmp_path: Path, rows: int) -> None:
+    path = tmp_path / "images.npy"
+    images = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
+    np.save(path, images)
+    blocks = list(read_images(path))
+    assert count_images(path) == (rows, 3)
+    assert max(map(len, blocks)) <= 4096
+    assert np.array_equal(np.concatenate(blocks), images)
+
+
+def test_what_is_not_finite_is_refused_in_whichever_block_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "images.npy"
+    images = np.zeros((5000, 3), np.float32)
+    images[4999, 2] = np.inf
+    np.save(path, images)
+    for read in (map_images, lambda path: list(read_images(path))):
+        with pytest.raises(InputError, match=r"images\.npy: values that are not finite; expected"):
+            read(path)
 
 
 def test_rows_of_another_shape_are_refused(tmp_path: Path) -> None:
