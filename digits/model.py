@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.nn import functional
 
 from digits.errors import InputError, expecting, shorten
 from digits.files import replacing
@@ -42,16 +43,22 @@ class MLP(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits, shape (rows, classes), of images, shape (rows, pixels)."""
-        return self.activations(images)[-1]
+        return activations(list(self.parameters()), images)[-1]
 
-    def activations(self, images: Tensor) -> list[Tensor]:
-        """Return the inputs of each layer, shape (rows, width), and the logits after the last."""
-        *hidden, last = self.layers
-        activations = [images]
-        for layer in hidden:
-            activations.append(layer(activations[-1]).relu_())
-        activations.append(last(activations[-1]))
-        return activations
+
+def activations(parameters: Sequence[Tensor], images: Tensor) -> list[Tensor]:
+    """Return the inputs of each layer, shape (rows, width), and the logits after the last.
+
+    Args:
+        parameters: of a network: the weights and the bias of each layer in turn.
+        images: shape (rows, pixels), normalised.
+    """
+    *hidden, last = zip(parameters[::2], parameters[1::2], strict=True)
+    found = [images]
+    for weights, bias in hidden:
+        found.append(functional.linear(found[-1], weights, bias).relu_())
+    found.append(functional.linear(found[-1], *last))
+    return found
 
 
 def infer(model: MLP, images: Tensor) -> Tensor:

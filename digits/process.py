@@ -6,7 +6,6 @@ runs, in case that parent is a shell that goes on.
 """
 
 import ctypes
-import gc
 import os
 import signal
 import sys
@@ -25,8 +24,6 @@ def run_stage(main: Callable[[], None]) -> None:
     """Run a stage's `main` in this folder; an `InputError` becomes one line and status 1."""
     end_with_parent()
     report(partial(_run_alone, main))
-    # At its end, Python looks for cycles in all that torch ever made: a third of a second.
-    gc.freeze()
 
 
 def _run_alone(main: Callable[[], None]) -> None:

@@ -61,12 +61,14 @@ class TrainingState:
 
     Attributes:
         model: the network.
+        parameters: its weights and biases, as it lists them.
         momentum: the running sum of the gradients of each parameter, in its shape.
         generator: draws the order of the rows.
         history: the epochs so far.
     """
 
     model: MLP
+    parameters: list[Tensor]
     momentum: list[Tensor]
     generator: torch.Generator
     history: list[Epoch]
@@ -91,8 +93,9 @@ def begin(widths: Sequence[int], params: Train, device: torch.device = CPU) -> T
     model = MLP(widths)
     model.reset(generator)
     model.to(device)
-    momentum = [torch.zeros_like(parameter) for parameter in model.parameters()]
-    return TrainingState(model, momentum, generator, history=[])
+    parameters: list[Tensor] = list(model.parameters())
+    momentum = [torch.zeros_like(parameter) for parameter in parameters]
+    return TrainingState(model, parameters, momentum, generator, history=[])
 
 
 def fit(
@@ -134,7 +137,7 @@ def take_step(
 ) -> float:
     """Take one step down the gradient of the mean loss of the rows `batch`; return that loss."""
     images, labels = training.images[batch], training.labels[batch]
-    loss, gradients = backpropagate(state.model, images, labels, params.label_smoothing)
+    loss, gradients = backpropagate(state.parameters, images, labels, params.label_smoothing)
     descend(state, gradients, rate, params)
     return loss.item()
 
@@ -144,7 +147,7 @@ def descend(state: TrainingState, gradients: list[Tensor], rate: float, params: 
     """Move every parameter against its gradient, with momentum and weight decay."""
     # What torch.optim.SGD calls; to make one imports 800 modules that only compilation needs.
     sgd(
-        list(state.model.parameters()),
+        state.parameters,
         gradients,
         [*state.momentum],
         fused=True,

@@ -158,7 +158,7 @@ def resume_recipe(proof: Proof, epochs: Sequence[int]) -> None:
     Reads data/prepared as `dvc repro` left it, and dvc.lock; the network is made elsewhere.
     """
     words = f"a training of params.yaml, killed after the epochs {', '.join(map(str, epochs))}"
-    command = [sys.executable, "-m", "stages.train"]
+    command = [sys.executable, "-m", "stages", "train"]
     with TemporaryDirectory() as name:
         folder = Path(name)
         for part in ("data", "digits", "stages", PARAMS):

@@ -23,12 +23,14 @@ def describe(params: Numerics) -> str:
     numerics.configure(params)
     kernels = torch.backends.cpu.get_cpu_capability()
     return (
-        f"{_processor()}; numerics.mode {params.mode}: {kernels} kernels, {params.threads} threads"
-        f"{asked}; torch {torch.__version__}, Python {platform.python_version()}"
+        f"{describe_processor()}; numerics.mode {params.mode}: {kernels} kernels, "
+        f"{params.threads} threads{asked}; torch {torch.__version__}, "
+        f"Python {platform.python_version()}"
     )
 
 
-def _processor() -> str:
+def describe_processor() -> str:
+    """Return the name of this processor and its widest vectors."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     facts = dict(line.split("\t", 1) for line in lines if "\t" in line)
     name = facts.get("model name", ": unknown processor").lstrip("\t: ")
@@ -45,7 +47,7 @@ def reasons(params: Numerics, requirements: Path) -> Iterator[str]:
         kernels = torch.backends.cpu.get_cpu_capability()
         yield (
             "the platform: in mode machine, bytes repeat only on the type of processor and the "
-            f"kernels that made them; here: {_processor()}, {kernels} kernels"
+            f"kernels that made them; here: {describe_processor()}, {kernels} kernels"
         )
     elif not changed:
         yield (

@@ -50,6 +50,15 @@ def draw_images(
     return pixels.reshape(rows, side * side), labels
 
 
+def change_params(path: Path, changes: Mapping[str, Any]) -> None:
+    """Change a params file, by keys such as "train.lr"."""
+    params = YAML().load(path)
+    for key, value in changes.items():
+        section, name = key.split(".")
+        params[section][name] = value
+    YAML().dump(params, path)
+
+
 class _QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -140,14 +149,9 @@ class Sandbox:
             raise ValueError(f"{pattern!r} is {found} times in {name}")
         path.write_text(text, encoding="utf-8")
 
-    def set_params(self, changes: dict[str, Any]) -> None:
+    def set_params(self, changes: Mapping[str, Any]) -> None:
         """Change params.yaml, by keys such as "train.lr"."""
-        path = self.folder / "params.yaml"
-        params = YAML().load(path)
-        for key, value in changes.items():
-            section, name = key.split(".")
-            params[section][name] = value
-        YAML().dump(params, path)
+        change_params(self.folder / "params.yaml", changes)
 
     def start(
         self,

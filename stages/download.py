@@ -1,6 +1,6 @@
 """download: MNIST's 70,000 images, dealt into CSV files in Kaggle's form.
 
-    python -m stages.download
+    python -m stages download
 
 Reads the network (about 20 MB); writes data/mnist/: train.csv (42,000 labelled rows), test.csv
 (28,000 rows), solution.csv (the labels of test.csv), and answers.csv (the label of each of the
@@ -15,7 +15,6 @@ from digits.answers import ANSWERS, write_answers
 from digits.kaggle import write_images, write_submission
 from digits.mnist import fetch, sources
 from digits.params import load_params
-from digits.process import run_stage
 
 MNIST = Path("data/mnist")
 TRAIN_ROWS = 42_000
@@ -32,7 +31,3 @@ def main() -> None:
     write_submission(MNIST / "solution.csv", labels[test].tolist())
     write_answers(ANSWERS, pixels, labels)
     print(f"download: {len(train):,} labelled rows and {len(test):,} to predict, in {MNIST}/")
-
-
-if __name__ == "__main__":
-    run_stage(main)

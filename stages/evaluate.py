@@ -1,6 +1,6 @@
 """evaluate: what the network gets right and wrong on the validation rows, in numbers and pictures.
 
-    python -m stages.evaluate
+    python -m stages evaluate
 
 Reads data/prepared/validation, data/prepared/statistics.json, models/mlp.safetensors and
 plots/training.csv; writes metrics/evaluation.json, metrics/confusion_matrix.json,
@@ -24,7 +24,6 @@ from digits.files import write_csv, write_json
 from digits.measures import Predictions
 from digits.model import MODEL, infer, load_model, probabilities
 from digits.params import load_params
-from digits.process import run_stage
 from digits.tensors import PREPARED, Statistics, map_labelled
 
 METRICS = Path("metrics")
@@ -150,7 +149,3 @@ def main() -> None:
         f"evaluate: {summary['errors']} of {summary['rows']:,} validation images misclassified, "
         f"accuracy {summary['accuracy']:.4f}"
     )
-
-
-if __name__ == "__main__":
-    run_stage(main)

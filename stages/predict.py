@@ -1,6 +1,6 @@
 """predict: the network's answer for each test image.
 
-    python -m stages.predict
+    python -m stages predict
 
 Reads data/prepared/test and models/mlp.safetensors; writes submission.csv, as Kaggle wants it.
 """
@@ -14,7 +14,6 @@ from digits import numerics
 from digits.kaggle import SUBMISSION, write_submission
 from digits.model import MLP, MODEL, infer, load_model
 from digits.params import load_params
-from digits.process import run_stage
 from digits.tensors import PREPARED, count_images, read_images
 
 IMAGES = PREPARED / "test" / "images.npy"
@@ -34,7 +33,3 @@ def main() -> None:
     model = load_model(MODEL, pixels, params.data.classes)
     write_submission(SUBMISSION, predict(model, IMAGES))
     print(f"predict: {rows:,} images; wrote {SUBMISSION}")
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -1,6 +1,6 @@
 """prepare: CSV to normalised tensors, split into training, validation and test.
 
-    python -m stages.prepare
+    python -m stages prepare
 
 Reads the CSV files that `data.train` and `data.test` name; writes data/prepared/. Memory is bounded
 by a block of pixels, plus a few numbers for each labelled row.
@@ -16,7 +16,6 @@ from digits.errors import InputError
 from digits.files import replacing_directory
 from digits.kaggle import count_pixels, read_labelled, read_unlabelled
 from digits.params import Data, Prepare, load_params
-from digits.process import run_stage
 from digits.split import stratified_split, validation_rows
 from digits.tables import BLOCK_CELLS
 from digits.tensors import PREPARED, RowWriter, Statistics
@@ -139,7 +138,3 @@ def main() -> None:
         f"{test_rows:,} test images of {statistics.side} x {statistics.side} pixels; "
         f"mean {statistics.mean:.3f}, standard deviation {statistics.std:.3f}"
     )
-
-
-if __name__ == "__main__":
-    run_stage(main)

@@ -1,6 +1,6 @@
 """score: the submission held against the truth, as far as the truth is known.
 
-    python -m stages.score
+    python -m stages score
 
 Reads submission.csv, the CSV file that `data.test` names, and data/mnist/answers.csv; writes
 metrics/score.json. The truth is looked up by exact pixels, so that it is found for Kaggle's own
@@ -18,7 +18,6 @@ from digits.files import write_json
 from digits.kaggle import SUBMISSION, read_submission, read_unlabelled
 from digits.measures import wilson_interval
 from digits.params import load_params
-from digits.process import run_stage
 
 METRICS = Path("metrics/score.json")
 
@@ -88,7 +87,3 @@ def main() -> None:
     score = compare(predicted, truth)
     write_json(METRICS, score.summarise())
     print(f"score: {score.describe()}; {score.rows_without_answer:,} rows without an answer")
-
-
-if __name__ == "__main__":
-    run_stage(main)

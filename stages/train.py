@@ -1,6 +1,6 @@
 """train: fit the network to the training rows.
 
-    python -m stages.train
+    python -m stages train
 
 Reads data/prepared/train and validation; writes models/mlp.safetensors, metrics/train.json (the
 last epoch) and plots/training.csv (each epoch). A run that is stopped goes on after its last whole
@@ -18,7 +18,6 @@ from digits.checkpoint import Checkpoint, identify
 from digits.files import write_csv, write_json
 from digits.model import MODEL, save_model
 from digits.params import Train, load_params
-from digits.process import run_stage
 from digits.tensors import PREPARED, map_labelled
 from digits.training import Epoch, Labelled, TrainingState, begin, fit
 
@@ -89,7 +88,3 @@ def main() -> None:
     write_json(METRICS, asdict(last))
     checkpoint.remove()
     print(f"train: {len(training.labels):,} rows, {last.epoch} epochs; wrote {MODEL}")
-
-
-if __name__ == "__main__":
-    run_stage(main)

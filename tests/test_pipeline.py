@@ -60,7 +60,11 @@ def read_params(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_every_module_that_it_imports_and_on_no_other(stage: str) -> None:
-    modules = {str(file.relative_to(ROOT)) for file in reached(ROOT / "stages" / f"{stage}.py")}
+    modules = {
+        str(file.relative_to(ROOT))
+        for name in ("__main__", stage)
+        for file in reached(ROOT / "stages" / f"{name}.py")
+    }
     assert {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")} == modules
 
 
@@ -77,7 +81,7 @@ def test_a_stage_lists_every_param_that_it_reads_and_no_other(stage: str) -> Non
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_is_one_module_and_its_command_never_changes(stage: str) -> None:
-    assert STAGES[stage]["cmd"] == f"exec env STAGE_PARENT=$PPID python -m stages.{stage}"
+    assert STAGES[stage]["cmd"] == f"exec env STAGE_PARENT=$PPID python -m stages {stage}"
 
 
 def test_there_is_a_stage_for_every_module() -> None:
@@ -189,7 +193,7 @@ def test_the_learning_rate_reruns_training_and_what_follows(box: Sandbox) -> Non
 
 def test_what_is_wrong_in_the_input_ends_in_one_line(box: Sandbox) -> None:
     with edited(box, "params.yaml", "classes: 3", "classes: 2"):
-        ran = box.attempt(sys.executable, "-m", "stages.prepare")
+        ran = box.attempt(sys.executable, "-m", "stages", "prepare")
     assert ran.returncode == 1
     assert re.fullmatch(
         r"error: data/mnist/train.csv: row \d+, column 1 \(label\): '2'; "

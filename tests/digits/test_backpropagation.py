@@ -28,7 +28,7 @@ def test_loss_and_gradients_are_those_of_autograd_to_the_last_bit(
     labels = torch.randint(0, widths[-1], (rows,), generator=generator)
     expected = functional.cross_entropy(model(images), labels, label_smoothing=label_smoothing)
     wanted = torch.autograd.grad(expected, list(model.parameters()))
-    loss, gradients = backpropagate(model, images, labels, label_smoothing)
+    loss, gradients = backpropagate(list(model.parameters()), images, labels, label_smoothing)
     assert torch.equal(loss, expected)
     assert len(gradients) == len(wanted)
     assert all(map(torch.equal, gradients, wanted))
@@ -37,13 +37,13 @@ def test_loss_and_gradients_are_those_of_autograd_to_the_last_bit(
 def test_gradients_are_the_slopes_of_the_loss() -> None:
     model = network([4, 3, 3]).double()
     images, labels = torch.rand(5, 4, dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1])
-    _, gradients = backpropagate(model, images, labels, 0.1)
+    _, gradients = backpropagate(list(model.parameters()), images, labels, 0.1)
     weight, gradient = next(model.parameters()), gradients[0]
     losses = []
     for step in (1e-6, -1e-6):
         moved = deepcopy(model)
         next(moved.parameters()).data[1, 2] += step
-        loss, _ = backpropagate(moved, images, labels, 0.1)
+        loss, _ = backpropagate(list(moved.parameters()), images, labels, 0.1)
         losses.append(loss.item())
     assert gradient.shape == weight.shape
     assert gradient[1, 2].item() == pytest.approx((losses[0] - losses[1]) / 2e-6, rel=1e-4)
