@@ -7,11 +7,12 @@ VENV := .venv
 # What an environment is made with: never the python of the environment that it is to replace.
 BASE_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys._base_executable)' 2>/dev/null)
 READY := $(VENV)/ready
+PEERS := .peers
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: help
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-11s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: $(READY) ## Make .venv with every version in requirements.txt; the others do it when need be
@@ -61,6 +62,7 @@ fuzz: $(VENV)/proofs ## Search for bytes that a reader of files gets wrong (FOR=
 .PHONY: audit
 audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabilities
 	pip-audit --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-proofs.txt
+	pip-audit --strict --no-deps --disable-pip --requirement benchmarks/requirements.txt
 
 .PHONY: diff
 diff: $(READY) ## Show how the metrics differ from those of a commit (REV=, the last one by default)
@@ -78,7 +80,23 @@ seeds: $(READY) ## Train a recipe with several seeds (RECIPE=params.yaml, SEEDS=
 emulate: $(READY) ## Check that emulated processors give the same bytes (needs qemu-x86_64)
 	python -m proofs.emulation
 
+# fastai and the others are measured as their users have them, and nothing of ours is in the way.
+$(PEERS)/ready: benchmarks/requirements.txt $(READY)
+	rm -rf $(PEERS)
+	$(BASE_PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< torch
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	touch $@
+
+.PHONY: bench
+bench: $(PEERS)/ready ## Measure this pipeline beside fastai and others, and the machine's limit (RUNS=5)
+	python -m benchmarks.compare --peers $(PEERS)/bin/python --runs $(or $(RUNS),5)
+
+.PHONY: bench-scale
+bench-scale: $(READY) ## Measure every stage on 1, 3 and 10 times the rows (RUNS=3)
+	python -m benchmarks.scale --runs $(or $(RUNS),3)
+
 .PHONY: clean
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay
-	rm -rf $(VENV) .verify .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) .verify .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf data/mnist data/prepared models submission.csv

@@ -51,7 +51,7 @@ def loss_gradient(logits: Tensor, labels: Tensor, label_smoothing: float) -> Ten
     return gradient
 
 
-@lru_cache(maxsize=4)  # of a whole batch, and of the last one
+@lru_cache(maxsize=2)  # for a whole batch, and for the last one
 def _slopes(
     rows: int, classes: int, label_smoothing: float, dtype: torch.dtype, device: torch.device
 ) -> Tensor:

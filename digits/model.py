@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from digits.errors import InputError, expecting, shorten
 from digits.files import replacing
+from digits.tensors import BLOCK
 
 MODEL = Path("models/mlp.safetensors")
-BATCH = 4096
 WRITTEN = "a network that train wrote"
 
 
@@ -62,9 +62,9 @@ def activations(parameters: Sequence[Tensor], images: Tensor) -> list[Tensor]:
 
 
 def infer(model: MLP, images: Tensor) -> Tensor:
-    """Return logits, shape (rows, classes), computed in batches that bound memory."""
+    """Return logits, shape (rows, classes), computed block by block, which bounds memory."""
     with torch.inference_mode():
-        return torch.cat([model(batch) for batch in images.split(BATCH)])
+        return torch.cat([model(batch) for batch in images.split(BLOCK)])
 
 
 def probabilities(logits: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -4,7 +4,7 @@ A seed makes PyTorch repeat itself on one machine; on another CPU it picks other
 in another order. In `portable` mode, MKL keeps to code that is the same on every x86-64 CPU
 (conditional numerical reproducibility, "COMPATIBLE"), ATen to its AVX2 kernels, and the number of
 threads is fixed, so that the same bytes come out wherever there is AVX2. In `machine` mode both
-pick what is fastest: the same bytes only on the same type of CPU.
+pick what is fastest: the same bytes only on the same type of CPU, or of GPU.
 """
 
 import os
@@ -12,7 +12,7 @@ import os
 import torch
 
 from digits.errors import InputError
-from digits.params import Numerics, Params
+from digits.params import Numerics
 
 _PORTABLE = {"MKL_CBWR": "COMPATIBLE", "ATEN_CPU_CAPABILITY": "avx2"}
 # Each of these changes into how many parts a product is cut, and so the bytes that come out. OpenMP
@@ -36,14 +36,18 @@ def configure(numerics: Numerics) -> None:
     torch.set_num_threads(numerics.threads)
 
 
-def choose_device(params: Params) -> torch.device:
+def choose_device(numerics: Numerics, device: str) -> torch.device:
     """Return where to train, and make a GPU there deterministic; call it before any work on one.
 
+    Args:
+        numerics: whose mode a GPU must not contradict.
+        device: "cpu", "cuda" (a GPU), or "auto": a GPU if there is one, and the mode allows it.
+
     Raises:
-        InputError: `train.device` is "cuda", and there is no GPU, or the mode is `portable`.
+        InputError: the device is "cuda", and there is no GPU, or the mode is `portable`.
     """
-    available, portable = torch.cuda.is_available(), params.numerics.mode == "portable"
-    if params.train.device == "cuda":
+    available, portable = torch.cuda.is_available(), numerics.mode == "portable"
+    if device == "cuda":
         where = "params.yaml: train.device = 'cuda'"
         if portable:
             raise InputError(
@@ -52,11 +56,16 @@ def choose_device(params: Params) -> torch.device:
             )
         if not available:
             raise InputError(f"{where}: torch finds no GPU; expected one (or train.device = 'cpu')")
-    if params.train.device == "cpu" or portable or not available:
+    if device == "cpu" or portable or not available:
         return torch.device("cpu")
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS's condition for the same bytes
     torch.use_deterministic_algorithms(True)
     return torch.device("cuda")
+
+
+def name_device(device: torch.device) -> str:
+    """Return "cpu", or the type of the GPU: bytes repeat on the same type only."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _check_environment() -> None:

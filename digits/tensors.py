@@ -25,7 +25,7 @@ from digits.files import write_json
 
 PREPARED = Path("data/prepared")
 WRITTEN = "what prepare writes"
-_BLOCK = 4096  # rows
+BLOCK = 4096  # rows
 _START = 10  # bytes of an npy file before its header: magic, version, and the header's length
 _HEADER = re.compile(
     rb"\x93NUMPY\x01\0..\{'descr': '(<f4|<i8)', 'fortran_order': False, "
@@ -144,8 +144,8 @@ def map_images(path: Path, pixels: int | None = None) -> NDArray[np.float32]:
     images: NDArray[np.float32] = _map(path, np.float32, dimensions=2)
     if pixels is not None and images.shape[1] != pixels:
         raise InputError(f"{path}: images of {images.shape[1]} pixels; expected {pixels}")
-    for start in range(0, len(images), _BLOCK):
-        _check_finite(path, images[start : start + _BLOCK])
+    for start in range(0, len(images), BLOCK):
+        _check_finite(path, images[start : start + BLOCK])
     return images
 
 
@@ -171,8 +171,8 @@ def read_images(path: Path) -> Iterator[NDArray[np.float32]]:
     rows, pixels = images.shape
     with expecting(path, WRITTEN), path.open("rb") as file:
         file.seek(images.offset)
-        for start in range(0, rows, _BLOCK):
-            count = min(_BLOCK, rows - start)
+        for start in range(0, rows, BLOCK):
+            count = min(BLOCK, rows - start)
             block = np.fromfile(file, np.float32, count * pixels).reshape(count, pixels)
             _check_finite(path, block)
             yield block

@@ -103,9 +103,8 @@ def fit(
 ) -> Iterator[Epoch]:
     """Fit the network to the training rows, from `state` on, and yield each epoch as it ends.
 
-    The rows and the network lie on one device. What is random is drawn on the CPU in any case.
-
-    Each epoch takes the rows in a new order, in batches; the last batch has what is left.
+    Each epoch takes the rows in a new order, in batches; the last batch has what is left. The rows
+    and the network lie on one device; what is random is drawn on the CPU in any case.
 
     Raises:
         InputError: the loss is no longer finite.

@@ -25,7 +25,7 @@ from digits.errors import InputError
 from digits.kaggle import read_labelled, read_submission, read_unlabelled
 from digits.model import load_model, save_model
 from digits.params import Params, load_params
-from digits.tensors import Statistics, map_images
+from digits.tensors import Statistics, map_images, read_images
 from digits.training import begin
 from proofs.sandbox import ROOT
 
@@ -145,13 +145,14 @@ def check_weights(content: bytes, folder: Path) -> None:
 
 @_or_refuse
 def check_tensors(content: bytes, folder: Path) -> None:
-    """Map images."""
+    """Map images, and read them block by block."""
     path = folder / "images.npy"
     path.write_bytes(content)
     images = map_images(path, PIXELS)
     expected = np.load(io.BytesIO(content), allow_pickle=False)
     assert images.dtype == expected.dtype == np.float32
     assert np.array_equal(images, expected)
+    assert np.array_equal(np.concatenate(list(read_images(path))), expected)
 
 
 @_or_refuse

@@ -75,8 +75,8 @@ def main() -> None:
     numerics.configure(params.numerics)
     train, classes = params.train, params.data.classes
     training, validation = load_split(classes)
-    device = numerics.choose_device(params)
-    settings = (train, params.numerics, classes, device)
+    device = numerics.choose_device(params.numerics, train.device)
+    settings = (train, params.numerics, classes, numerics.name_device(device))
     checkpoint = Checkpoint(identify(settings, training, validation))
     state = begin([training.images.shape[1], *train.widths, classes], train, device)
     checkpoint.restore(state)

@@ -27,7 +27,7 @@ def main() -> None:
         parser.error(f"--seeds {arguments.seeds}: expected at least 2")
     params = load_params(arguments.recipe)
     numerics.configure(params.numerics)
-    device = numerics.choose_device(params)
+    device = numerics.choose_device(params.numerics, params.train.device)
     training, validation = (part.to(device) for part in load_split(params.data.classes))
     accuracies = []
     for seed in range(arguments.seeds):

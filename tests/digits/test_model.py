@@ -48,7 +48,7 @@ def test_inference_in_batches_gives_every_row(monkeypatch: pytest.MonkeyPatch) -
     model = new_model([4, 5, 3])
     images = torch.randn(10, 4, generator=torch.Generator().manual_seed(1))
     whole = infer(model, images)
-    monkeypatch.setattr("digits.model.BATCH", 3)
+    monkeypatch.setattr("digits.model.BLOCK", 3)
     assert torch.allclose(infer(model, images), whole)
     assert not whole.requires_grad
 

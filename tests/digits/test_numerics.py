@@ -2,13 +2,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 
 from digits import numerics
 from digits.errors import InputError
-from digits.params import Numerics, load_params
+from digits.params import Numerics
 from proofs.sandbox import ROOT
 
 TRAIN = """
@@ -111,13 +112,8 @@ def test_nothing_in_the_library_runs_when_it_is_imported(tmp_path: Path) -> None
     subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, check=True)
 
 
-def choose(mode: str, device: str) -> torch.device:
-    params = load_params(ROOT / "recipes" / "seed.yaml")
-    changed = {
-        "numerics": params.numerics.model_copy(update={"mode": mode}),
-        "train": params.train.model_copy(update={"device": device}),
-    }
-    return numerics.choose_device(params.model_copy(update=changed))
+def choose(mode: Literal["portable", "machine"], device: str) -> torch.device:
+    return numerics.choose_device(Numerics(mode=mode, threads=2), device)
 
 
 @pytest.mark.parametrize("available", [False, True])
@@ -125,7 +121,10 @@ def choose(mode: str, device: str) -> torch.device:
     ("mode", "device"), [("portable", "cpu"), ("machine", "cpu"), ("portable", "auto")]
 )
 def test_the_cpu_is_taken_where_it_is_asked_for_and_where_bytes_must_be_portable(
-    monkeypatch: pytest.MonkeyPatch, mode: str, device: str, available: bool
+    monkeypatch: pytest.MonkeyPatch,
+    mode: Literal["portable", "machine"],
+    device: str,
+    available: bool,
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: available)
     assert choose(mode, device) == torch.device("cpu")
@@ -155,7 +154,10 @@ def test_a_gpu_is_made_deterministic(monkeypatch: pytest.MonkeyPatch, device: st
     ],
 )
 def test_a_gpu_that_cannot_be_used_is_an_error(
-    monkeypatch: pytest.MonkeyPatch, mode: str, available: bool, message: str
+    monkeypatch: pytest.MonkeyPatch,
+    mode: Literal["portable", "machine"],
+    available: bool,
+    message: str,
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: available)
     with pytest.raises(InputError, match=rf"^params.yaml: train.device = 'cuda': {message}"):

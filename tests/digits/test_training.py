@@ -158,17 +158,3 @@ def test_validation_is_mean_loss_and_share_of_right_rows() -> None:
     loss, accuracy = validate(model, draw_labelled(30))
     assert loss == pytest.approx(log(CLASSES))
     assert accuracy == 1 / CLASSES
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-def test_a_gpu_gives_the_same_bytes_each_time_and_nearly_those_of_the_cpu(train: Train) -> None:
-    device = torch.device("cuda")
-    rows, held_out = draw_labelled(95).to(device), draw_labelled(30, seed=1).to(device)
-    states = [begin([PIXELS, *train.widths, CLASSES], train, device) for _ in range(2)]
-    first, again = (list(fit(state, rows, held_out, train)) for state in states)
-    assert first == again
-    assert weights(states[0].model.cpu()) == weights(states[1].model.cpu())
-    model, epochs = run(train)
-    assert epochs[-1].training_loss == pytest.approx(first[-1].training_loss, rel=1e-3)
-    for parameter, value in zip(states[0].model.parameters(), model.parameters(), strict=True):
-        assert torch.allclose(parameter, value, atol=1e-3)

@@ -1,13 +1,18 @@
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from digits.errors import InputError
 from digits.model import MODEL, load_model
 from digits.training import Epoch
+from proofs.sandbox import ROOT
 from stages import prepare, train
 from tests.conftest import ParamsWriter
 
@@ -125,3 +130,19 @@ def test_a_run_with_other_params_starts_anew(
     write_params({"train.seed": 1})
     train.main()
     assert "goes on" not in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.usefixtures("prepared")
+def test_a_gpu_gives_the_same_bytes_each_time_and_nearly_the_network_of_the_cpu(
+    write_params: ParamsWriter,
+) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    made = {}
+    for device in ("cpu", "cuda", "auto"):
+        write_params({"numerics.mode": "machine", "train.device": device})
+        subprocess.run([sys.executable, "-m", "stages", "train"], env=environment, check=True)
+        made[device] = [path.read_bytes() for path in OUTPUTS], load_model(MODEL, 16, 3)
+    assert made["cuda"][0] == made["auto"][0]
+    for first, other in zip(made["cpu"][1].parameters(), made["cuda"][1].parameters(), strict=True):
+        assert torch.allclose(first, other, atol=1e-3)

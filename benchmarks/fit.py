@@ -1,0 +1,42 @@
+"""fit: the training alone, in the working folder, timed beside the speed of large products.
+
+    python -m benchmarks.fit
+
+Prints the seconds of the fit of params.yaml's recipe; how many floating-point operations a second
+products of large matrices reach in the same mode of arithmetic; and the seconds of the products of
+one step, with nothing else. These two are taken right before the fit and right after it.
+"""
+
+from statistics import mean
+from time import perf_counter
+
+from benchmarks.floor import product_rate, step_time
+from digits import numerics
+from digits.params import load_params
+from digits.training import begin, fit
+from stages.train import load_split
+
+SECONDS = 1.0  # of products, before the fit and after it
+
+
+def main() -> None:
+    """Fit once."""
+    params = load_params()
+    numerics.configure(params.numerics)
+    training, validation = load_split(params.data.classes)
+    widths = [training.images.shape[1], *params.train.widths, params.data.classes]
+    state = begin(widths, params.train)
+    before = product_rate(SECONDS), step_time(widths, params.train.batch_size, SECONDS)
+    start = perf_counter()
+    for _ in fit(state, training, validation, params.train):
+        pass
+    seconds = perf_counter() - start
+    print(f"fit {seconds}")
+    after = product_rate(SECONDS), step_time(widths, params.train.batch_size, SECONDS)
+    rate, step = map(mean, zip(before, after, strict=True))
+    print(f"rate {rate}")
+    print(f"step {step}")
+
+
+if __name__ == "__main__":
+    main()

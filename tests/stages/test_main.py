@@ -1,0 +1,37 @@
+import gc
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proofs.sandbox import ROOT
+from stages import __main__ as command
+
+
+def test_a_stage_runs_by_its_name_with_the_collector_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collecting: list[bool] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("stages.prepare.main", lambda: collecting.append(gc.isenabled()))
+    monkeypatch.setattr("digits.process.end_with_parent", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["stages", "prepare"])
+    command.main()
+    gc.unfreeze()
+    assert collecting == [True]
+
+
+@pytest.mark.parametrize("name", ["nothing", "__init__", "../proofs/verify", ""])
+def test_what_is_no_stage_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "stages", name],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert f"invalid choice: {name!r} (choose from" in ran.stderr.splitlines()[-1]
