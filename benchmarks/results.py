@@ -23,6 +23,7 @@ TEMPLATE = Path(__file__).with_name("template.md")
 
 PEERS = ("fastai", "Lightning", "DataLoader", "scikit-learn")
 MODES = ("machine", "portable")
+SUBJECTS = (*PEERS, *MODES)
 # What every subject computes: five epochs of 35,000 rows, 7,000 rows after each, 28,000 at the end.
 WIDTHS = (784, 200, 200, 200, 10)
 PARTS = ("imports", "bytes", "products")  # of the floor of a stage
@@ -145,12 +146,17 @@ def goals(measured: Measured) -> Iterable[tuple[str, str, str]]:
     yield "nothing to do, of an empty project's", f"{found:.2f}", "1.50"
 
 
+def label(name: str) -> str:
+    """Return how a subject is called: this pipeline by its mode of arithmetic."""
+    return f"this, {name}" if name in MODES else name
+
+
 def wholes(measured: Measured) -> Iterable[list[str]]:
     """Yield a row for each subject: what CSV to submission took, and what came of it."""
-    for name in (*PEERS, *MODES):
+    for name in SUBJECTS:
         costs = measured.costs[name]
         yield [
-            f"this, {name}" if name in MODES else name,
+            label(name),
             spread(measured.walls(name)),
             f"{ratio(measured.walls(name), measured.walls('fastai')):.2f}",
             spread([cost.cpu for cost in costs]),
@@ -167,15 +173,14 @@ def rates(measured: Measured) -> str:
 
 def fits(measured: Measured) -> Iterable[list[str]]:
     """Yield a row for each subject: what the fit took."""
-    for name in (*PEERS, *MODES):
+    for name in SUBJECTS:
         seconds, of_floor = measured.seconds[f"fit {name}"], ["", ""]
         if name in MODES:
             floor = measured.fit_floor(name)
             of_floor = [f"{median(seconds) / floor:.2f}"]
             of_floor.append(f"{measured.small_products(name) / floor:.2f}")
         of_fastai = ratio(seconds, measured.seconds["fit fastai"])
-        label = f"this, {name}" if name in MODES else name
-        yield [label, spread(seconds), f"{of_fastai:.2f}", *of_floor]
+        yield [label(name), spread(seconds), f"{of_fastai:.2f}", *of_floor]
 
 
 def stages(measured: Measured) -> Iterable[list[str]]:
@@ -201,11 +206,9 @@ def nothing(measured: Measured) -> Iterable[list[str]]:
 
 def draw(path: Path, measured: Measured) -> None:
     """Draw what CSV to submission and the fit take, one bar for each subject, fastai's being 1."""
-    names = [*PEERS, *(f"this, {mode}" for mode in MODES)]
-    keys = (*PEERS, *MODES)
     panels = {
-        "CSV to submission": [measured.walls(key) for key in keys],
-        "the fit of five epochs": [measured.seconds[f"fit {key}"] for key in keys],
+        "CSV to submission": [measured.walls(name) for name in SUBJECTS],
+        "the fit of five epochs": [measured.seconds[f"fit {name}"] for name in SUBJECTS],
     }
     figure = Figure((10, 3.2), 100, layout="constrained")
     for axes, (title, values) in zip(
@@ -213,7 +216,7 @@ def draw(path: Path, measured: Measured) -> None:
     ):
         ratios = [ratio(each, values[0]) for each in values]
         colours = ["#9aa5b1"] * len(PEERS) + ["#1a7f37"] * len(MODES)
-        bars = axes.barh(names, ratios, color=colours)
+        bars = axes.barh([label(name) for name in SUBJECTS], ratios, color=colours)
         axes.bar_label(bars, [f" {value:.2f}" for value in ratios])
         axes.set_title(f"{title}: time, fastai = 1")
         axes.set_xlim(right=1.15 * max(ratios))
