@@ -8,7 +8,6 @@ from typing import Self
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim.sgd import sgd
 from tqdm import tqdm
 
 from digits.backpropagation import backpropagate
@@ -109,21 +108,31 @@ def fit(
     Raises:
         InputError: the loss is no longer finite.
     """
-    rows = len(training.labels)
     for epoch in range(len(state.history) + 1, params.epochs + 1):
-        order = torch.randperm(rows, generator=state.generator).to(training.labels.device)
-        batches = order.split(params.batch_size)
-        first = (epoch - 1) * len(batches)
-        total = 0.0
-        for step, batch in enumerate(_shown(batches, epoch), start=first):
-            rate = learning_rate(step, params.epochs * len(batches), params)
-            loss = take_step(state, rate, training, batch, params)
-            _check_finite(loss, f"epoch {epoch}, step {step - first + 1}", rate)
-            total += loss * len(batch)
+        training_loss = _descend_once(state, training, epoch, params)
         validation_loss, accuracy = validate(state.model, validation)
-        _check_finite(validation_loss, f"epoch {epoch}, validation after step {len(batches)}", rate)
-        state.history.append(Epoch(epoch, total / rows, validation_loss, accuracy))
+        _check_finite(validation_loss, f"epoch {epoch}, validation")
+        state.history.append(Epoch(epoch, training_loss, validation_loss, accuracy))
         yield state.history[-1]
+
+
+def _descend_once(state: TrainingState, training: Labelled, epoch: int, params: Train) -> float:
+    """Take the steps of an epoch, counted from 1; return the mean loss of its rows."""
+    rows = len(training.labels)
+    order = torch.randperm(rows, generator=state.generator).to(training.labels.device)
+    batches = order.split(params.batch_size)
+    done, steps = (epoch - 1) * len(batches), params.epochs * len(batches)
+    rates = [learning_rate(done + step, steps, params) for step in range(len(batches))]
+    losses = [
+        take_step(state, rate, training, batch, params)
+        for rate, batch in zip(rates, _shown(batches, epoch), strict=True)
+    ]
+    total = 0.0
+    # Looked at when the epoch is over: a GPU would be waited for at each step.
+    for step, loss in enumerate(torch.stack(losses).tolist()):
+        _check_finite(loss, f"epoch {epoch}, step {step + 1}, at a rate of {rates[step]:g}")
+        total += loss * len(batches[step])
+    return total / rows
 
 
 def _shown(batches: Sequence[Tensor], epoch: int) -> Iterable[Tensor]:
@@ -133,37 +142,38 @@ def _shown(batches: Sequence[Tensor], epoch: int) -> Iterable[Tensor]:
 
 def take_step(
     state: TrainingState, rate: float, training: Labelled, batch: Tensor, params: Train
-) -> float:
+) -> Tensor:
     """Take one step down the gradient of the mean loss of the rows `batch`; return that loss."""
     images, labels = training.images[batch], training.labels[batch]
     loss, gradients = backpropagate(state.parameters, images, labels, params.label_smoothing)
     descend(state, gradients, rate, params)
-    return loss.item()
+    return loss
 
 
 @torch.inference_mode()
 def descend(state: TrainingState, gradients: list[Tensor], rate: float, params: Train) -> None:
     """Move every parameter against its gradient, with momentum and weight decay."""
-    # What torch.optim.SGD calls; to make one imports 800 modules that only compilation needs.
-    sgd(
+    # What torch.optim.SGD comes down to; it imports 800 modules that only compilation needs, and
+    # sorts the parameters anew at each step.
+    torch._fused_sgd_(
         state.parameters,
         gradients,
-        [*state.momentum],
-        fused=True,
+        state.momentum if params.momentum else [],
         lr=rate,
         momentum=params.momentum,
         weight_decay=params.weight_decay,
         dampening=0,
         nesterov=False,
         maximize=False,
+        is_first_step=False,
     )
 
 
-def _check_finite(loss: float, where: str, rate: float) -> None:
+def _check_finite(loss: float, where: str) -> None:
     if not isfinite(loss):
         raise InputError(
-            f"params.yaml: train.lr: the loss is {loss} in {where}, at a learning rate of "
-            f"{rate:g}; expected a smaller train.lr, or else a smaller train.weight_decay"
+            f"params.yaml: train.lr: the loss is {loss} in {where}; "
+            "expected a smaller train.lr, or else a smaller train.weight_decay"
         )
 
 

@@ -3,9 +3,9 @@
     python -m proofs.emulation --steps 200
 
 Trains the recipe of params.yaml for some steps on data/prepared, predicts the validation rows and
-draws their worst: natively, on one core, and under CPUs that qemu-x86_64 (Debian's package
-qemu-user) emulates. Prints a SHA-256 of the weights, the probabilities and the picture of each, and
-fails where they differ from the native ones.
+draws their worst and their confusion: natively, on one core, and under CPUs that qemu-x86_64
+(Debian's package qemu-user) emulates. Prints a SHA-256 of the weights, the probabilities and each
+picture, and fails where they differ from the native ones.
 """
 
 import hashlib
@@ -20,8 +20,14 @@ import numpy as np
 
 from digits import numerics
 from digits.errors import InputError, report
-from digits.figures import Tile, draw_gallery
-from digits.measures import Predictions, brier_score, negative_log_likelihood
+from digits.figures import draw_confusion
+from digits.galleries import Tile, draw_gallery
+from digits.measures import (
+    Predictions,
+    brier_score,
+    confusion_matrix,
+    negative_log_likelihood,
+)
 from digits.model import MLP, infer, probabilities, save_model
 from digits.params import load_params
 from digits.tensors import PREPARED, Statistics
@@ -63,18 +69,17 @@ def digest(steps: int) -> dict[str, str]:
         negative_log_likelihood(predictions.log_probabilities, actual),
         brier_score(predictions.probabilities, actual),
     )
+    confusion = confusion_matrix(predictions.predicted, actual, predictions.probabilities.shape[1])
     worst = predictions.misclassified()[:20].tolist()
     statistics = Statistics.load(PREPARED / "statistics.json")
     pictures = [statistics.picture(image) for image in held_out.images.numpy()[worst]]
     with TemporaryDirectory() as name:
-        weights, picture = Path(name) / "weights", Path(name) / "picture"
-        save_model(model, weights)
-        draw_gallery(picture, "Worst", [Tile(image, "predicted") for image in pictures])
-        contents = {
-            "weights": weights.read_bytes(),
-            "probabilities": predictions.probabilities.tobytes() + np.array(losses).tobytes(),
-            "picture": picture.read_bytes(),
-        }
+        folder = Path(name)
+        save_model(model, folder / "weights")
+        draw_gallery(folder / "gallery", "Worst", [Tile(image, "predicted") for image in pictures])
+        draw_confusion(folder / "confusion", confusion)
+        contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    contents["probabilities"] = predictions.probabilities.tobytes() + np.array(losses).tobytes()
     return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
 

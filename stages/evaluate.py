@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from digits import figures, measures, numerics
 from digits.errors import expecting
-from digits.figures import RIGHT, WRONG, Tile
+from digits.figures import RIGHT, WRONG
 from digits.files import write_csv, write_json
+from digits.galleries import Tile, draw_gallery
 from digits.measures import Predictions
 from digits.model import MODEL, infer, load_model, probabilities
 from digits.params import load_params
@@ -123,7 +124,7 @@ def draw(
     label = f"label {predictions.actual[clearest]}"
     figures.draw_digit(PLOTS / "digit.png", statistics.picture(images[clearest]), label)
     for name, title, tiles in galleries(predictions, images, statistics, size):
-        figures.draw_gallery(PLOTS / f"{name}.png", title, tiles)
+        draw_gallery(PLOTS / f"{name}.png", title, tiles)
 
 
 def main() -> None:

@@ -45,8 +45,8 @@ def copy_pixels(
     with raw.open("wb") as file:
         for labels, images in read_labelled(Path(data.train), data.classes):
             file.write(images.tobytes())
-            wide = images.astype(np.int64)
-            blocks.append((labels, wide.sum(axis=1), (wide * wide).sum(axis=1)))
+            squares = np.square(images, dtype=np.int64)
+            blocks.append((labels, images.sum(axis=1, dtype=np.int64), squares.sum(axis=1)))
     labels, sums, squares = (np.concatenate(column) for column in zip(*blocks, strict=True))
     return labels, sums, squares
 

@@ -2,11 +2,10 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.figures import Tile, draw_confusion, draw_curves, draw_digit, draw_gallery
+from digits.figures import draw_confusion, draw_curves, draw_digit
 
 DIGIT = np.arange(16, dtype=np.uint8).reshape(4, 4) * 16
 
@@ -19,9 +18,6 @@ def read_png(path: Path) -> NDArray[np.uint8]:
 
 def draw_all(folder: Path) -> None:
     draw_digit(folder / "digit.png", DIGIT, "label 7")
-    draw_gallery(
-        folder / "gallery.png", "Gallery", [Tile(DIGIT, "predicted 1\nactual 7", "red")] * 11
-    )
     draw_confusion(folder / "confusion.png", np.array([[9, 1], [0, 5]]))
     draw_curves(folder / "training.png", [1.0, 0.5], [0.9, 0.6], [0.8, 0.9])
 
@@ -35,33 +31,12 @@ def test_figures_are_the_same_bytes_each_time_whatever_the_users_settings(tmp_pa
     assert [file.name for file in files] == [
         "confusion.png",
         "digit.png",
-        "gallery.png",
         "training.png",
     ]
     for file in files:
         assert file.read_bytes() == (again / file.name).read_bytes()
         with Image.open(file) as picture:
             assert "Software" not in picture.info
-
-
-def test_a_gallery_shows_each_pixel_as_a_square_of_its_grey(tmp_path: Path) -> None:
-    draw_gallery(tmp_path / "gallery.png", "", [Tile(np.array([[0, 255], [128, 0]], np.uint8), "")])
-    greys = read_png(tmp_path / "gallery.png")
-    values, counts = np.unique(greys[30:], return_counts=True)
-    enlarged = {int(value): int(count) for value, count in zip(values, counts, strict=True)}
-    assert enlarged[0] == 57 * 57  # the pixel of 255, black
-    assert 57 * 57 in [enlarged[value] for value in enlarged if 100 < value < 200]
-
-
-@pytest.mark.parametrize("tiles", [0, 1, 10, 11, 60])
-def test_a_gallery_grows_by_rows_of_ten(tmp_path: Path, tiles: int) -> None:
-    draw_gallery(tmp_path / "gallery.png", "Gallery", [Tile(DIGIT, "1")] * tiles)
-    draw_gallery(tmp_path / "ten.png", "Gallery", [Tile(DIGIT, "1")] * 10)
-    draw_gallery(tmp_path / "none.png", "Gallery: none", [])
-    height, ten, none = (
-        len(read_png(tmp_path / f"{name}.png")) for name in ("gallery", "ten", "none")
-    )
-    assert height - none == -(-tiles // 10) * (ten - none)
 
 
 def test_a_matrix_of_many_classes_is_still_a_picture_of_bounded_size(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from digits.errors import InputError
-from digits.figures import RIGHT, WRONG, Tile
+from digits.figures import RIGHT, WRONG
+from digits.galleries import Tile
 from digits.measures import Predictions
 from digits.tensors import Statistics, map_labelled
 from proofs.sandbox import CLASSES
