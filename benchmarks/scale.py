@@ -81,6 +81,12 @@ class Scaled:
         """Return the median time for each row that the stage reads."""
         return median(self.seconds(stage, factor)) * 1e6 / (rows(stage) * factor)
 
+    def estimate(self, stage: str, count: int) -> float:
+        """Return the seconds for `count` rows: as at factor 1, and for further rows as up to 10."""
+        first, last = (median(self.seconds(stage, factor)) for factor in (FACTORS[0], FACTORS[-1]))
+        further = (last - first) / (rows(stage) * (FACTORS[-1] - FACTORS[0]))
+        return first + (count - rows(stage)) * max(further, 0)
+
     def memory(self, stage: str, factor: int) -> float:
         """Return the median peak memory, in MB."""
         return median(cost.memory for cost in self.costs[stage, factor]) / 1e6
@@ -139,8 +145,7 @@ def _growth(figure: Callable[[str, int], float]) -> Iterator[list[str]]:
 def estimates(scaled: Scaled) -> Iterator[list[str]]:
     """Yield what each stage would take for so many rows that it reads, and what they would need."""
     for stage in SCALED:
-        seconds = scaled.microseconds(stage, FACTORS[-1]) * 1e-6
-        yield [stage, *(in_words(count * seconds) for count in COUNTS)]
+        yield [stage, *(in_words(scaled.estimate(stage, count)) for count in COUNTS)]
     for name, size in BYTES.items():
         yield [name, *(f"{count * size / 1e9:,.0f} GB" for count in COUNTS)]
 

@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from digits.model import activations
 
@@ -31,24 +30,28 @@ def backpropagate(
         The cross-entropy, in nats, a scalar; and the gradients, each in its parameter's shape.
     """
     *inputs, logits = activations(parameters, images)
-    errors = loss_gradient(logits, labels, label_smoothing)  # by what a layer puts out
+    loss, errors = loss_and_gradient(logits, labels, label_smoothing)
     gradients = [errors.sum(dim=0), errors.T @ inputs[-1]]
     for layer in reversed(range(len(inputs) - 1)):
         # Where the ReLU before the next layer gave 0, nothing passes.
         by_inputs = errors @ parameters[2 * layer + 2]
         errors = torch.ops.aten.threshold_backward(by_inputs, inputs[layer + 1], 0)
         gradients += [errors.sum(dim=0), errors.T @ inputs[layer]]
-    loss = functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
     return loss, gradients[::-1]
 
 
-def loss_gradient(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Return the gradient of the mean cross-entropy by the logits, shape (rows, classes)."""
-    by_logarithms = _slopes(*logits.shape, label_smoothing, logits.dtype, logits.device)[labels]
+def loss_and_gradient(
+    logits: Tensor, labels: Tensor, label_smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """Return the mean cross-entropy and its gradient by the logits, shape (rows, classes)."""
+    logarithms = logits.log_softmax(dim=1)
+    slopes = _slopes(*logits.shape, label_smoothing, logits.dtype, logits.device)
+    by_logarithms = slopes.index_select(0, labels)
     gradient: Tensor = torch.ops.aten._log_softmax_backward_data(  # noqa: SLF001
-        by_logarithms, logits.log_softmax(dim=1), 1, logits.dtype
+        by_logarithms, logarithms, 1, logits.dtype
     )
-    return gradient
+    # The loss is a sum of the logarithms, each times its slope.
+    return (by_logarithms * logarithms).sum(), gradient
 
 
 @lru_cache(maxsize=2)  # for a whole batch, and for the last one

@@ -144,7 +144,8 @@ def take_step(
     state: TrainingState, rate: float, training: Labelled, batch: Tensor, params: Train
 ) -> Tensor:
     """Take one step down the gradient of the mean loss of the rows `batch`; return that loss."""
-    images, labels = training.images[batch], training.labels[batch]
+    images = training.images.index_select(0, batch)
+    labels = training.labels.index_select(0, batch)
     loss, gradients = backpropagate(state.parameters, images, labels, params.label_smoothing)
     descend(state, gradients, rate, params)
     return loss

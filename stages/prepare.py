@@ -3,9 +3,10 @@
     python -m stages prepare
 
 Reads the CSV files that `data.train` and `data.test` name; writes data/prepared/. Memory is bounded
-by a block of pixels, plus a few numbers for each labelled row.
+by a block of pixels, plus the label of each labelled row.
 """
 
+from collections.abc import Iterator
 from math import sqrt
 from pathlib import Path
 
@@ -33,22 +34,23 @@ def check_widths(data: Data) -> int:
     return train
 
 
-def copy_pixels(
-    data: Data, raw: Path
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Write the labelled pixels, one byte each, to `raw`.
-
-    Returns:
-        Of each row: the label, the sum of its pixels, and the sum of their squares, shape (rows,).
-    """
+def copy_pixels(data: Data, raw: Path) -> NDArray[np.int64]:
+    """Write the labelled pixels, one byte each, to `raw`; return the labels, shape (rows,)."""
     blocks = []
     with raw.open("wb") as file:
         for labels, images in read_labelled(Path(data.train), data.classes):
             file.write(images.tobytes())
-            squares = np.square(images, dtype=np.int64)
-            blocks.append((labels, images.sum(axis=1, dtype=np.int64), squares.sum(axis=1)))
-    labels, sums, squares = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    return labels, sums, squares
+            blocks.append(labels)
+    return np.concatenate(blocks)
+
+
+def read_pixels(raw: Path, rows: int, pixels: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+    """Yield blocks of what `copy_pixels` wrote, shape (n, pixels), and which rows they are."""
+    count = max(1, BLOCK_CELLS // pixels)
+    with raw.open("rb") as file:
+        for start in range(0, rows, count):
+            block = np.fromfile(file, np.uint8, count * pixels).reshape(-1, pixels)
+            yield slice(start, start + len(block)), block
 
 
 def choose_validation(data: Data, params: Prepare, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -69,13 +71,16 @@ def choose_validation(data: Data, params: Prepare, labels: NDArray[np.int64]) ->
     return chosen
 
 
-def measure(
-    data: Data, sums: NDArray[np.int64], squares: NDArray[np.int64], pixels: int
-) -> Statistics:
-    """Return mean and deviation of the pixels of rows with these sums, from exact integers."""
-    count = len(sums) * pixels
-    total, total_squares = sum(sums.tolist()), sum(squares.tolist())
-    variance = (count * total_squares - total * total) / (count * count)
+def measure(data: Data, raw: Path, training: NDArray[np.bool_], pixels: int) -> Statistics:
+    """Return mean and deviation of the pixels of the training rows, from exact integers."""
+    counts = np.zeros(256, np.int64)
+    for rows, block in read_pixels(raw, len(training), pixels):
+        counts += np.bincount(block[training[rows]].ravel(), minlength=256)
+    tally = list(enumerate(counts.tolist()))
+    count = sum(times for _, times in tally)
+    total = sum(value * times for value, times in tally)
+    squares = sum(value * value * times for value, times in tally)
+    variance = (count * squares - total * total) / (count * count)
     if variance == 0:
         raise InputError(f"{data.train}: all training pixels are equal; expected images")
     return Statistics(mean=total / count, std=sqrt(variance), pixels=pixels)
@@ -91,17 +96,14 @@ def write_labelled(
     """Deal the rows in `raw`, normalised, to train/ and validation/, in the order of the CSV."""
     names = ("train", "validation")
     writers = [image_writer(directory / name, statistics.pixels) for name in names]
-    with raw.open("rb") as file, writers[0] as to_train, writers[1] as to_validation:
-        block = max(1, BLOCK_CELLS // statistics.pixels)
-        for start in range(0, len(labels), block):
-            pixels = np.fromfile(file, np.uint8, block * statistics.pixels)
-            images = statistics.normalise(pixels.reshape(-1, statistics.pixels))
-            chosen = validation[start : start + block]
+    with writers[0] as to_train, writers[1] as to_validation:
+        for rows, block in read_pixels(raw, len(labels), statistics.pixels):
+            images, chosen = statistics.normalise(block), validation[rows]
             to_train.append(images[~chosen])
             to_validation.append(images[chosen])
-    for name, rows in zip(names, (~validation, validation), strict=True):
+    for name, of_part in zip(names, (~validation, validation), strict=True):
         with RowWriter(directory / name / "labels.npy", np.int64, ()) as writer:
-            writer.append(labels[rows])
+            writer.append(labels[of_part])
 
 
 def write_test(directory: Path, data: Data, statistics: Statistics) -> int:
@@ -126,9 +128,9 @@ def main() -> None:
     pixels = check_widths(params.data)
     with replacing_directory(PREPARED) as directory:
         raw = directory / "pixels.raw"
-        labels, sums, squares = copy_pixels(params.data, raw)
+        labels = copy_pixels(params.data, raw)
         validation = choose_validation(params.data, params.prepare, labels)
-        statistics = measure(params.data, sums[~validation], squares[~validation], pixels)
+        statistics = measure(params.data, raw, ~validation, pixels)
         write_labelled(directory, raw, labels, validation, statistics)
         raw.unlink()
         test_rows = write_test(directory, params.data, statistics)
