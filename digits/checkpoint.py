@@ -4,7 +4,7 @@ A checkpoint is named after params, data, this library's code, torch's version a
 decides a run's bytes on one machine. So none is taken for another run's. Its file holds
 
     32 bytes        SHA-256 of that name, as a whole, and of what follows
-    safetensors     model.*, momentum.*, generator; history (epochs, 4) float64
+    safetensors     model.*, momentum.*, averages.*, generator; history (epochs, 4) float64
 
 It lies beside the network, whose own place is cleared before training starts.
 """
@@ -98,9 +98,14 @@ class Checkpoint:
         return load(content[_DIGEST:])
 
 
+def _lists(state: TrainingState) -> dict[str, list[Tensor]]:
+    return {"momentum": state.momentum, "averages": state.averages}
+
+
 def _flatten(state: TrainingState) -> dict[str, Tensor]:
     tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
-    tensors |= {f"momentum.{index}": value for index, value in enumerate(state.momentum)}
+    for name, values in _lists(state).items():
+        tensors |= {f"{name}.{index}": value for index, value in enumerate(values)}
     history = torch.tensor([astuple(epoch) for epoch in state.history], dtype=torch.float64)
     return tensors | {"generator": state.generator.get_state(), "history": history}
 
@@ -108,7 +113,8 @@ def _flatten(state: TrainingState) -> dict[str, Tensor]:
 def _unflatten(tensors: dict[str, Tensor], state: TrainingState) -> None:
     model = {name: tensors[f"model.{name}"] for name in state.model.state_dict()}
     state.model.load_state_dict(model)
-    for index, momentum in enumerate(state.momentum):
-        momentum.copy_(tensors[f"momentum.{index}"])
+    for name, values in _lists(state).items():
+        for index, value in enumerate(values):
+            value.copy_(tensors[f"{name}.{index}"])
     state.generator.set_state(tensors["generator"])
     state.history[:] = [Epoch(int(epoch), *rest) for epoch, *rest in tensors["history"].tolist()]

@@ -41,7 +41,7 @@ def draw_digit(path: Path, image: NDArray[np.uint8], title: str) -> None:
         axes.set_title(title, fontsize=16)
 
 
-def draw_confusion(path: Path, confusion: NDArray[np.int64]) -> None:
+def draw_confusion(path: Path, confusion: NDArray[np.int64], title: str) -> None:
     """Draw the matrix, rows predicted and columns actual, as a heat map with its counts.
 
     The colours are of the errors alone: right ones are so many that every error would look white.
@@ -61,8 +61,7 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64]) -> None:
         axes.xaxis.tick_top()
         axes.set_xlabel("actual")
         axes.set_ylabel("predicted")
-        wrong, total = int(errors.sum()), int(confusion.sum())
-        axes.set_title(f"{wrong:,} of {total:,} validation images misclassified", pad=12)
+        axes.set_title(title, pad=12)
 
 
 def _write_count(axes: Axes, row: int, column: int, count: int, most: int) -> None:

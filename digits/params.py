@@ -59,20 +59,44 @@ class Numerics(Section):
     threads: Annotated[int, Field(ge=1, le=1024)]
 
 
-class Train(Section):
-    """The network's hidden layers, and how and where stochastic gradient descent fits them."""
+class Augment(Section):
+    """How far, at most, each training image is distorted, anew in each epoch; 0 leaves it alone."""
 
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    scale: Annotated[float, Field(ge=0, lt=1)]
+    shear: Annotated[float, Field(ge=0, le=1)]
+    shift: Annotated[float, Field(ge=0, le=1000)]
+    elastic: Annotated[float, Field(ge=0, le=1000)]
+    smoothness: Annotated[float, Field(gt=0, le=1000)]
+
+    @property
+    def distorts(self) -> bool:
+        """Whether any image is distorted."""
+        return any((self.rotation, self.scale, self.shear, self.shift, self.elastic))
+
+
+class Train(Section):
+    """The rows that fit the network, its hidden layers, and how and where descent fits them."""
+
+    rows: Literal["train", "all"]
     # Not strict: YAML has lists, and a tuple stays as it was read.
     widths: Annotated[
         tuple[Annotated[int, Field(ge=1, le=65536)], ...], Field(strict=False, max_length=64)
     ]
+    batch_norm: bool
+    dropout: Annotated[float, Field(ge=0, lt=1)]
     epochs: Annotated[int, Field(ge=1, lt=2**31)]
     batch_size: Annotated[int, Field(ge=1, lt=2**31)]
     lr: Annotated[float, Field(gt=0)]
-    schedule: Literal["constant", "one_cycle"]
+    schedule: Literal["constant", "one_cycle", "cosine"]
+    warm_up: Annotated[float, Field(ge=0, lt=1)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
+    nesterov: bool
     weight_decay: Annotated[float, Field(ge=0)]
+    decayed: Literal["all", "weights"]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    averaging: Annotated[float, Field(ge=0, lt=1)]
+    augment: Augment
     seed: Seed
     device: Literal["cpu", "cuda", "auto"]
 

@@ -1,8 +1,9 @@
 """Stochastic gradient descent on a network, batch by batch, epoch by epoch."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import isfinite, pi
 from typing import Self
 
 import torch
@@ -10,13 +11,14 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
+from digits.augmentation import augment
 from digits.backpropagation import backpropagate
 from digits.errors import InputError
 from digits.model import MLP, infer
 from digits.params import Train
+from digits.regularisation import RegularisedMLP, fold
 
 CPU = torch.device("cpu")
-WARM_UP = 0.2
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Labelled:
     def to(self, device: torch.device) -> Self:
         """Return the same rows on a device."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def joined(self, other: Self) -> Self:
+        """Return these rows and then those of `other`, in memory."""
+        images = torch.cat([self.images, other.images])
+        return replace(self, images=images, labels=torch.cat([self.labels, other.labels]))
 
 
 @dataclass(frozen=True)
@@ -59,16 +66,18 @@ class TrainingState:
     """What an epoch changes, in place: all that the next one depends on, besides data and params.
 
     Attributes:
-        model: the network.
-        parameters: its weights and biases, as it lists them.
+        model: the network, as it is trained.
+        parameters: its weights and biases, and those of its norms, as it lists them.
         momentum: the running sum of the gradients of each parameter, in its shape.
-        generator: draws the order of the rows.
+        averages: of all that the network holds, over the steps; empty without `averaging`.
+        generator: draws whatever is random, the order of the rows first of all.
         history: the epochs so far.
     """
 
     model: MLP
     parameters: list[Tensor]
     momentum: list[Tensor]
+    averages: list[Tensor]
     generator: torch.Generator
     history: list[Epoch]
 
@@ -76,25 +85,52 @@ class TrainingState:
 def learning_rate(step: int, steps: int, params: Train) -> float:
     """Return the learning rate of `step`, from 0, of `steps`.
 
-    one_cycle rises in a straight line to `lr` over the first fifth of the steps, and falls in a
-    straight line to nearly 0 at the end: the 1cycle policy of Smith and Topin (2017, "Super-
-    convergence"), without its cycle of momentum. No step has a rate of 0.
+    It rises in a straight line to `lr` over the share `warm_up` of the steps. From there one_cycle
+    falls in a straight line to nearly 0: the 1cycle policy of Smith and Topin (2017, "Super-
+    convergence"), without its cycle of momentum. cosine falls in half a wave: Loshchilov and Hutter
+    (2017, "SGDR", section 3), without restarts. No step has a rate of 0.
     """
     if params.schedule == "constant":
         return params.lr
-    peak = WARM_UP * steps
-    return params.lr * min((step + 1) / peak, (steps - step) / (steps - peak), 1)
+    peak = params.warm_up * steps
+    if step + 1 < peak:
+        return params.lr * ((step + 1) / peak)
+    left = min((steps - step) / (steps - peak), 1)
+    if params.schedule == "cosine":
+        # torch's own cosine, since that of the C library is another on other systems.
+        left = (1 - torch.tensor(pi * left, dtype=torch.float64).cos().item()) / 2
+    return params.lr * left
 
 
 def begin(widths: Sequence[int], params: Train, device: torch.device = CPU) -> TrainingState:
     """Return the state before the first epoch of a network with those `widths` on a device."""
     generator = torch.Generator().manual_seed(params.seed)
     model = MLP(widths)
+    if params.batch_norm or params.dropout:
+        model = RegularisedMLP(
+            widths, generator, batch_norm=params.batch_norm, dropout=params.dropout
+        )
     model.reset(generator)
     model.to(device)
     parameters: list[Tensor] = list(model.parameters())
     momentum = [torch.zeros_like(parameter) for parameter in parameters]
-    return TrainingState(model, parameters, momentum, generator, history=[])
+    averages = [value.clone() for value in _values(model)] if params.averaging else []
+    return TrainingState(model, parameters, momentum, averages, generator, history=[])
+
+
+def _values(model: MLP) -> list[Tensor]:
+    """Return all the numbers that make up a network, its norms' statistics among them, shared."""
+    return [value for value in model.state_dict().values() if value.is_floating_point()]
+
+
+def trained(state: TrainingState) -> MLP:
+    """Return the plain network that training has come to: its averages, if there are any."""
+    if not state.averages:
+        return fold(state.model)
+    model = deepcopy(state.model)
+    for value, average in zip(_values(model), state.averages, strict=True):
+        value.copy_(average)
+    return fold(model)
 
 
 def fit(
@@ -106,14 +142,23 @@ def fit(
     and the network lie on one device; what is random is drawn on the CPU in any case.
 
     Raises:
-        InputError: the loss is no longer finite.
+        InputError: the loss is no longer finite, or a batch of one row is to be normalised.
     """
+    _check_batches(len(training.labels), params)
     for epoch in range(len(state.history) + 1, params.epochs + 1):
         training_loss = _descend_once(state, training, epoch, params)
-        validation_loss, accuracy = validate(state.model, validation)
+        validation_loss, accuracy = validate(trained(state), validation)
         _check_finite(validation_loss, f"epoch {epoch}, validation")
         state.history.append(Epoch(epoch, training_loss, validation_loss, accuracy))
         yield state.history[-1]
+
+
+def _check_batches(rows: int, params: Train) -> None:
+    if params.batch_norm and (params.batch_size == 1 or rows % params.batch_size == 1):
+        raise InputError(
+            f"params.yaml: train.batch_size = {params.batch_size}: a batch of 1 of {rows} rows, "
+            "which has no deviation; expected another size, or train.batch_norm = false"
+        )
 
 
 def _descend_once(state: TrainingState, training: Labelled, epoch: int, params: Train) -> float:
@@ -123,10 +168,10 @@ def _descend_once(state: TrainingState, training: Labelled, epoch: int, params: 
     batches = order.split(params.batch_size)
     done, steps = (epoch - 1) * len(batches), params.epochs * len(batches)
     rates = [learning_rate(done + step, steps, params) for step in range(len(batches))]
-    losses = [
-        take_step(state, rate, training, batch, params)
-        for rate, batch in zip(rates, _shown(batches, epoch), strict=True)
-    ]
+    losses = []
+    for step, batch in enumerate(_shown(batches, epoch)):
+        losses.append(take_step(state, rates[step], training, batch, params))
+        average(state, done + step, params.averaging)
     total = 0.0
     # Looked at when the epoch is over: a GPU would be waited for at each step.
     for step, loss in enumerate(torch.stack(losses).tolist()):
@@ -146,28 +191,66 @@ def take_step(
     """Take one step down the gradient of the mean loss of the rows `batch`; return that loss."""
     images = training.images.index_select(0, batch)
     labels = training.labels.index_select(0, batch)
-    loss, gradients = backpropagate(state.parameters, images, labels, params.label_smoothing)
+    if params.augment.distorts:
+        images = augment(images, params.augment, state.generator)
+    loss, gradients = differentiate(state, images, labels, params.label_smoothing)
     descend(state, gradients, rate, params)
     return loss
+
+
+def differentiate(
+    state: TrainingState, images: Tensor, labels: Tensor, label_smoothing: float
+) -> tuple[Tensor, list[Tensor]]:
+    """Return the mean loss of a batch, and its gradient by each parameter."""
+    if not isinstance(state.model, RegularisedMLP):
+        return backpropagate(state.parameters, images, labels, label_smoothing)
+    logits = state.model(images)
+    loss = functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    return loss.detach(), list(torch.autograd.grad(loss, state.parameters))
 
 
 @torch.inference_mode()
 def descend(state: TrainingState, gradients: list[Tensor], rate: float, params: Train) -> None:
     """Move every parameter against its gradient, with momentum and weight decay."""
+    everything = list(zip(state.parameters, gradients, state.momentum, strict=True))
+    if params.decayed == "all":
+        _move(everything, rate, params.weight_decay, params)
+        return
+    _move([one for one in everything if one[0].dim() > 1], rate, params.weight_decay, params)
+    _move([one for one in everything if one[0].dim() == 1], rate, 0.0, params)
+
+
+def _move(
+    moved: Sequence[tuple[Tensor, Tensor, Tensor]], rate: float, weight_decay: float, params: Train
+) -> None:
+    """Move parameters against their gradients, which are added to their momentum."""
+    parameters, gradients, momentum = (list(column) for column in zip(*moved, strict=True))
     # What torch.optim.SGD comes down to; it imports 800 modules that only compilation needs, and
     # sorts the parameters anew at each step.
     torch._fused_sgd_(
-        state.parameters,
+        parameters,
         gradients,
-        state.momentum if params.momentum else [],
+        momentum if params.momentum else [],
         lr=rate,
         momentum=params.momentum,
-        weight_decay=params.weight_decay,
+        weight_decay=weight_decay,
         dampening=0,
-        nesterov=False,
+        nesterov=params.nesterov,
         maximize=False,
         is_first_step=False,
     )
+
+
+@torch.inference_mode()
+def average(state: TrainingState, step: int, kept: float) -> None:
+    """Move the averages, if there are any, towards what the network holds after `step`, from 0.
+
+    An average keeps the share `kept` of what it was, and less in the first steps, so that little is
+    left of the network before training (as TensorFlow's ExponentialMovingAverage does it).
+    """
+    if state.averages:
+        taken = max(1 - kept, 9 / (step + 10))
+        torch._foreach_lerp_(state.averages, _values(state.model), taken)
 
 
 def _check_finite(loss: float, where: str) -> None:

@@ -31,7 +31,7 @@ from digits.measures import (
 from digits.model import MLP, infer, probabilities, save_model
 from digits.params import load_params
 from digits.tensors import PREPARED, Statistics
-from digits.training import Labelled, begin, fit
+from digits.training import Labelled, begin, fit, trained
 from stages.train import load_split
 
 ROWS = 1000
@@ -57,7 +57,7 @@ def train_steps(steps: int) -> tuple[MLP, Labelled]:
     train = params.train.model_copy(update={"epochs": 1})
     state = begin([first.images.shape[1], *train.widths, params.data.classes], train)
     list(fit(state, first, held_out, train))
-    return state.model, held_out
+    return trained(state), held_out
 
 
 def digest(steps: int) -> dict[str, str]:
@@ -77,7 +77,7 @@ def digest(steps: int) -> dict[str, str]:
         folder = Path(name)
         save_model(model, folder / "weights")
         draw_gallery(folder / "gallery", "Worst", [Tile(image, "predicted") for image in pictures])
-        draw_confusion(folder / "confusion", confusion)
+        draw_confusion(folder / "confusion", confusion, "Confusion")
         contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     contents["probabilities"] = predictions.probabilities.tobytes() + np.array(losses).tobytes()
     return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

@@ -26,7 +26,7 @@ from digits.kaggle import read_labelled, read_submission, read_unlabelled
 from digits.model import load_model, save_model
 from digits.params import Params, load_params
 from digits.tensors import Statistics, map_images, read_images
-from digits.training import begin
+from digits.training import begin, trained
 from proofs.sandbox import ROOT
 
 CLASSES, PIXELS, IMAGES = 3, 4, 3
@@ -210,7 +210,7 @@ def _examples_of_images() -> list[bytes]:
 
 def _examples_of_weights() -> list[bytes]:
     train = load_params(ROOT / "recipes" / "seed.yaml").train
-    model = begin([PIXELS, 2, CLASSES], train).model
+    model = trained(begin([PIXELS, 2, CLASSES], train))
     with TemporaryDirectory() as name:
         save_model(model, Path(name) / "model")
         content = (Path(name) / "model").read_bytes()

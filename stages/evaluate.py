@@ -32,12 +32,15 @@ PLOTS = Path("plots")
 CURVES = ("training_loss", "validation_loss", "validation_accuracy")
 
 
-def summarise(predictions: Predictions, confusion: NDArray[np.int64]) -> dict[str, object]:
-    """Return the scalars that `dvc metrics diff` compares."""
+def summarise(
+    predictions: Predictions, confusion: NDArray[np.int64], *, held_out: bool
+) -> dict[str, object]:
+    """Return the scalars that `dvc metrics diff` compares, and whether the rows were held out."""
     actual = predictions.actual
     nll = measures.negative_log_likelihood(predictions.log_probabilities, actual)
     return {
         "rows": len(actual),
+        "held_out": held_out,
         "accuracy": measures.accuracy(confusion),
         "errors": int(confusion.sum() - confusion.trace()),
         "negative_log_likelihood": nll,
@@ -138,15 +141,15 @@ def main() -> None:
     logits = infer(model, torch.from_numpy(images))
     predictions = Predictions(actual, *probabilities(logits))
     confusion = measures.confusion_matrix(predictions.predicted, actual, classes)
-    summary = summarise(predictions, confusion)
+    held_out = params.train.rows == "train"
+    summary = summarise(predictions, confusion, held_out=held_out)
     write_json(METRICS / "evaluation.json", summary)
     write_json(METRICS / "confusion_matrix.json", tabulate(confusion))
     pairs = zip(actual.tolist(), predictions.predicted.tolist(), strict=True)
     write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], pairs)
     draw(predictions, images, statistics, params.evaluate.gallery)
-    figures.draw_confusion(PLOTS / "confusion.png", confusion)
+    told = f"{summary['errors']:,} of {summary['rows']:,} validation images misclassified"
+    told += "" if held_out else " (NOT held out: trained on)"
+    figures.draw_confusion(PLOTS / "confusion.png", confusion, told)
     figures.draw_curves(PLOTS / "training.png", *read_curves(PLOTS / "training.csv"))
-    print(
-        f"evaluate: {summary['errors']} of {summary['rows']:,} validation images misclassified, "
-        f"accuracy {summary['accuracy']:.4f}"
-    )
+    print(f"evaluate: {told}, accuracy {summary['accuracy']:.4f}")

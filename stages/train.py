@@ -19,7 +19,7 @@ from digits.files import write_csv, write_json
 from digits.model import MODEL, save_model
 from digits.params import Train, load_params
 from digits.tensors import PREPARED, map_labelled
-from digits.training import Epoch, Labelled, TrainingState, begin, fit
+from digits.training import Epoch, Labelled, TrainingState, begin, fit, trained
 
 METRICS = Path("metrics/train.json")
 CURVES = Path("plots/training.csv")
@@ -75,6 +75,8 @@ def main() -> None:
     numerics.configure(params.numerics)
     train, classes = params.train, params.data.classes
     training, validation = load_split(classes)
+    if train.rows == "all":
+        training = training.joined(validation)
     device = numerics.choose_device(params.numerics, train.device)
     settings = (train, params.numerics, classes, numerics.name_device(device))
     checkpoint = Checkpoint(identify(settings, training, validation))
@@ -83,7 +85,7 @@ def main() -> None:
     run(state, training.to(device), validation.to(device), train, checkpoint)
     last = state.history[-1]
     warn_of_chance(last, validation.labels)
-    save_model(state.model, MODEL)
+    save_model(trained(state), MODEL)
     write_csv(CURVES, [field.name for field in fields(Epoch)], map(astuple, state.history))
     write_json(METRICS, asdict(last))
     checkpoint.remove()

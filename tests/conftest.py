@@ -1,6 +1,8 @@
 """Tiny synthetic data: images of 4 x 4 pixels in three classes, easy to tell apart."""
 
 from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +47,8 @@ def tiny_params(changes: dict[str, Any]) -> dict[str, Any]:
     params["train"] |= {"widths": [8], "epochs": 3, "batch_size": 10, "lr": 0.1}
     params["evaluate"]["gallery"] = 5
     for key, value in changes.items():
-        section, name = key.split(".")
-        params[section][name] = value
+        *sections, name = key.split(".")
+        reduce(getitem, sections, params)[name] = value
     return params
 
 

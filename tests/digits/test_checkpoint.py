@@ -5,7 +5,7 @@ import pytest
 
 from digits import checkpoint
 from digits.checkpoint import Checkpoint, identify
-from digits.params import Train, load_params
+from digits.params import Augment, Train, load_params
 from digits.training import Labelled, TrainingState, begin, fit
 from proofs.sandbox import CLASSES
 from tests.conftest import PIXELS, draw_labelled
@@ -23,17 +23,25 @@ def new_state(train: Train) -> TrainingState:
 def content(state: TrainingState) -> tuple[Any, ...]:
     """Return all of a state as bytes and numbers."""
     weights = [value.numpy().tobytes() for value in state.model.state_dict().values()]
-    momentum = [value.numpy().tobytes() for value in state.momentum]
-    return weights, momentum, state.generator.get_state().tolist(), state.history
+    sums = [value.numpy().tobytes() for value in (*state.momentum, *state.averages)]
+    return weights, sums, state.generator.get_state().tolist(), state.history
 
 
-@pytest.mark.parametrize("momentum", [0.9, 0.0])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"momentum": 0.0},
+        {"averaging": 0.9, "batch_norm": True, "dropout": 0.2},
+        {"augment": Augment(rotation=9, scale=0.1, shear=0, shift=1, elastic=2, smoothness=1)},
+    ],
+    ids=["plain", "no momentum", "regularised", "augmented"],
+)
 @pytest.mark.parametrize("stops", [[1], [2], [4], [1, 2, 3]], ids=str)
 def test_a_run_that_was_stopped_ends_in_the_same_state(
-    train: Train, momentum: float, stops: list[int]
+    train: Train, changes: dict[str, object], stops: list[int]
 ) -> None:
-    changes = {"epochs": 4, "momentum": momentum, "schedule": "one_cycle"}
-    train = train.model_copy(update=changes)
+    train = train.model_copy(update={"epochs": 4, "schedule": "one_cycle", **changes})
     quiet = new_state(train)
     list(fit(quiet, draw_labelled(95), draw_labelled(30, 1), train))
     kept = Checkpoint("0" * 64)

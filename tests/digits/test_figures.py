@@ -18,7 +18,7 @@ def read_png(path: Path) -> NDArray[np.uint8]:
 
 def draw_all(folder: Path) -> None:
     draw_digit(folder / "digit.png", DIGIT, "label 7")
-    draw_confusion(folder / "confusion.png", np.array([[9, 1], [0, 5]]))
+    draw_confusion(folder / "confusion.png", np.array([[9, 1], [0, 5]]), "1 of 15 wrong")
     draw_curves(folder / "training.png", [1.0, 0.5], [0.9, 0.6], [0.8, 0.9])
 
 
@@ -40,5 +40,5 @@ def test_figures_are_the_same_bytes_each_time_whatever_the_users_settings(tmp_pa
 
 
 def test_a_matrix_of_many_classes_is_still_a_picture_of_bounded_size(tmp_path: Path) -> None:
-    draw_confusion(tmp_path / "confusion.png", np.eye(200, dtype=np.int64))
+    draw_confusion(tmp_path / "confusion.png", np.eye(200, dtype=np.int64), "None wrong")
     assert read_png(tmp_path / "confusion.png").shape == (2000, 2000)

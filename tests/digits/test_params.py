@@ -25,7 +25,9 @@ ROWS = "expected a number of rows, or a fraction between 0 and 1"
         ("train.widths", [200, 0], "train.widths.1 = 0: expected greater than or equal to 1"),
         ("train.widths", 200, "train.widths = 200: expected a list"),
         ("train.seed", -1, "train.seed = -1: expected greater than or equal to 0"),
-        ("train.schedule", "cosine", "train.schedule = 'cosine': expected 'constant' or"),
+        ("train.schedule", "step", "train.schedule = 'step': expected 'constant', 'one_cycle' or"),
+        ("train.augment.shift", -1, "train.augment.shift = -1: expected greater than or equal to"),
+        ("train.augment.noise", 1, "train.augment.noise is not a parameter"),
         ("train.learning_rate", 0.1, "train.learning_rate is not a parameter"),
         ("numerics.mode", "fast", "numerics.mode = 'fast': expected 'portable' or 'machine'"),
         ("data.classes", 1, "data.classes = 1: expected greater than or equal to 2"),
@@ -133,14 +135,23 @@ def test_every_recipe_is_valid(path: Path) -> None:
 def test_the_notebooks_recipe_stays_the_notebooks() -> None:
     train = YAML(typ="safe").load(ROOT / "recipes" / "seed.yaml")["train"]
     assert train == {
+        "rows": "train",
         "widths": [200, 200, 200],
+        "batch_norm": False,
+        "dropout": 0.0,
         "epochs": 5,
         "batch_size": 64,
         "lr": 0.01,
         "schedule": "constant",
+        "warm_up": 0.2,
         "momentum": 0.9,
+        "nesterov": False,
         "weight_decay": 0.001,
+        "decayed": "all",
         "label_smoothing": 0.0,
+        "averaging": 0.0,
         "seed": 0,
         "device": "cpu",
+        "augment": dict.fromkeys(["rotation", "scale", "shear", "shift", "elastic"], 0.0)
+        | {"smoothness": 4.0},
     }

@@ -51,6 +51,18 @@ def test_numbers_tables_and_training_agree() -> None:
 
 
 @pytest.mark.usefixtures("evaluated")
+def test_rows_that_were_trained_on_are_said_not_to_be_held_out(
+    write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    for rows, held_out in (("train", True), ("all", False)):
+        write_params({"train.rows": rows})
+        evaluate.main()
+        assert json.loads(Path("metrics/evaluation.json").read_text())["held_out"] is held_out
+        assert ("NOT held out" in capsys.readouterr().out) is not held_out
+
+
+@pytest.mark.usefixtures("evaluated")
 def test_every_picture_is_drawn_the_same_each_time() -> None:
     pictures = sorted(Path("plots").glob("*.png"))
     names = ["confusion", "digit", "hard", "misclassified", "samples", "training"]

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from digits.errors import InputError
-from digits.model import MODEL, load_model
+from digits.model import MODEL, infer, load_model
+from digits.tensors import PREPARED, map_labelled
 from digits.training import Epoch
 from proofs.sandbox import ROOT
 from stages import prepare, train
@@ -37,6 +38,31 @@ def test_the_network_has_the_widths_of_the_params(write_params: ParamsWriter) ->
     write_params({"train.widths": [7, 6]})
     train.main()
     assert load_model(MODEL, 16, 3).widths == (16, 7, 6, 3)
+
+
+@pytest.mark.usefixtures("prepared")
+def test_all_rows_are_the_training_and_the_validation_rows(
+    write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_params({"train.rows": "all"})
+    train.main()
+    assert "train: 90 rows, 3 epochs" in capsys.readouterr().out
+    write_params({})
+    train.main()
+    assert "train: 60 rows, 3 epochs" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("prepared")
+def test_a_regularised_network_is_kept_as_the_plain_one_that_was_validated(
+    write_params: ParamsWriter,
+) -> None:
+    changes = {"batch_norm": True, "dropout": 0.2, "averaging": 0.9, "batch_size": 20}
+    write_params({f"train.{key}": value for key, value in changes.items()})
+    train.main()
+    images, labels = map_labelled(PREPARED / "validation", 3)
+    logits = infer(load_model(MODEL, 16, 3), torch.from_numpy(images))
+    right = (logits.argmax(dim=1).numpy() == labels).mean()
+    assert right == json.loads(train.METRICS.read_text())["validation_accuracy"]
 
 
 @pytest.mark.usefixtures("prepared")

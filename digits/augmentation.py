@@ -1,0 +1,83 @@
+"""Augmentation: images turned, sheared, scaled, shifted and bent at random, anew in each epoch.
+
+The elastic distortion is that of Simard, Steinkraus and Platt (2003, "Best practices for
+convolutional neural networks applied to visual document analysis", section 2): each pixel is
+displaced by a random field, smoothed with a Gaussian.
+"""
+
+from functools import lru_cache
+from math import isqrt, pi, radians, sqrt
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from digits.params import Augment
+
+
+def augment(images: Tensor, params: Augment, generator: torch.Generator) -> Tensor:
+    """Return images of the same shape, (rows, pixels), each distorted in its own way.
+
+    What comes in from outside an image is its nearest pixel. Draws are made on the CPU, wherever
+    the images lie.
+    """
+    rows, side = len(images), isqrt(images.shape[1])
+    sources = _affine(_draw((6, rows), images.device, generator), side, params)
+    if params.elastic:
+        noise = _draw((2 * rows, side, side), images.device, generator)
+        sources += params.elastic * _smooth(noise, params.smoothness).view_as(sources)
+    # From pixels off the centre to halves of the image.
+    grid = (sources * (2 / max(side - 1, 1))).view(rows, 2, side, side).permute(0, 2, 3, 1)
+    pictures = images.view(rows, 1, side, side)
+    distorted = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=True)
+    return distorted.view_as(images)
+
+
+def _draw(shape: tuple[int, ...], device: torch.device, generator: torch.Generator) -> Tensor:
+    """Return numbers from -1 to 1, uniformly distributed, on a device."""
+    return torch.rand(shape, generator=generator).to(device) * 2 - 1
+
+
+def _affine(draws: Tensor, side: int, params: Augment) -> Tensor:
+    """Return where each pixel comes from, in pixels off the centre, shape (rows, 2, pixels).
+
+    Each image is scaled along both axes, sheared, turned about its centre and then shifted.
+
+    Args:
+        draws: how far, from -1 to 1, shape (6, rows).
+        side: of the images, in pixels.
+        params: the most that each may be.
+    """
+    angle, shear = draws[0] * radians(params.rotation), draws[1] * params.shear
+    across, down = 1 + draws[2:4] * params.scale
+    # Rounded to float32 from more digits than processors agree on.
+    cos, sin = angle.double().cos().float(), angle.double().sin().float()
+    columns = [cos * across, (cos * shear - sin) * down, draws[4] * params.shift]
+    columns += [sin * across, (sin * shear + cos) * down, draws[5] * params.shift]
+    maps = torch.stack(columns, dim=1).view(-1, 3)
+    return (maps @ _positions(side, draws.device)).view(-1, 2, side * side)
+
+
+def _smooth(noise: Tensor, deviation: float) -> Tensor:
+    """Return fields of noise, shape (fields, side, side), smoothed with a Gaussian, and turned."""
+    side = noise.shape[1]
+    gaussian = _gaussian(side, deviation, noise.device)
+    along_one = (noise.view(-1, side) @ gaussian).view_as(noise).transpose(1, 2)
+    return (along_one.reshape(-1, side) @ gaussian).view_as(noise)
+
+
+@lru_cache(maxsize=1)
+def _positions(side: int, device: torch.device) -> Tensor:
+    """Return x and y of each pixel, in pixels off the centre, and 1, shape (3, pixels)."""
+    places = torch.arange(side, device=device) - (side - 1) / 2
+    across, down = places.repeat(side), places.repeat_interleave(side)
+    return torch.stack([across, down, torch.ones_like(across)])
+
+
+@lru_cache(maxsize=1)
+def _gaussian(side: int, deviation: float, device: torch.device) -> Tensor:
+    """Return the matrix that smooths a row of `side` pixels with a Gaussian, shape (side, side)."""
+    places = torch.arange(side, dtype=torch.float64)
+    distances = (places[:, None] - places) / deviation
+    weights = (-(distances**2) / 2).exp() / (deviation * sqrt(2 * pi))
+    return weights.float().to(device)

@@ -1,0 +1,83 @@
+from collections.abc import Callable
+from math import pi, sqrt
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from digits.augmentation import augment
+from digits.params import Augment
+
+NONE = Augment(rotation=0, scale=0, shear=0, shift=0, elastic=0, smoothness=4)
+PICTURE = torch.arange(25.0).view(1, 25)
+
+
+def distort(images: Tensor, *, seed: int = 0, **strengths: Any) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return augment(images, NONE.model_copy(update=strengths), generator)
+
+
+@pytest.fixture
+def largest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each draw be the greatest."""
+    monkeypatch.setattr("digits.augmentation.torch.rand", lambda shape, **_: torch.ones(shape))
+
+
+def test_strengths_of_0_leave_an_image_alone() -> None:
+    assert torch.allclose(distort(PICTURE), PICTURE, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("strengths", "source"),
+    [
+        ({"rotation": 90}, lambda x, y: (-y, x)),
+        ({"rotation": 180}, lambda x, y: (-x, -y)),
+        ({"shift": 1}, lambda x, y: (x + 1, y + 1)),
+        ({"scale": 0.5}, lambda x, y: (1.5 * x, 1.5 * y)),
+        ({"shear": 0.5}, lambda x, y: (x + 0.5 * y, y)),
+        (
+            {"scale": 0.5, "shear": 0.5, "rotation": 90, "shift": 1},
+            lambda x, y: (1 - 1.5 * y, 1 + 1.5 * x + 0.75 * y),
+        ),
+    ],
+    ids=["quarter turn", "half turn", "shift", "scale", "shear", "one after the other"],
+)
+def test_each_strength_is_the_most_that_an_image_is_distorted(
+    largest: None, strengths: dict[str, Any], source: Callable[..., tuple[Tensor, Tensor]]
+) -> None:
+    places = torch.arange(5.0) - 2
+    x, y = source(places.repeat(5), places.repeat_interleave(5))
+    expected = 5 * (y.clamp(-2, 2) + 2) + x.clamp(-2, 2) + 2
+    assert torch.allclose(distort(PICTURE, **strengths)[0], expected, atol=1e-4)
+
+
+def test_elastic_displacements_are_smooth_and_as_strong_as_simards() -> None:
+    side, smoothness, strength = 28, 2.0, 10.0
+    across = torch.arange(side, dtype=torch.float32).repeat(side).expand(2000, -1)
+    bent = distort(across, elastic=strength, smoothness=smoothness).view(-1, side, side)
+    moved = (bent - across.view(-1, side, side))[:, 8:20, 8:20]
+    expected = strength * sqrt(1 / 3) / (2 * smoothness * sqrt(pi))
+    assert moved.std().item() == pytest.approx(expected, rel=0.03)
+    for neighbours in ((moved[:, 1:], moved[:, :-1]), (moved[:, :, 1:], moved[:, :, :-1])):
+        found = torch.corrcoef(torch.stack([part.flatten() for part in neighbours]))[0, 1].item()
+        assert found == pytest.approx(np.exp(-1 / (4 * smoothness**2)), abs=0.01)
+
+
+def test_each_image_is_distorted_in_its_own_way_and_the_same_from_the_same_seed() -> None:
+    images = torch.rand(49, generator=torch.Generator().manual_seed(0)).repeat(5, 1)
+    strengths: dict[str, Any] = {
+        "rotation": 10.0,
+        "scale": 0.1,
+        "shear": 0.1,
+        "shift": 1.0,
+        "elastic": 5.0,
+    }
+    found = distort(images, **strengths)
+    assert found.shape == images.shape
+    assert len({image.numpy().tobytes() for image in found}) == 5
+    assert torch.equal(found, distort(images, **strengths))
+    assert not torch.equal(found, distort(images, seed=1, **strengths))
+    assert found.min() >= images.min()
+    assert found.max() <= images.max()
