@@ -79,6 +79,7 @@ seeds: $(READY) ## Train a recipe with several seeds (RECIPE=params.yaml, SEEDS=
 .PHONY: emulate
 emulate: $(READY) ## Check that emulated processors give the same bytes (needs qemu-x86_64)
 	python -m proofs.emulation
+	python -m proofs.emulation --steps 20 --recipe recipes/fast.yaml
 
 # fastai and the others are measured as their users have them, and nothing of ours is in the way.
 $(PEERS)/ready: benchmarks/requirements.txt $(READY)

@@ -18,8 +18,8 @@ from digits.params import Augment
 def augment(images: Tensor, params: Augment, generator: torch.Generator) -> Tensor:
     """Return images of the same shape, (rows, pixels), each distorted in its own way.
 
-    What comes in from outside an image is its nearest pixel. Draws are made on the CPU, wherever
-    the images lie.
+    Each pixel is taken from another place, between pixels by linear interpolation, and from the
+    nearest one where that is outside. Draws are made on the CPU, wherever the images lie.
     """
     rows, side = len(images), isqrt(images.shape[1])
     sources = _affine(_draw((6, rows), images.device, generator), side, params)
@@ -41,7 +41,8 @@ def _draw(shape: tuple[int, ...], device: torch.device, generator: torch.Generat
 def _affine(draws: Tensor, side: int, params: Augment) -> Tensor:
     """Return where each pixel comes from, in pixels off the centre, shape (rows, 2, pixels).
 
-    Each image is scaled along both axes, sheared, turned about its centre and then shifted.
+    The places are scaled along both axes, sheared, turned about the centre and then shifted; so
+    with a scale of 0.1 an image is drawn 0.9 to 1.1 times as small.
 
     Args:
         draws: how far, from -1 to 1, shape (6, rows).

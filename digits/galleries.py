@@ -53,11 +53,11 @@ def draw_gallery(path: Path, title: str, tiles: Sequence[Tile]) -> None:
     draw.text((GAP, HEADING // 3), title, "black", _font(HEADING_SIZE))
     font = _font(TITLE_SIZE)
     for number, tile in enumerate(tiles):
-        picture = _enlarge(tile.image, scale)
         row, column = divmod(number, COLUMNS)
-        left, top = GAP + column * width, HEADING + (row + 1) * height - picture.height
-        gallery.paste(picture, (left, top))
-        above = left + picture.width // 2, top - 4
+        left, bottom = GAP + column * width, HEADING + (row + 1) * height
+        picture = _enlarge(tile.image, scale)
+        gallery.paste(picture, (left, bottom - picture.height))
+        above = left + picture.width // 2, bottom - picture.height - 4
         draw.text(above, tile.title, tile.colour, font, anchor="md", align="center")
     with replacing(path) as temporary:
         gallery.save(temporary, format="png")

@@ -60,7 +60,7 @@ class Numerics(Section):
 
 
 class Augment(Section):
-    """How far, at most, each training image is distorted, anew in each epoch; 0 leaves it alone."""
+    """How far, at most, the places are moved that a training image takes its pixels from."""
 
     rotation: Annotated[float, Field(ge=0, le=180)]
     scale: Annotated[float, Field(ge=0, lt=1)]
@@ -89,7 +89,7 @@ class Train(Section):
     batch_size: Annotated[int, Field(ge=1, lt=2**31)]
     lr: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle", "cosine"]
-    warm_up: Annotated[float, Field(ge=0, lt=1)]
+    warm_up: Annotated[float, Field(ge=0, le=0.9)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
     nesterov: bool
     weight_decay: Annotated[float, Field(ge=0)]

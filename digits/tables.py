@@ -135,7 +135,8 @@ class IntegerTable:
         for column, (cell, limit) in enumerate(zip(cells, limits, strict=False)):
             if not cell.isdigit() or len(cell) > CELL_DIGITS or int(cell) > limit:
                 where = f"column {column + 1} ({self.columns[column][:40]})"
-                return f"{where}: {_quote(cell)}; expected a whole number from 0 to {limit}"
+                most = f" in at most {CELL_DIGITS} digits" * (len(cell) > CELL_DIGITS)
+                return f"{where}: {_quote(cell)}; expected a whole number from 0 to {limit}{most}"
         column = min(len(cells), len(limits)) + 1
         if len(line) > self._row_bytes():
             return f"column {column}: over {self._row_bytes()} bytes; expected {len(limits)} cells"

@@ -97,7 +97,7 @@ def learning_rate(step: int, steps: int, params: Train) -> float:
         return params.lr * ((step + 1) / peak)
     left = min((steps - step) / (steps - peak), 1)
     if params.schedule == "cosine":
-        # torch's own cosine, since that of the C library is another on other systems.
+        # torch's, which comes with it; the C library's is another on other systems.
         left = (1 - torch.tensor(pi * left, dtype=torch.float64).cos().item()) / 2
     return params.lr * left
 
@@ -154,7 +154,8 @@ def fit(
 
 
 def _check_batches(rows: int, params: Train) -> None:
-    if params.batch_norm and (params.batch_size == 1 or rows % params.batch_size == 1):
+    alone = params.batch_size == 1 or rows % params.batch_size == 1
+    if params.batch_norm and params.widths and alone:
         raise InputError(
             f"params.yaml: train.batch_size = {params.batch_size}: a batch of 1 of {rows} rows, "
             "which has no deviation; expected another size, or train.batch_norm = false"

@@ -4,7 +4,8 @@
     python -m proofs.compare REV --to OTHER
 
 Reads plots/confusion.csv of the revision and of the other (by default that of the working tree):
-what each network made of every validation row. Both must be of the same rows, as dvc.lock tells.
+what each network made of every validation row. Both must be of the same rows, and trained on none
+of them, as dvc.lock tells.
 """
 
 import io
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from digits.comparison import Comparison, compare
 from digits.errors import InputError, expecting, report
-from digits.params import CLASSES
+from digits.params import CLASSES, PARAMS
 from digits.tables import IntegerTable
 from digits.tensors import PREPARED
 from proofs.ledger import LOCK, outputs, read_lock
@@ -35,12 +36,14 @@ class Predicted:
     Attributes:
         name: the revision, in messages.
         rows: the hash of the validation images and labels, in dvc.lock.
+        held_out: whether the network was not trained on them.
         actual: classes, shape (rows,).
         predicted: classes, shape (rows,).
     """
 
     name: str
     rows: str
+    held_out: bool
     actual: NDArray[np.int64]
     predicted: NDArray[np.int64]
 
@@ -60,7 +63,10 @@ def read_predictions(revision: str | None) -> Predicted:
     actual, predicted = np.concatenate(list(table.blocks(np.full(2, CLASSES - 1)))).T
     lock = read_lock(_read(revision, LOCK).decode(), f"{where}{LOCK}")
     rows = [output.md5 for output in outputs(lock) if output.path == VALIDATION]
-    return Predicted(name, "".join(rows), actual, predicted)
+    stages = lock["stages"]
+    params = stages.get("evaluate", {}).get("params", {}).get(str(PARAMS), {})
+    held_out = params.get("train.rows", "train") == "train"
+    return Predicted(name, "".join(rows), held_out, actual, predicted)
 
 
 def _read(revision: str | None, path: Path) -> bytes:
@@ -71,7 +77,7 @@ def _read(revision: str | None, path: Path) -> bytes:
 
 
 def check_same_rows(before: Predicted, after: Predicted) -> None:
-    """Raise an InputError unless both are of the same images with the same labels."""
+    """Raise an InputError unless both are of the same images and labels, and trained on none."""
     counts = len(before.actual), len(after.actual)
     if counts[0] != counts[1]:
         raise InputError(
@@ -83,6 +89,12 @@ def check_same_rows(before: Predicted, after: Predicted) -> None:
             f"{after.name}: other validation rows than in {before.name}; "
             "expected the same split of the same data, normalised alike"
         )
+    for predicted in (before, after):
+        if not predicted.held_out:
+            raise InputError(
+                f"{predicted.name}: train.rows = 'all': trained on its validation rows; "
+                "expected them held out"
+            )
 
 
 def print_changes(

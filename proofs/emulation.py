@@ -1,11 +1,12 @@
 """emulation: the same training under other processors, which must give the same bytes.
 
     python -m proofs.emulation --steps 200
+    python -m proofs.emulation --steps 20 --recipe recipes/fast.yaml
 
-Trains the recipe of params.yaml for some steps on data/prepared, predicts the validation rows and
-draws their worst and their confusion: natively, on one core, and under CPUs that qemu-x86_64
-(Debian's package qemu-user) emulates. Prints a SHA-256 of the weights, the probabilities and each
-picture, and fails where they differ from the native ones.
+Trains a recipe, by default that of params.yaml, for some steps on data/prepared, predicts the
+validation rows and draws their worst and their confusion: natively, on one core, and under CPUs
+that qemu-x86_64 (Debian's package qemu-user) emulates. Prints a SHA-256 of the weights, the
+probabilities and each picture, and fails where they differ from the native ones.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ from digits.measures import (
     negative_log_likelihood,
 )
 from digits.model import MLP, infer, probabilities, save_model
-from digits.params import load_params
+from digits.params import PARAMS, load_params
 from digits.tensors import PREPARED, Statistics
 from digits.training import Labelled, begin, fit, trained
 from stages.train import load_split
@@ -43,9 +44,9 @@ MACHINES = {
 }
 
 
-def train_steps(steps: int) -> tuple[MLP, Labelled]:
+def train_steps(steps: int, recipe: Path) -> tuple[MLP, Labelled]:
     """Train for `steps` steps; return the network and the first validation rows."""
-    params = load_params()
+    params = load_params(recipe)
     numerics.configure(params.numerics)
     training, validation = load_split(params.data.classes)
     rows = steps * params.train.batch_size
@@ -60,9 +61,9 @@ def train_steps(steps: int) -> tuple[MLP, Labelled]:
     return trained(state), held_out
 
 
-def digest(steps: int) -> dict[str, str]:
+def digest(steps: int, recipe: Path = PARAMS) -> dict[str, str]:
     """Return the SHA-256 of what `steps` steps of training lead to, by name."""
-    model, held_out = train_steps(steps)
+    model, held_out = train_steps(steps, recipe)
     actual = held_out.labels.numpy()
     predictions = Predictions(actual, *probabilities(infer(model, held_out.images)))
     losses = (
@@ -83,12 +84,21 @@ def digest(steps: int) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
 
-def run(machine: str, steps: int) -> str:
+def run(machine: str, steps: int, recipe: Path) -> str:
     """Return what this study prints on another machine."""
     prefix = MACHINES[machine]
     if prefix and not which(prefix[0]):
         raise InputError(f"{prefix[0]}: not installed; expected it for '{machine}'")
-    alone = [sys.executable, "-m", "proofs.emulation", "--steps", str(steps), "--alone"]
+    alone = [
+        sys.executable,
+        "-m",
+        "proofs.emulation",
+        "--steps",
+        str(steps),
+        "--recipe",
+        str(recipe),
+    ]
+    alone += ["--alone"]
     ran = subprocess.run([*prefix, *alone], capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         raise InputError(f"{machine}: {' '.join(ran.stderr.split())[-500:]}")
@@ -99,15 +109,16 @@ def main() -> None:
     """Run the study."""
     parser = ArgumentParser(description="Train under other processors.")
     parser.add_argument("--steps", type=int, default=200, help="of training")
+    parser.add_argument("--recipe", type=Path, default=PARAMS, help="a params file")
     parser.add_argument("--alone", action="store_true", help="on this processor only")
     arguments = parser.parse_args()
     if arguments.alone:
-        for name, sha256 in digest(arguments.steps).items():
+        for name, sha256 in digest(arguments.steps, arguments.recipe).items():
             print(f"  {name:13} {sha256}")
         return
     found = set()
     for machine in MACHINES:
-        digests = run(machine, arguments.steps)
+        digests = run(machine, arguments.steps, arguments.recipe)
         print(f"{machine}\n{digests}", end="", flush=True)
         found.add(digests)
     if len(found) > 1:

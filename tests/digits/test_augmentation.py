@@ -44,7 +44,7 @@ def test_strengths_of_0_leave_an_image_alone() -> None:
     ],
     ids=["quarter turn", "half turn", "shift", "scale", "shear", "one after the other"],
 )
-def test_each_strength_is_the_most_that_an_image_is_distorted(
+def test_each_strength_is_the_most_that_the_places_of_pixels_are_moved(
     largest: None, strengths: dict[str, Any], source: Callable[..., tuple[Tensor, Tensor]]
 ) -> None:
     places = torch.arange(5.0) - 2

@@ -101,6 +101,15 @@ def test_other_images_with_the_same_labels_are_refused(run: Runner) -> None:
         run("HEAD")
 
 
+def test_a_network_trained_on_its_validation_rows_is_refused(run: Runner) -> None:
+    evaluate = "  evaluate:\n    params:\n      params.yaml:\n        train.rows: {}\n"
+    Path("dvc.lock").write_text(LOCK.format("aa") + evaluate.format("train"))
+    assert "accuracy" in run("HEAD")
+    Path("dvc.lock").write_text(LOCK.format("aa") + evaluate.format("all"))
+    with pytest.raises(InputError, match=r"the working tree: train\.rows = 'all': trained on its"):
+        run("HEAD")
+
+
 def test_what_is_no_revision_or_holds_no_answers_is_refused(run: Runner) -> None:
     with pytest.raises(InputError, match=r"^nothing: .*; expected a revision of this repository"):
         run("nothing")
