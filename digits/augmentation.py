@@ -6,13 +6,15 @@ displaced by a random field, smoothed with a Gaussian.
 """
 
 from functools import lru_cache
-from math import isqrt, pi, radians, sqrt
+from math import ceil, isqrt, pi, radians, sqrt
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from digits.params import Augment
+
+REACH = 3  # deviations: as far as a Gaussian is felt
 
 
 def augment(images: Tensor, params: Augment, generator: torch.Generator) -> Tensor:
@@ -24,8 +26,9 @@ def augment(images: Tensor, params: Augment, generator: torch.Generator) -> Tens
     rows, side = len(images), isqrt(images.shape[1])
     sources = _affine(_draw((6, rows), images.device, generator), side, params)
     if params.elastic:
-        noise = _draw((2 * rows, side, side), images.device, generator)
-        sources += params.elastic * _smooth(noise, params.smoothness).view_as(sources)
+        gaussian = _gaussian(side, params.smoothness, images.device)
+        noise = _draw((2 * rows, len(gaussian), len(gaussian)), images.device, generator)
+        sources += params.elastic * _smooth(noise, gaussian).view_as(sources)
     # From pixels off the centre to halves of the image.
     grid = (sources * (2 / max(side - 1, 1))).view(rows, 2, side, side).permute(0, 2, 3, 1)
     pictures = images.view(rows, 1, side, side)
@@ -59,12 +62,16 @@ def _affine(draws: Tensor, side: int, params: Augment) -> Tensor:
     return (maps @ _positions(side, draws.device)).view(-1, 2, side * side)
 
 
-def _smooth(noise: Tensor, deviation: float) -> Tensor:
-    """Return fields of noise, shape (fields, side, side), smoothed with a Gaussian, and turned."""
-    side = noise.shape[1]
-    gaussian = _gaussian(side, deviation, noise.device)
-    along_one = (noise.view(-1, side) @ gaussian).view_as(noise).transpose(1, 2)
-    return (along_one.reshape(-1, side) @ gaussian).view_as(noise)
+def _smooth(noise: Tensor, gaussian: Tensor) -> Tensor:
+    """Return noise, shape (fields, points, points), as fields, shape (fields, side, side), turned.
+
+    Args:
+        noise: at the points of a grid.
+        gaussian: what each point gives to each pixel of a row, shape (points, side).
+    """
+    fields, points = noise.shape[:2]
+    along_one = (noise.view(-1, points) @ gaussian).view(fields, points, -1).transpose(1, 2)
+    return (along_one.reshape(-1, points) @ gaussian).view(fields, -1, gaussian.shape[1])
 
 
 @lru_cache(maxsize=1)
@@ -77,8 +84,15 @@ def _positions(side: int, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _gaussian(side: int, deviation: float, device: torch.device) -> Tensor:
-    """Return the matrix that smooths a row of `side` pixels with a Gaussian, shape (side, side)."""
-    places = torch.arange(side, dtype=torch.float64)
-    distances = (places[:, None] - places) / deviation
-    weights = (-(distances**2) / 2).exp() / (deviation * sqrt(2 * pi))
+    """Return what noise at each of some points gives to each pixel of a row, shape (points, side).
+
+    With a point for each pixel that is a Gaussian. Wider ones hide what lies between points that
+    are as far apart as their deviation, so that fewer, each of more weight, give the same fields.
+    """
+    apart = max(deviation, 1.0)
+    beyond = ceil((side - 1) / 2 / apart + REACH * deviation / apart)
+    points = torch.arange(-beyond, beyond + 1, dtype=torch.float64) * apart
+    pixels = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
+    distances = (points[:, None] - pixels) / deviation
+    weights = (-(distances**2) / 2).exp() * (sqrt(apart) / (deviation * sqrt(2 * pi)))
     return weights.float().to(device)

@@ -89,16 +89,8 @@ def run(machine: str, steps: int, recipe: Path) -> str:
     prefix = MACHINES[machine]
     if prefix and not which(prefix[0]):
         raise InputError(f"{prefix[0]}: not installed; expected it for '{machine}'")
-    alone = [
-        sys.executable,
-        "-m",
-        "proofs.emulation",
-        "--steps",
-        str(steps),
-        "--recipe",
-        str(recipe),
-    ]
-    alone += ["--alone"]
+    alone = [sys.executable, "-m", "proofs.emulation", "--alone"]
+    alone += ["--steps", str(steps), "--recipe", str(recipe)]
     ran = subprocess.run([*prefix, *alone], capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         raise InputError(f"{machine}: {' '.join(ran.stderr.split())[-500:]}")

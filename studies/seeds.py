@@ -3,8 +3,8 @@
     python -m studies.seeds recipes/seed.yaml --seeds 10
 
 Reads the recipe and data/prepared (as `dvc repro` left it); prints the validation accuracy of each
-seed, from 0 on, then their mean and standard deviation. It trains on the
-training rows alone, whatever `train.rows` says. The test images are not looked at.
+seed, from 0 on, then their mean and standard deviation. It trains on the training rows alone,
+whatever `train.rows` says. The test images are not looked at.
 """
 
 from argparse import ArgumentParser
