@@ -25,7 +25,7 @@ def main() -> None:
     numerics.configure(params.numerics)
     training, validation = load_split(params.data.classes)
     widths = [training.images.shape[1], *params.train.widths, params.data.classes]
-    state = begin(widths, params.train)
+    state = begin(training.images.shape[1], params.data.classes, params.train)
     before = product_rate(SECONDS), step_time(widths, params.train.batch_size, SECONDS)
     start = perf_counter()
     for _ in fit(state, training, validation, params.train):

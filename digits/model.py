@@ -1,13 +1,11 @@
-"""The network: a multilayer perceptron, and its file of weights."""
+"""The network: a multilayer perceptron, or several as one, and their file of weights."""
 
 import json
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from itertools import pairwise, product
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -15,7 +13,6 @@ from torch.nn import functional
 
 from digits.errors import InputError, expecting, shorten
 from digits.files import replacing
-from digits.tensors import BLOCK
 
 MODEL = Path("models/mlp.safetensors")
 WRITTEN = "a network that train wrote"
@@ -61,40 +58,60 @@ def activations(parameters: Sequence[Tensor], images: Tensor) -> list[Tensor]:
     return found
 
 
-def infer(model: MLP, images: Tensor) -> Tensor:
-    """Return logits, shape (rows, classes), computed block by block, which bounds memory."""
-    with torch.inference_mode():
-        return torch.cat([model(batch) for batch in images.split(BLOCK)])
+class Ensemble(nn.Module):
+    """Networks of the same widths that answer together: their logits are averaged.
+
+    That is a logarithmic opinion pool of equal weights (Hinton 1999, "Products of experts"). One
+    network alone is an ensemble too.
+
+    Attributes:
+        widths: of each network.
+        networks: at least one.
+    """
+
+    def __init__(self, networks: Sequence[MLP]) -> None:
+        super().__init__()
+        self.widths = networks[0].widths
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, shape (rows, classes), of images, shape (rows, pixels)."""
+        return mean(network(images) for network in self.networks)
 
 
-def probabilities(logits: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return probabilities and their logarithms, both of the shape of `logits`, in float64."""
-    wide = logits.double()
-    return wide.softmax(dim=1).numpy(), wide.log_softmax(dim=1).numpy()
+def mean(terms: Iterable[Tensor]) -> Tensor:
+    """Return the mean of tensors of one shape, added in their order."""
+    first, *others = terms
+    return sum(others, first) / (1 + len(others))
 
 
-def save_model(model: MLP, path: Path) -> None:
-    """Write weights and architecture to one safetensors file, the same bytes each time."""
+def encode(model: Ensemble) -> bytes:
+    """Return weights and architecture as a safetensors file, the same bytes each time."""
     # One entry of metadata: safetensors writes several in an order that changes.
-    metadata = {"architecture": json.dumps({"widths": model.widths})}
-    content = save(dict(model.state_dict()), metadata=metadata)
+    architecture = {"widths": model.widths, "networks": len(model.networks)}
+    metadata = {"architecture": json.dumps(architecture)}
+    return save(dict(model.state_dict()), metadata=metadata)
+
+
+def save_model(model: Ensemble, path: Path) -> None:
+    """Write what `encode` returns."""
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(encode(model))
 
 
-def load_model(path: Path, pixels: int, classes: int) -> MLP:
-    """Read a network that `save_model` wrote.
+def load_model(path: Path, pixels: int, classes: int) -> Ensemble:
+    """Read networks that `save_model` wrote.
 
     No network is made before the names, shapes and types in the file are known to be one's.
 
     Raises:
-        InputError: there is no such file, or it does not hold exactly the weights of a network from
+        InputError: there is no such file, or it does not hold exactly the weights of networks from
             that many pixels to that many classes, all of them finite.
     """
     damaged = (SafetensorError, TypeError, KeyError, ValueError, RecursionError)
     with expecting(path, WRITTEN, *damaged), safe_open(path, framework="pt") as file:
-        widths = _read_widths(file)
-        model = MLP(widths)
+        widths, networks = _read_architecture(file)
+        model = Ensemble([MLP(widths) for _ in range(networks)])
         model.load_state_dict({name: file.get_tensor(name) for name in model.state_dict()})
     if (widths[0], widths[-1]) != (pixels, classes):
         raise InputError(
@@ -107,20 +124,36 @@ def load_model(path: Path, pixels: int, classes: int) -> MLP:
     return model.eval()
 
 
-def _read_widths(file: safe_open) -> list[int]:
-    """Return the widths that `file` names; raise ValueError unless it holds just such tensors."""
-    named: object = json.loads((file.metadata() or {})["architecture"])["widths"]
-    widths = [width for width in named if type(width) is int] if isinstance(named, list) else []
-    if widths != named or len(widths) < 2 or min(widths) < 1:
-        raise ValueError(f"widths = {shorten(named)}")
-    expected = {}
-    for number, (inputs, outputs) in enumerate(pairwise(widths)):
-        expected[f"layers.{number}.weight"] = ("F32", [outputs, inputs])
-        expected[f"layers.{number}.bias"] = ("F32", [outputs])
-    names = file.keys()
-    slices = {name: file.get_slice(name) for name in names}
+def _read_architecture(file: safe_open) -> tuple[list[int], int]:
+    """Return the widths and the number of networks that `file` names.
+
+    Raises:
+        ValueError: they are none, or the file does not hold just such tensors.
+    """
+    slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
     found = {name: (tensor.get_dtype(), tensor.get_shape()) for name, tensor in slices.items()}
+    architecture = json.loads((file.metadata() or {})["architecture"])
+    widths, networks = architecture["widths"], architecture["networks"]
+    _check_architecture(widths, networks, len(found))
+    expected = {}
+    for network, (number, (inputs, outputs)) in product(
+        range(networks), enumerate(pairwise(widths))
+    ):
+        layer = f"networks.{network}.layers.{number}"
+        expected[f"{layer}.weight"] = ("F32", [outputs, inputs])
+        expected[f"{layer}.bias"] = ("F32", [outputs])
     for name in sorted(expected.keys() | found.keys()):
         if found.get(name) != expected.get(name):
             raise ValueError(f"{shorten(name)} is {found.get(name)}, and not {expected.get(name)}")
-    return widths
+    return widths, networks
+
+
+def _check_architecture(widths: object, networks: object, tensors: int) -> None:
+    """Raise ValueError unless these are widths, and a number of networks for so many tensors."""
+    whole = [width for width in widths if type(width) is int] if isinstance(widths, list) else []
+    if whole != widths or len(whole) < 2 or min(whole) < 1:
+        raise ValueError(f"widths = {shorten(widths)}")
+    if type(networks) is not int or networks < 1:
+        raise ValueError(f"networks = {shorten(networks)}")
+    if networks * 2 * (len(whole) - 1) != tensors:
+        raise ValueError(f"{tensors} tensors for {networks} x {len(whole) - 1} layers")

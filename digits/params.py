@@ -76,7 +76,7 @@ class Augment(Section):
 
 
 class Train(Section):
-    """The rows that fit the network, its hidden layers, and how and where descent fits them."""
+    """The rows that fit the network, its hidden layers, and how and where descent fits it."""
 
     rows: Literal["train", "all"]
     # Not strict: YAML has lists, and a tuple stays as it was read.
@@ -98,7 +98,19 @@ class Train(Section):
     averaging: Annotated[float, Field(ge=0, lt=1)]
     augment: Augment
     seed: Seed
+    networks: Annotated[int, Field(ge=1, le=1000)]
     device: Literal["cpu", "cuda", "auto"]
+
+    def members(self) -> list["Train"]:
+        """Return the params of each network alone: the first has the seed, the others the next."""
+        seeds = range(self.seed, self.seed + self.networks)
+        return [self.model_copy(update={"seed": seed, "networks": 1}) for seed in seeds]
+
+
+class Predict(Section):
+    """How far, at most, an image is shifted along each axis, to average the answers."""
+
+    shift: Annotated[int, Field(ge=0, le=100)]
 
 
 class Evaluate(Section):
@@ -115,6 +127,7 @@ class Params(Section):
     prepare: Prepare
     numerics: Numerics
     train: Train
+    predict: Predict
     evaluate: Evaluate
 
 

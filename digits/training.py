@@ -14,7 +14,8 @@ from tqdm import tqdm
 from digits.augmentation import augment
 from digits.backpropagation import backpropagate
 from digits.errors import InputError
-from digits.model import MLP, infer
+from digits.inference import infer
+from digits.model import MLP
 from digits.params import Train
 from digits.regularisation import RegularisedMLP, fold
 
@@ -102,8 +103,9 @@ def learning_rate(step: int, steps: int, params: Train) -> float:
     return params.lr * left
 
 
-def begin(widths: Sequence[int], params: Train, device: torch.device = CPU) -> TrainingState:
-    """Return the state before the first epoch of a network with those `widths` on a device."""
+def begin(pixels: int, classes: int, params: Train, device: torch.device = CPU) -> TrainingState:
+    """Return the state before the first epoch of a network from `pixels` to `classes`."""
+    widths = [pixels, *params.widths, classes]
     generator = torch.Generator().manual_seed(params.seed)
     model = MLP(widths)
     if params.batch_norm or params.dropout:

@@ -23,13 +23,14 @@ from digits import numerics
 from digits.errors import InputError, report
 from digits.figures import draw_confusion
 from digits.galleries import Tile, draw_gallery
+from digits.inference import infer, probabilities
 from digits.measures import (
     Predictions,
     brier_score,
     confusion_matrix,
     negative_log_likelihood,
 )
-from digits.model import MLP, infer, probabilities, save_model
+from digits.model import Ensemble, save_model
 from digits.params import PARAMS, load_params
 from digits.tensors import PREPARED, Statistics
 from digits.training import Labelled, begin, fit, trained
@@ -44,7 +45,7 @@ MACHINES = {
 }
 
 
-def train_steps(steps: int, recipe: Path) -> tuple[MLP, Labelled]:
+def train_steps(steps: int, recipe: Path) -> tuple[Ensemble, Labelled]:
     """Train for `steps` steps; return the network and the first validation rows."""
     params = load_params(recipe)
     numerics.configure(params.numerics)
@@ -56,9 +57,9 @@ def train_steps(steps: int, recipe: Path) -> tuple[MLP, Labelled]:
     first = Labelled(training.images[:rows], training.labels[:rows])
     held_out = Labelled(validation.images[:ROWS], validation.labels[:ROWS])
     train = params.train.model_copy(update={"epochs": 1})
-    state = begin([first.images.shape[1], *train.widths, params.data.classes], train)
+    state = begin(first.images.shape[1], params.data.classes, train)
     list(fit(state, first, held_out, train))
-    return trained(state), held_out
+    return Ensemble([trained(state)]), held_out
 
 
 def digest(steps: int, recipe: Path = PARAMS) -> dict[str, str]:

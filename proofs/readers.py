@@ -14,7 +14,6 @@ import zipfile
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from ruamel.yaml import YAML
 from digits.answers import read_answers
 from digits.errors import InputError
 from digits.kaggle import read_labelled, read_submission, read_unlabelled
-from digits.model import load_model, save_model
+from digits.model import Ensemble, encode, load_model
 from digits.params import Params, load_params
 from digits.tensors import Statistics, map_images, read_images
 from digits.training import begin, trained
@@ -210,10 +209,9 @@ def _examples_of_images() -> list[bytes]:
 
 def _examples_of_weights() -> list[bytes]:
     train = load_params(ROOT / "recipes" / "seed.yaml").train
-    model = trained(begin([PIXELS, 2, CLASSES], train))
-    with TemporaryDirectory() as name:
-        save_model(model, Path(name) / "model")
-        content = (Path(name) / "model").read_bytes()
+    train = train.model_copy(update={"widths": (2,)})
+    model = Ensemble([trained(begin(PIXELS, CLASSES, train))])
+    content = encode(model)
     [length] = struct.unpack("<Q", content[:8])
     return [content[8 : 8 + length] + b"\n" + content[8 + length :], b"\0" + content]
 

@@ -22,8 +22,9 @@ from digits.errors import expecting
 from digits.figures import RIGHT, WRONG
 from digits.files import write_csv, write_json
 from digits.galleries import Tile, draw_gallery
+from digits.inference import infer, probabilities
 from digits.measures import Predictions
-from digits.model import MODEL, infer, load_model, probabilities
+from digits.model import MODEL, load_model
 from digits.params import load_params
 from digits.tensors import PREPARED, Statistics, map_labelled
 
@@ -138,7 +139,7 @@ def main() -> None:
     statistics = Statistics.load(PREPARED / "statistics.json")
     images, actual = map_labelled(PREPARED / "validation", classes, statistics.pixels)
     model = load_model(MODEL, statistics.pixels, classes)
-    logits = infer(model, torch.from_numpy(images))
+    logits = infer(model, torch.from_numpy(images), params.predict.shift)
     predictions = Predictions(actual, *probabilities(logits))
     confusion = measures.confusion_matrix(predictions.predicted, actual, classes)
     held_out = params.train.rows == "train"

@@ -11,18 +11,19 @@ from pathlib import Path
 import torch
 
 from digits import numerics
+from digits.inference import infer
 from digits.kaggle import SUBMISSION, write_submission
-from digits.model import MLP, MODEL, infer, load_model
+from digits.model import MODEL, Ensemble, load_model
 from digits.params import load_params
 from digits.tensors import PREPARED, count_images, read_images
 
 IMAGES = PREPARED / "test" / "images.npy"
 
 
-def predict(model: MLP, path: Path) -> Iterator[int]:
+def predict(model: Ensemble, path: Path, shift: int) -> Iterator[int]:
     """Yield the likeliest class of each image in a file, block by block."""
     for images in read_images(path):
-        yield from infer(model, torch.from_numpy(images)).argmax(dim=1).tolist()
+        yield from infer(model, torch.from_numpy(images), shift).argmax(dim=1).tolist()
 
 
 def main() -> None:
@@ -31,5 +32,5 @@ def main() -> None:
     numerics.configure(params.numerics)
     rows, pixels = count_images(IMAGES)
     model = load_model(MODEL, pixels, params.data.classes)
-    write_submission(SUBMISSION, predict(model, IMAGES))
+    write_submission(SUBMISSION, predict(model, IMAGES, params.predict.shift))
     print(f"predict: {rows:,} images; wrote {SUBMISSION}")

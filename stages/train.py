@@ -3,20 +3,22 @@
     python -m stages train
 
 Reads data/prepared/train and validation; writes models/mlp.safetensors, metrics/train.json (the
-last epoch) and plots/training.csv (each epoch). A run that is stopped goes on after its last whole
-epoch when it is started again, and ends in the same bytes.
+last epoch) and plots/training.csv (each epoch); of several networks, their mean. A run that is
+stopped goes on after its last whole epoch when it is started again, and ends in the same bytes.
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
+from statistics import fmean
 
 import torch
 
 from digits import numerics
 from digits.checkpoint import Checkpoint, identify
 from digits.files import write_csv, write_json
-from digits.model import MODEL, save_model
+from digits.model import MODEL, Ensemble, save_model
 from digits.params import Train, load_params
 from digits.tensors import PREPARED, map_labelled
 from digits.training import Epoch, Labelled, TrainingState, begin, fit, trained
@@ -33,7 +35,7 @@ def load_split(classes: int) -> tuple[Labelled, Labelled]:
     return training, Labelled(torch.from_numpy(held_out), torch.from_numpy(truth))
 
 
-def run(
+def fit_network(
     state: TrainingState,
     training: Labelled,
     validation: Labelled,
@@ -41,6 +43,7 @@ def run(
     checkpoint: Checkpoint,
 ) -> None:
     """Train to the last epoch, and keep a checkpoint; print a row for each epoch, old ones too."""
+    checkpoint.restore(state)
     print("epoch  training loss  validation loss  accuracy")
     for epoch in state.history:
         print_row(epoch)
@@ -69,6 +72,15 @@ def warn_of_chance(last: Epoch, labels: torch.Tensor) -> None:
         )
 
 
+def mean_history(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
+    """Return the mean over networks of each epoch."""
+    means = []
+    for number, epochs in enumerate(zip(*histories, strict=True), start=1):
+        _, *columns = zip(*map(astuple, epochs), strict=True)
+        means.append(Epoch(number, *map(fmean, columns)))
+    return means
+
+
 def main() -> None:
     """Run the stage."""
     params = load_params()
@@ -78,15 +90,19 @@ def main() -> None:
     if train.rows == "all":
         training = training.joined(validation)
     device = numerics.choose_device(params.numerics, train.device)
-    settings = (train, params.numerics, classes, numerics.name_device(device))
-    checkpoint = Checkpoint(identify(settings, training, validation))
-    state = begin([training.images.shape[1], *train.widths, classes], train, device)
-    checkpoint.restore(state)
-    run(state, training.to(device), validation.to(device), train, checkpoint)
-    last = state.history[-1]
-    warn_of_chance(last, validation.labels)
-    save_model(trained(state), MODEL)
-    write_csv(CURVES, [field.name for field in fields(Epoch)], map(astuple, state.history))
-    write_json(METRICS, asdict(last))
-    checkpoint.remove()
-    print(f"train: {len(training.labels):,} rows, {last.epoch} epochs; wrote {MODEL}")
+    there = training.to(device), validation.to(device)
+    states, checkpoints = [], []
+    for member in train.members():
+        settings = (member, params.numerics, classes, numerics.name_device(device))
+        checkpoints.append(Checkpoint(identify(settings, training, validation)))
+        states.append(begin(training.images.shape[1], classes, member, device))
+        fit_network(states[-1], *there, member, checkpoints[-1])
+    history = mean_history([state.history for state in states])
+    warn_of_chance(history[-1], validation.labels)
+    save_model(Ensemble([trained(state) for state in states]), MODEL)
+    write_csv(CURVES, [field.name for field in fields(Epoch)], map(astuple, history))
+    write_json(METRICS, asdict(history[-1]))
+    for checkpoint in checkpoints:
+        checkpoint.remove()
+    networks = f", {len(states)} networks" * (len(states) > 1)
+    print(f"train: {len(training.labels):,} rows, {len(history)} epochs{networks}; wrote {MODEL}")

@@ -33,8 +33,7 @@ def main() -> None:
     accuracies = []
     for seed in range(arguments.seeds):
         train = params.train.model_copy(update={"seed": seed})
-        widths = [training.images.shape[1], *train.widths, params.data.classes]
-        state = begin(widths, train, device)
+        state = begin(training.images.shape[1], params.data.classes, train, device)
         *_, last = fit(state, training, validation, train)
         accuracies.append(last.validation_accuracy)
         print(f"seed {seed}: validation accuracy {last.validation_accuracy:.4f}", flush=True)

@@ -17,7 +17,7 @@ def train(project: Path) -> Train:
 
 
 def new_state(train: Train) -> TrainingState:
-    return begin([PIXELS, *train.widths, CLASSES], train)
+    return begin(PIXELS, CLASSES, train)
 
 
 def content(state: TrainingState) -> tuple[Any, ...]:

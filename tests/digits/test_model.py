@@ -2,14 +2,13 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from digits.errors import InputError
-from digits.model import MLP, infer, load_model, probabilities, save_model
+from digits.model import MLP, Ensemble, load_model, save_model
 
 
 def new_model(widths: list[int], seed: int = 0) -> MLP:
@@ -44,30 +43,29 @@ def test_the_generator_alone_decides_the_weights() -> None:
     assert first["layers.1.bias"].abs().max() <= 5**-0.5
 
 
-def test_inference_in_batches_gives_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = new_model([4, 5, 3])
-    images = torch.randn(10, 4, generator=torch.Generator().manual_seed(1))
-    whole = infer(model, images)
-    monkeypatch.setattr("digits.model.BLOCK", 3)
-    assert torch.allclose(infer(model, images), whole)
-    assert not whole.requires_grad
+def test_an_ensemble_gives_the_mean_of_its_networks_logits() -> None:
+    networks = [new_model([4, 5, 3], seed) for seed in range(3)]
+    images = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+    expected = torch.stack([network(images) for network in networks]).mean(dim=0)
+    assert torch.allclose(Ensemble(networks)(images), expected)
+    assert torch.equal(Ensemble(networks[:1])(images), networks[0](images))
 
 
-def test_probabilities_sum_to_one_and_agree_with_their_logarithms() -> None:
-    shares, logs = probabilities(torch.tensor([[0.0, 1.0, -200.0]]))
-    assert shares.dtype == logs.dtype == np.float64
-    assert shares.sum() == pytest.approx(1)
-    assert np.exp(logs) == pytest.approx(shares)
-    assert logs[0, 2] == pytest.approx(-201.3, abs=0.1)
+def new_ensemble(widths: list[int], networks: int = 1) -> Ensemble:
+    return Ensemble([new_model(widths, seed) for seed in range(networks)])
 
 
-def test_a_network_is_loaded_as_it_was_saved_the_same_bytes_each_time(tmp_path: Path) -> None:
-    model = new_model([4, 5, 3])
+@pytest.mark.parametrize("networks", [1, 3])
+def test_networks_are_loaded_as_they_were_saved_the_same_bytes_each_time(
+    tmp_path: Path, networks: int
+) -> None:
+    model = new_ensemble([4, 5, 3], networks)
     save_model(model, tmp_path / "first")
     save_model(model, tmp_path / "again")
     assert (tmp_path / "first").read_bytes() == (tmp_path / "again").read_bytes()
     loaded = load_model(tmp_path / "first", pixels=4, classes=3)
     assert loaded.widths == (4, 5, 3)
+    assert len(loaded.networks) == networks
     images = torch.ones(1, 4)
     assert torch.equal(loaded(images), model(images))
 
@@ -75,10 +73,10 @@ def test_a_network_is_loaded_as_it_was_saved_the_same_bytes_each_time(tmp_path: 
 @pytest.mark.parametrize(
     ("widths", "message"),
     [
-        ([4, 6, 3], r"'layers.0.bias' is \('F32', \[5\]\), and not \('F32', \[6\]\)"),
-        ([4, 5, 5, 3], "'layers.1.bias' is"),
-        ([4, 5], "'layers.1.bias' is .*, and not None"),
-        ([4, 2**62, 2**62, 3], "'layers.0.bias' is"),
+        ([4, 6, 3], r"'networks.0.layers.0.bias' is \('F32', \[5\]\), and not \('F32', \[6\]\)"),
+        ([4, 5, 5, 3], "4 tensors for 1 x 3 layers"),
+        ([4, 5], "4 tensors for 1 x 1 layers"),
+        ([4, 2**62, 3], "'networks.0.layers.0.bias' is"),
         ("four", "widths = 'four'"),
         ([-4, 3], "widths ="),
         ([4, 0, 3], "widths ="),
@@ -92,11 +90,24 @@ def test_weights_that_are_not_the_networks_are_refused(
     tmp_path: Path, widths: object, message: str
 ) -> None:
     path = tmp_path / "model.safetensors"
-    metadata = {"architecture": json.dumps({"widths": widths})}
-    save_file(dict(new_model([4, 5, 3]).state_dict()), path, metadata=metadata)
+    metadata = {"architecture": json.dumps({"widths": widths, "networks": 1})}
+    save_file(dict(new_ensemble([4, 5, 3]).state_dict()), path, metadata=metadata)
     with pytest.raises(InputError, match=message) as error:
         load_model(path, pixels=4, classes=3)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("networks", [0, -2, 1, 3, 2.0, True, None, 2**62])
+def test_another_number_of_networks_than_there_are_is_refused(
+    tmp_path: Path, networks: object
+) -> None:
+    path = tmp_path / "model.safetensors"
+    metadata = {"architecture": json.dumps({"widths": [4, 3], "networks": networks})}
+    save_file(dict(new_ensemble([4, 3], 2).state_dict()), path, metadata=metadata)
+    with pytest.raises(
+        InputError, match=rf"networks = {networks}|4 tensors for {networks} x 1 layers"
+    ):
+        load_model(path, pixels=4, classes=3)
 
 
 def test_files_that_hold_no_network_are_refused(tmp_path: Path) -> None:
@@ -119,23 +130,24 @@ def test_an_architecture_that_is_nested_without_end_is_refused(tmp_path: Path) -
 
 def test_weights_of_another_type_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    halves = {name: value.half() for name, value in new_model([4, 3]).state_dict().items()}
-    save_file(halves, path, metadata={"architecture": json.dumps({"widths": [4, 3]})})
+    halves = {name: value.half() for name, value in new_ensemble([4, 3]).state_dict().items()}
+    metadata = {"architecture": json.dumps({"widths": [4, 3], "networks": 1})}
+    save_file(halves, path, metadata=metadata)
     with pytest.raises(InputError, match="'F16'"):
         load_model(path, 4, 3)
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
-    model = new_model([4, 3])
-    model.state_dict()["layers.0.bias"][1] = float("nan")
+    model = new_ensemble([4, 3], 2)
+    model.state_dict()["networks.1.layers.0.bias"][1] = float("nan")
     save_model(model, tmp_path / "model")
-    with pytest.raises(InputError, match=r"layers\.0\.bias is not finite"):
+    with pytest.raises(InputError, match=r"networks\.1\.layers\.0\.bias is not finite"):
         load_model(tmp_path / "model", 4, 3)
 
 
 @pytest.mark.parametrize(("pixels", "classes"), [(9, 3), (4, 2)])
 def test_a_network_for_other_images_is_refused(tmp_path: Path, pixels: int, classes: int) -> None:
-    save_model(new_model([4, 5, 3]), tmp_path / "model")
+    save_model(new_ensemble([4, 5, 3]), tmp_path / "model")
     message = f"a network from 4 pixels to 3 classes; expected {pixels} to {classes}"
     with pytest.raises(InputError, match=message):
         load_model(tmp_path / "model", pixels, classes)

@@ -63,7 +63,7 @@ def test_a_missing_param_is_named(project: Path) -> None:
 def test_a_missing_section_is_named_and_further_faults_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("data: {train: a, test: b, classes: 10}\n")
-    with pytest.raises(InputError, match=r"params.yaml: download is missing \(and 4 more\)$"):
+    with pytest.raises(InputError, match=r"params.yaml: download is missing \(and 5 more\)$"):
         load_params(path)
 
 
@@ -127,6 +127,14 @@ def test_params_cannot_be_changed(project: Path) -> None:
         load_params().train.lr = 1.0
 
 
+def test_the_networks_of_an_ensemble_have_the_seed_and_those_after_it(project: Path) -> None:
+    train = load_params().train
+    members = train.model_copy(update={"seed": 7, "networks": 3}).members()
+    assert [member.seed for member in members] == [7, 8, 9]
+    for member in members:
+        assert member.model_copy(update={"seed": train.seed}) == train
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_recipe_is_valid(path: Path) -> None:
     assert load_params(path).data.classes == 10
@@ -151,6 +159,7 @@ def test_the_notebooks_recipe_stays_the_notebooks() -> None:
         "label_smoothing": 0.0,
         "averaging": 0.0,
         "seed": 0,
+        "networks": 1,
         "device": "cpu",
         "augment": dict.fromkeys(["rotation", "scale", "shear", "shift", "elastic"], 0.0)
         | {"smoothness": 4.0},

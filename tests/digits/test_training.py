@@ -30,7 +30,7 @@ def train(project: Path) -> Train:
 
 def run(train: Train, **changes: object) -> tuple[MLP, list[Epoch]]:
     train = train.model_copy(update=changes)
-    state = begin([PIXELS, *train.widths, CLASSES], train)
+    state = begin(PIXELS, CLASSES, train)
     epochs = list(fit(state, draw_labelled(95), draw_labelled(30, seed=1), train))
     return trained(state), epochs
 
@@ -109,9 +109,9 @@ def nested(train: Train, change: dict[str, Any]) -> dict[str, Any]:
 def test_a_step_is_gradient_descent_with_momentum_and_decay(
     train: Train, decayed: str, nesterov: bool
 ) -> None:
-    changes = {"batch_size": 95, "epochs": 3, "momentum": 0.9, "weight_decay": 0.01}
+    changes = {"widths": (), "batch_size": 95, "epochs": 3, "momentum": 0.9, "weight_decay": 0.01}
     train = train.model_copy(update={**changes, "decayed": decayed, "nesterov": nesterov})
-    state = begin([PIXELS, CLASSES], train)
+    state = begin(PIXELS, CLASSES, train)
     initial = state.model.parameters()
     expected = [parameter.detach().clone().requires_grad_() for parameter in initial]
     velocity = [torch.zeros_like(parameter) for parameter in expected]
@@ -132,7 +132,7 @@ def test_a_step_is_gradient_descent_with_momentum_and_decay(
 
 
 def test_averages_keep_their_share_and_less_at_first(train: Train) -> None:
-    state = begin([PIXELS, *train.widths, CLASSES], train.model_copy(update={"averaging": 0.8}))
+    state = begin(PIXELS, CLASSES, train.model_copy(update={"averaging": 0.8}))
     expected = [value.clone() for value in state.averages]
     for step, taken in ((0, 0.9), (1, 9 / 11), (35, 0.2), (36, 0.2), (1000, 0.2)):
         for index, parameter in enumerate(state.parameters):
@@ -145,7 +145,7 @@ def test_averages_keep_their_share_and_less_at_first(train: Train) -> None:
 
 
 def test_without_averaging_training_comes_to_the_network_itself(train: Train) -> None:
-    state = begin([PIXELS, CLASSES], train)
+    state = begin(PIXELS, CLASSES, train)
     average(state, 0, train.averaging)
     assert trained(state) is state.model
 
@@ -153,7 +153,7 @@ def test_without_averaging_training_comes_to_the_network_itself(train: Train) ->
 def test_validation_is_of_the_network_that_is_kept(train: Train) -> None:
     changes = {"averaging": 0.9, "batch_norm": True, "dropout": 0.2, "epochs": 1}
     train = train.model_copy(update=changes)
-    state = begin([PIXELS, *train.widths, CLASSES], train)
+    state = begin(PIXELS, CLASSES, train)
     [epoch] = fit(state, draw_labelled(95), draw_labelled(30, 1), train)
     assert validate(trained(state), draw_labelled(30, 1)) == (
         epoch.validation_loss,
@@ -164,7 +164,7 @@ def test_validation_is_of_the_network_that_is_kept(train: Train) -> None:
 @pytest.mark.parametrize(("rows", "batch_size"), [(95, 94), (95, 1), (1, 10)])
 def test_a_batch_of_one_row_cannot_be_normalised(train: Train, rows: int, batch_size: int) -> None:
     train = train.model_copy(update={"batch_norm": True, "batch_size": batch_size})
-    state = begin([PIXELS, *train.widths, CLASSES], train)
+    state = begin(PIXELS, CLASSES, train)
     with pytest.raises(
         InputError, match=f"train.batch_size = {batch_size}: a batch of 1 of {rows} "
     ):
@@ -180,9 +180,9 @@ def test_joined_rows_are_these_and_then_those() -> None:
 
 
 def test_label_smoothing_spreads_a_share_of_each_label_over_all_classes(train: Train) -> None:
-    changes = {"label_smoothing": 0.3, "batch_size": 10, "epochs": 1}
+    changes = {"widths": (), "label_smoothing": 0.3, "batch_size": 10, "epochs": 1}
     train = train.model_copy(update=changes)
-    state = begin([PIXELS, CLASSES], train)
+    state = begin(PIXELS, CLASSES, train)
     rows = draw_labelled(10)
     logs = state.model(rows.images).log_softmax(dim=1).detach()
     truth = torch.eye(CLASSES)[rows.labels]

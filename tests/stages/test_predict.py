@@ -1,13 +1,19 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from digits.errors import InputError
+from digits.inference import infer, probabilities
 from digits.kaggle import read_submission
+from digits.measures import negative_log_likelihood
+from digits.model import MODEL, load_model
+from digits.tensors import PREPARED, map_labelled
 from proofs.sandbox import CLASSES, draw_images
-from stages import predict, prepare, score, train
+from stages import evaluate, predict, prepare, score, train
 from tests.conftest import ParamsWriter
 
 
@@ -18,6 +24,23 @@ def test_each_test_image_gets_its_label(project: Path, write_params: ParamsWrite
     predict.main()
     labels = read_submission(Path("submission.csv"), 12, CLASSES)
     assert np.array_equal(labels, draw_images(12, seed=1)[1])
+
+
+def test_what_is_answered_is_averaged_over_shifts(
+    project: Path, write_params: ParamsWriter
+) -> None:
+    write_params({"train.epochs": 1, "train.lr": 0.01, "predict.shift": 1})
+    for stage in (prepare, train, evaluate, predict):
+        stage.main()
+    model, log_probabilities = load_model(MODEL, 16, CLASSES), []
+    for part in ("test", "validation"):
+        images = torch.from_numpy(np.load(PREPARED / part / "images.npy"))
+        log_probabilities.append(probabilities(infer(model, images, shift=1))[1])
+    labels = read_submission(Path("submission.csv"), 12, CLASSES)
+    assert np.array_equal(labels, log_probabilities[0].argmax(axis=1))
+    found = json.loads(Path("metrics/evaluation.json").read_text())["negative_log_likelihood"]
+    _, actual = map_labelled(PREPARED / "validation", CLASSES)
+    assert found == negative_log_likelihood(log_probabilities[1], actual)
 
 
 @pytest.mark.parametrize(

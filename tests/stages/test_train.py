@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from digits.errors import InputError
-from digits.model import MODEL, infer, load_model
+from digits.inference import infer
+from digits.model import MODEL, load_model
 from digits.tensors import PREPARED, map_labelled
 from digits.training import Epoch
 from proofs.sandbox import ROOT
@@ -63,6 +64,27 @@ def test_a_regularised_network_is_kept_as_the_plain_one_that_was_validated(
     logits = infer(load_model(MODEL, 16, 3), torch.from_numpy(images))
     right = (logits.argmax(dim=1).numpy() == labels).mean()
     assert right == json.loads(train.METRICS.read_text())["validation_accuracy"]
+
+
+@pytest.mark.usefixtures("prepared")
+def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(
+    write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone, metrics = [], []
+    for seed in (5, 6):
+        write_params({"train.seed": seed})
+        train.main()
+        [network] = load_model(MODEL, 16, 3).networks
+        alone.append(network.state_dict())
+        metrics.append(json.loads(train.METRICS.read_text()))
+    write_params({"train.seed": 5, "train.networks": 2})
+    train.main()
+    for network, expected in zip(load_model(MODEL, 16, 3).networks, alone, strict=True):
+        assert all(torch.equal(network.state_dict()[name], expected[name]) for name in expected)
+    found = json.loads(train.METRICS.read_text())
+    assert found == pytest.approx({key: (metrics[0][key] + metrics[1][key]) / 2 for key in found})
+    assert list(Path("models").iterdir()) == [MODEL]
+    assert capsys.readouterr().out.endswith("3 epochs, 2 networks; wrote models/mlp.safetensors\n")
 
 
 @pytest.mark.usefixtures("prepared")
@@ -142,6 +164,22 @@ def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_bytes(
     train.main()
     assert [path.read_bytes() for path in OUTPUTS] == expected
     assert capsys.readouterr().out == f"train: goes on after epoch 2, from {checkpoint}\n{quiet}"
+    assert list(Path("models").iterdir()) == [MODEL]
+
+
+@pytest.mark.usefixtures("prepared")
+def test_networks_that_were_trained_before_a_kill_are_not_trained_again(
+    monkeypatch: pytest.MonkeyPatch, write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_params({"train.networks": 2})
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "save_model", die)
+        with pytest.raises(Killed):
+            train.main()
+    assert len(list(Path("models").glob("*.checkpoint"))) == 2
+    capsys.readouterr()
+    train.main()
+    assert capsys.readouterr().out.count("train: goes on after epoch 3") == 2
     assert list(Path("models").iterdir()) == [MODEL]
 
 
