@@ -22,7 +22,7 @@ MOST_COUNTS = 30  # classes beyond which the counts of a confusion matrix would 
 
 
 @contextmanager
-def _figure(path: Path, width: int, height: int) -> Iterator[Figure]:
+def saved_figure(path: Path, width: int, height: int) -> Iterator[Figure]:
     """Yield a figure of `width` x `height` pixels, and save it to `path` at the end."""
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -35,7 +35,7 @@ def _figure(path: Path, width: int, height: int) -> Iterator[Figure]:
 
 def draw_digit(path: Path, image: NDArray[np.uint8], title: str) -> None:
     """Draw one image, shape (side, side), large, its pixels numbered, under its title."""
-    with _figure(path, 400, 440) as figure:
+    with saved_figure(path, 400, 440) as figure:
         axes = figure.subplots()
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
         axes.set_title(title, fontsize=16)
@@ -49,7 +49,7 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], title: str) -> None
     classes = len(confusion)
     errors = confusion * (1 - np.eye(classes, dtype=np.int64))
     size = min(max(550, 62 * classes + 120), 2000)
-    with _figure(path, size, size) as figure:
+    with saved_figure(path, size, size) as figure:
         axes = figure.subplots()
         axes.imshow(errors, cmap="Reds", vmin=0, vmax=max(1, int(errors.max())))
         if classes <= MOST_COUNTS:
@@ -83,7 +83,7 @@ def draw_curves(
 ) -> None:
     """Draw the losses, and the accuracy beside them, by epoch counted from 1."""
     epochs = range(1, len(training_loss) + 1)
-    with _figure(path, 1000, 400) as figure:
+    with saved_figure(path, 1000, 400) as figure:
         losses, accuracies = figure.subplots(1, 2)
         losses.plot(epochs, training_loss, marker="o", label="training (as minimised)")
         losses.plot(

@@ -94,8 +94,13 @@ def brier_score(probabilities: NDArray[np.float64], actual: NDArray[np.int64]) -
     return fsum(((probabilities - truth) ** 2).ravel()) / len(actual)
 
 
-def wilson_interval(right: int, rows: int) -> tuple[float, float]:
-    """Return the 95 % score interval of a proportion (Wilson 1927), both ends from 0 to 1."""
+def wilson_interval(right: float, rows: int) -> tuple[float, float]:
+    """Return the 95 % score interval of a proportion (Wilson 1927), both ends from 0 to 1.
+
+    Args:
+        right: from 0 to `rows`; a fraction where it is a mean over networks.
+        rows: at least 1.
+    """
     share, square = right / rows, Z_95 * Z_95
     centre = share + square / (2 * rows)
     margin = Z_95 * sqrt(share * (1 - share) / rows + square / (4 * rows * rows))

@@ -1,7 +1,8 @@
 """The parameters, read once from params.yaml into frozen, typed objects, one per section."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
@@ -29,6 +30,9 @@ class Section(BaseModel):
     """A section of params.yaml: every key required, no other allowed, nothing converted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 class Data(Section):
@@ -131,19 +135,41 @@ class Params(Section):
     evaluate: Evaluate
 
 
-def load_params(path: Path = PARAMS) -> Params:
+def load_params(path: Path = PARAMS, changes: Mapping[str, object] | None = None) -> Params:
     """Read and check every parameter in `path`.
+
+    Args:
+        path: a params file.
+        changes: other values, by key, such as {"train.lr": 0.2}.
 
     Raises:
         InputError: the file is missing or no YAML, or a key is missing, unknown, repeated, of
             another type or out of range.
     """
+    return load_section(path, Params, changes)
+
+
+def load_section(
+    path: Path, kind: type[SectionT], changes: Mapping[str, object] | None = None
+) -> SectionT:
+    """Read and check a whole file of one kind, as `load_params` does."""
+    content = _load_yaml(path)
+    for key, value in (changes or {}).items():
+        content = _changed(content, key.split("."), value)
     try:
-        return Params.model_validate(_load_yaml(path))
+        return kind.model_validate(content)
     except ValidationError as error:
         first, *others = error.errors(include_url=False)
         more = f" (and {len(others)} more)" if others else ""
         raise InputError(f"{path}: {_explain(first)}{more}") from None
+
+
+def _changed(content: object, keys: Sequence[str], value: object) -> object:
+    """Return what YAML holds with another value, deep inside."""
+    if not keys:
+        return value
+    inside = content if isinstance(content, dict) else {}
+    return {**inside, keys[0]: _changed(inside.get(keys[0]), keys[1:], value)}
 
 
 def _load_yaml(path: Path) -> object:

@@ -28,6 +28,25 @@ def stratified_split(labels: NDArray[np.int64], count: int, seed: int) -> NDArra
     return chosen
 
 
+def stratified_folds(labels: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """Deal rows to folds so that each has its share of each class, to within one row.
+
+    Args:
+        labels: the class of each row, shape (rows,).
+        folds: how many.
+        seed: of the generator that deals.
+
+    Returns:
+        The fold of each row, from 0 to `folds` - 1, shape (rows,).
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    dealt = np.empty_like(labels)
+    # On from one class to the next, so that the folds differ by one row at most in all.
+    dealt[by_class] = np.arange(len(labels)) % folds
+    return dealt
+
+
 def _shares(sizes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Deal `count` to classes in proportion to `sizes`, by the method of largest remainders."""
     shares, remainders = np.divmod(sizes * count, sizes.sum())

@@ -18,7 +18,7 @@ import torch
 from digits import numerics
 from digits.checkpoint import Checkpoint, identify
 from digits.files import write_csv, write_json
-from digits.model import MODEL, Ensemble, save_model
+from digits.model import MLP, MODEL, Ensemble, save_model
 from digits.params import Train, load_params
 from digits.tensors import PREPARED, map_labelled
 from digits.training import Epoch, Labelled, TrainingState, begin, fit, trained
@@ -41,7 +41,7 @@ def fit_network(
     validation: Labelled,
     train: Train,
     checkpoint: Checkpoint,
-) -> None:
+) -> tuple[MLP, list[Epoch]]:
     """Train to the last epoch, and keep a checkpoint; print a row for each epoch, old ones too."""
     checkpoint.restore(state)
     print("epoch  training loss  validation loss  accuracy")
@@ -50,6 +50,7 @@ def fit_network(
     for epoch in fit(state, training, validation, train):
         print_row(epoch)
         checkpoint.save(state)
+    return trained(state), state.history
 
 
 def print_row(epoch: Epoch) -> None:
@@ -81,6 +82,16 @@ def mean_history(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
     return means
 
 
+def write_results(fits: Sequence[tuple[MLP, list[Epoch]]], labels: torch.Tensor) -> None:
+    """Write the networks, and the mean of their histories on validation rows of those labels."""
+    networks, histories = zip(*fits, strict=True)
+    history = mean_history(histories)
+    warn_of_chance(history[-1], labels)
+    save_model(Ensemble(networks), MODEL)
+    write_csv(CURVES, [field.name for field in fields(Epoch)], map(astuple, history))
+    write_json(METRICS, asdict(history[-1]))
+
+
 def main() -> None:
     """Run the stage."""
     params = load_params()
@@ -91,18 +102,15 @@ def main() -> None:
         training = training.joined(validation)
     device = numerics.choose_device(params.numerics, train.device)
     there = training.to(device), validation.to(device)
-    states, checkpoints = [], []
-    for member in train.members():
+    fits, checkpoints = [], []
+    for number, member in enumerate(train.members(), start=1):
+        if train.networks > 1:
+            print(f"network {number} of {train.networks}, with seed {member.seed}")
         settings = (member, params.numerics, classes, numerics.name_device(device))
         checkpoints.append(Checkpoint(identify(settings, training, validation)))
-        states.append(begin(training.images.shape[1], classes, member, device))
-        fit_network(states[-1], *there, member, checkpoints[-1])
-    history = mean_history([state.history for state in states])
-    warn_of_chance(history[-1], validation.labels)
-    save_model(Ensemble([trained(state) for state in states]), MODEL)
-    write_csv(CURVES, [field.name for field in fields(Epoch)], map(astuple, history))
-    write_json(METRICS, asdict(history[-1]))
+        state = begin(training.images.shape[1], classes, member, device)
+        fits.append(fit_network(state, *there, member, checkpoints[-1]))
+    write_results(fits, validation.labels)
     for checkpoint in checkpoints:
         checkpoint.remove()
-    networks = f", {len(states)} networks" * (len(states) > 1)
-    print(f"train: {len(training.labels):,} rows, {len(history)} epochs{networks}; wrote {MODEL}")
+    print(f"train: {len(training.labels):,} rows, {train.epochs} epochs; wrote {MODEL}")

@@ -135,6 +135,30 @@ def test_the_networks_of_an_ensemble_have_the_seed_and_those_after_it(project: P
         assert member.model_copy(update={"seed": train.seed}) == train
 
 
+def test_params_can_be_read_with_changes(project: Path) -> None:
+    plain = load_params()
+    found = load_params(changes={"train.lr": 0.2, "train.augment.shift": 1.0})
+    assert found.train.lr == 0.2
+    assert found.train.augment == plain.train.augment.model_copy(update={"shift": 1.0})
+    kept = {"lr": plain.train.lr, "augment": plain.train.augment}
+    assert found.train.model_copy(update=kept) == plain.train
+    assert load_params() == plain
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("train.rate", r"params.yaml: train.rate is not a parameter"),
+        ("train.lr.x", r"params.yaml: train.lr = \{'x': 1\}: expected"),
+        ("rate", r"params.yaml: rate is not a parameter"),
+        ("", r"params.yaml: the file is not a parameter"),
+    ],
+)
+def test_changes_of_what_is_no_param_are_refused(project: Path, key: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_params(changes={key: 1})
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_recipe_is_valid(path: Path) -> None:
     assert load_params(path).data.classes == 10

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digits.split import stratified_split, validation_rows
+from digits.split import stratified_folds, stratified_split, validation_rows
 
 LABELS = np.repeat([0, 1, 2], [50, 30, 21])
 
@@ -30,3 +30,15 @@ def test_validation_is_a_count_or_a_fraction() -> None:
     assert validation_rows(0.7, 42_000) == 29_400
     assert validation_rows(0.29, 100) == 29
     assert validation_rows(1, 42_000) == 1
+
+
+@pytest.mark.parametrize("folds", [1, 2, 5, 7])
+def test_folds_have_their_share_of_rows_and_classes(folds: int) -> None:
+    labels = np.random.default_rng(0).integers(0, 4, 103)
+    dealt = stratified_folds(labels, folds, seed=0)
+    assert np.ptp(np.bincount(dealt, minlength=folds)) <= 1
+    for label in range(4):
+        assert np.ptp(np.bincount(dealt[labels == label], minlength=folds)) <= 1
+    assert (dealt == stratified_folds(labels, folds, seed=0)).all()
+    if folds > 1:
+        assert (dealt != stratified_folds(labels, folds, seed=1)).any()

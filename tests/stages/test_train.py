@@ -84,7 +84,7 @@ def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(
     found = json.loads(train.METRICS.read_text())
     assert found == pytest.approx({key: (metrics[0][key] + metrics[1][key]) / 2 for key in found})
     assert list(Path("models").iterdir()) == [MODEL]
-    assert capsys.readouterr().out.endswith("3 epochs, 2 networks; wrote models/mlp.safetensors\n")
+    assert "\nnetwork 2 of 2, with seed 6\nepoch " in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("prepared")
