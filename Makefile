@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: help
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-11s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: $(READY) ## Make .venv with every version in requirements.txt; the others do it when need be
@@ -61,7 +61,7 @@ fuzz: $(VENV)/proofs ## Search for bytes that a reader of files gets wrong (FOR=
 
 .PHONY: audit
 audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabilities
-	pip-audit --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-proofs.txt
+	pip-audit --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-proofs.txt --requirement requirements-studies.txt
 	pip-audit --strict --no-deps --disable-pip --requirement benchmarks/requirements.txt
 
 .PHONY: diff
@@ -72,9 +72,25 @@ diff: $(READY) ## Show how the metrics differ from those of a commit (REV=, the 
 compare: $(READY) ## Say whether this network is better than that of a commit, or only luckier (REV=, TO=)
 	@python -m proofs.compare $(or $(REV),HEAD) $(if $(TO),--to $(TO))
 
-.PHONY: seeds
-seeds: $(READY) ## Train a recipe with several seeds (RECIPE=params.yaml, SEEDS=10)
-	python -m studies.seeds $(or $(RECIPE),params.yaml) --seeds $(or $(SEEDS),10)
+$(VENV)/studies: requirements-studies.txt $(READY)
+	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
+	touch $@
+
+.PHONY: study
+study: $(VENV)/studies ## Run a study on Ray: recipes, seeds and folds against each other (STUDY=fast)
+	dvc repro studies/dvc.yaml:$(or $(STUDY),fast)
+
+.PHONY: table
+table: $(READY) ## Put what the study of the recipes found into the README
+	python -m studies.table
+
+.PHONY: test-studies
+test-studies: $(VENV)/studies ## Run the tests of the studies, on Ray
+	pytest tests/studies tests/proofs/test_nodes.py
+
+.PHONY: nodes
+nodes: $(VENV)/studies ## Kill one of two nodes of Ray under a study, and compare what it finds (STUDY=fast)
+	python -m proofs.nodes studies/$(or $(STUDY),fast).yaml
 
 .PHONY: emulate
 emulate: $(READY) ## Check that emulated processors give the same bytes (needs qemu-x86_64)

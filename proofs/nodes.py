@@ -1,0 +1,171 @@
+"""nodes: a study on a Ray of two nodes, one of which is killed half-way, without a trace.
+
+    python -m proofs.nodes studies/fast.yaml
+
+Runs the study on two nodes of Ray on this machine, and kills the second one, with all its
+processes, when half of the trainings are done and it is in the midst of one. Fails unless the study
+ends in the summary that it had before, byte for byte, and in the same table but for the seconds and
+the commit. The results from before stay.
+"""
+
+import csv
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from digits.errors import InputError, report
+from studies.cluster import SETTINGS
+from studies.design import RESULTS, load_study
+from studies.journal import Journal
+from studies.trial import train_network
+
+PATIENCE = 120.0  # seconds for a node to start
+ASIDE = ("seconds", "commit")
+
+
+def find_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@contextmanager
+def node(environment: Mapping[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a node of Ray on the loopback until the block ends."""
+    ray, quiet = Path(sys.executable).with_name("ray"), subprocess.DEVNULL
+    command = [str(ray), "start", "--block", "--node-ip-address=127.0.0.1", *arguments]
+    with subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet) as process:
+        try:
+            yield process
+        finally:
+            kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all that it has started."""
+    try:
+        started = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return
+    for child in [*started, process]:
+        try:
+            child.kill()
+        except psutil.NoSuchProcess:
+            continue
+    process.wait()
+
+
+@contextmanager
+def two_nodes(cores: int) -> Iterator[tuple[dict[str, str], subprocess.Popen[bytes]]]:
+    """Yield the environment of those who use a Ray of two nodes, and the second node.
+
+    Args:
+        cores: of each node, as Ray counts them.
+    """
+    port, each = find_port(), f"--num-cpus={cores}"
+    secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    environment = SETTINGS | os.environ | secret | {"RAY_ADDRESS": f"127.0.0.1:{port}"}
+    head = ("--head", f"--port={port}", "--include-dashboard=false", each)
+    with node(environment, *head):
+        wait_until(lambda: is_open(port), "the first node")
+        with node(environment, f"--address={environment['RAY_ADDRESS']}", each) as second:
+            yield environment, second
+
+
+def is_open(port: int) -> bool:
+    """Return whether somebody listens on a port of this machine."""
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Return when the condition holds.
+
+    Raises:
+        InputError: it takes longer than `PATIENCE`.
+    """
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise InputError(f"{what}: not there after {PATIENCE:g} seconds")
+        time.sleep(0.05)
+
+
+def is_training(process: subprocess.Popen[bytes]) -> bool:
+    """Return whether a node is training a network."""
+    names = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            names.append(child.name())
+    return f"ray::{train_network.__name__}" in names
+
+
+def run_with_a_kill(path: Path, cores: int) -> None:
+    """Run a study on two nodes, and kill the second one half-way, while it trains a network.
+
+    Raises:
+        InputError: the study was begun before, or ends otherwise than well, or before that.
+    """
+    journal, half = Journal.of(path), len(list(load_study(path).trials())) // 2
+    if journal.count():
+        raise InputError(f"{journal.folder}: a study that was stopped; expected none")
+    command = [sys.executable, "-m", "studies.run", str(path)]
+    with two_nodes(cores) as (environment, second):
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as study:
+            while not (journal.count() >= half and is_training(second)):
+                if study.poll() is not None:
+                    raise InputError(f"{path}: ended before a node was killed; expected it to last")
+                time.sleep(0.05)
+            kill(second)
+        if study.returncode:
+            raise InputError(f"{path}: ended with {study.returncode}; expected it to go on")
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Return the table of a study without what differs each time."""
+    with path.open(encoding="ascii", newline="") as file:
+        return [{key: row[key] for key in row.keys() - ASIDE} for row in csv.DictReader(file)]
+
+
+@contextmanager
+def kept(*paths: Path) -> Iterator[None]:
+    """Give files back what they held when the block ends."""
+    contents = [path.read_bytes() for path in paths]
+    try:
+        yield
+    finally:
+        for path, content in zip(paths, contents, strict=True):
+            path.write_bytes(content)
+
+
+def main() -> None:
+    """Run the study, kill a node, and compare."""
+    parser = ArgumentParser(description="Kill a node of Ray under a study.")
+    parser.add_argument("study", type=Path, help="a file such as studies/fast.yaml")
+    parser.add_argument("--cores", type=int, default=2, help="of each node, as Ray counts them")
+    arguments = parser.parse_args()
+    summary, table, chart = (
+        RESULTS / f"{arguments.study.stem}.{suffix}" for suffix in ("json", "csv", "png")
+    )
+    before = summary.read_bytes(), read_table(table)
+    with kept(summary, table, chart):
+        run_with_a_kill(arguments.study, arguments.cores)
+        after = summary.read_bytes(), read_table(table)
+    if after != before:
+        raise InputError(f"{summary}: another result; expected the same without the kill")
+    print(f"killed half-way: the same summary, byte for byte, of {len(after[1])} trials")
+
+
+if __name__ == "__main__":
+    report(main)

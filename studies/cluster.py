@@ -1,0 +1,117 @@
+"""Tasks on Ray: on this machine, or on the cluster that RAY_ADDRESS names."""
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ray
+from ray.exceptions import RayTaskError
+
+from digits.errors import InputError
+from digits.params import Params
+from studies.trial import Rows
+
+ROOT = Path(__file__).parent.parent
+# What a task imports of this repository; a journal may hold gigabytes.
+CODE = {
+    "py_modules": [str(ROOT / name) for name in ("digits", "studies")],
+    "excludes": ["*.journal", "results"],
+}
+PATIENCE = 5.0  # seconds for a cluster to answer
+RETRIES = 10  # of a task whose machine dies
+# Of what is started here: nothing is reported to Ray's makers, and tasks, which are timed, do not
+# give way to other work.
+SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+
+Key = TypeVar("Key", bound=Hashable)
+Found = TypeVar("Found")
+# The params of a task, and its other arguments, before the rows.
+Task = tuple[Params, *tuple[Any, ...]]
+
+
+class Cluster:
+    """Machines that Ray runs tasks on, with the rows in their object store.
+
+    Attributes:
+        rows: as Ray refers to them.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = ray.put(rows)
+
+    def run(
+        self, function: Callable[..., Found], tasks: Mapping[Key, Task]
+    ) -> Iterator[tuple[Key, Found]]:
+        """Yield what `function` returns for each task, in whatever order they end.
+
+        A task whose machine dies is run again on another.
+
+        Args:
+            function: takes the params of a task, its other arguments, and the rows.
+            tasks: by whatever names them.
+
+        Raises:
+            InputError: a task has raised it.
+        """
+        remote = ray.remote(max_retries=RETRIES)(function)
+        most, pending = _most_cores(), {}
+        for key, (params, *others) in tasks.items():
+            # Threads are a part of the arithmetic: they share what cores there are.
+            placed = remote.options(
+                num_cpus=min(params.numerics.threads, most),
+                runtime_env={"env_vars": _worker(params)},
+            )
+            pending[placed.remote(params, *others, self.rows)] = key
+        while pending:
+            [done, *_], _ = ray.wait(list(pending))
+            try:
+                found = ray.get(done)
+            except RayTaskError as error:
+                if isinstance(error.cause, InputError):
+                    raise error.cause from None
+                raise
+            yield pending.pop(done), found
+
+
+def _worker(params: Params) -> dict[str, str]:
+    # Ray gives tasks of other variables other processes: MKL keeps to the mode of its first use.
+    return {"NUMERICS_MODE": params.numerics.mode}
+
+
+def _most_cores() -> float:
+    cores = [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]
+    return float(max(cores))
+
+
+def _check_address(address: str) -> None:
+    """Raise OSError where nobody listens at HOST:PORT: Ray itself would try again for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), PATIENCE).close()
+
+
+@contextmanager
+def cluster(rows: Rows) -> Iterator[Cluster]:
+    """Yield the cluster that RAY_ADDRESS names, or else one of this machine, and leave it.
+
+    Raises:
+        InputError: there is no cluster at that address.
+    """
+    os.environ.update(SETTINGS | os.environ)
+    # Without an address, Ray would look for one that somebody's cluster has left behind.
+    address = os.environ.get("RAY_ADDRESS") or "local"
+    try:
+        _check_address(address)
+        ray.init(address, runtime_env=CODE, logging_level=logging.ERROR, log_to_driver=False)
+    except OSError as error:
+        raise InputError(
+            f"RAY_ADDRESS = {address}: {error}; expected a Ray cluster that this machine is part of"
+        ) from None
+    try:
+        yield Cluster(rows)
+    finally:
+        ray.shutdown()

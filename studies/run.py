@@ -1,0 +1,192 @@
+"""run: a study, each training a task of its own on Ray.
+
+    python -m studies.run studies/NAME.yaml
+
+Ray runs on this machine, unless RAY_ADDRESS names a cluster. Reads the recipes, params.yaml and the
+data/prepared that `dvc repro` made with it; where the study looks at the test images, their CSV
+file and the answers as well. Writes studies/results/NAME.csv with a row for each trial, NAME.json
+with means and differences, and NAME.png. A study that was stopped goes on with what is missing: the
+networks trained so far are kept in studies/NAME.journal until all is done.
+"""
+
+import hashlib
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from dataclasses import astuple, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from digits.answers import ANSWERS
+from digits.checkpoint import identify
+from digits.errors import InputError, report
+from digits.files import write_csv, write_json
+from digits.params import Params, load_params
+from digits.process import alone, end_with_parent
+from digits.split import stratified_folds
+from digits.tensors import PREPARED, map_images, map_labelled
+from digits.training import Labelled
+from proofs.repository import find_commit, git
+from stages.score import find_truth
+from studies.cluster import Cluster, Task, cluster
+from studies.design import RESULTS, Study, Trial, load_study
+from studies.journal import Journal, name_training
+from studies.summary import Results, draw_study, summarise
+from studies.trial import Fit, Result, Rows, judge, train_network
+
+PREPARING = ("data", "download", "prepare")  # the sections that data/prepared was made with
+CODE = ("digits", "stages", "studies", "recipes", ":!studies/results")
+
+
+def load_variants(study: Study, prepared: Params) -> dict[str, Params]:
+    """Return the params of each variant.
+
+    Args:
+        study: whose variants they are.
+        prepared: params.yaml, which data/prepared was made with.
+
+    Raises:
+        InputError: they cannot be used, or not with what was prepared.
+    """
+    variants = {}
+    for name, variant in study.variants.items():
+        try:
+            variants[name] = variant.load()
+            _check_variant(variants[name], prepared)
+        except InputError as error:
+            raise InputError(f"variants.{name}: {error}") from None
+    return variants
+
+
+def _check_variant(params: Params, prepared: Params) -> None:
+    for section in PREPARING:
+        if getattr(params, section) != getattr(prepared, section):
+            found, expected = getattr(params, section), getattr(prepared, section)
+            raise InputError(f"{section}: {found}; expected that of params.yaml, {expected}")
+    if params.train.rows == "all":
+        raise InputError("train.rows = 'all' holds no row out; expected 'train'")
+    if params.train.device != "cpu":
+        raise InputError(f"train.device = {params.train.device!r}; expected 'cpu' in a study")
+
+
+def load_rows(params: Params, study: Study) -> Rows:
+    """Read data/prepared; with one fold, the validation rows are held out.
+
+    Raises:
+        InputError: a file is missing or damaged, or the test images are not those of `data.test`.
+    """
+    classes = params.data.classes
+    train = map_labelled(PREPARED / "train", classes)
+    pixels = train[0].shape[1]
+    parts = [train, map_labelled(PREPARED / "validation", classes, pixels)]
+    images, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
+    dealt = stratified_folds(labels, study.folds, seed=0)
+    if study.folds == 1:
+        dealt[: len(train[1])] = -1
+    test, truth = images[:0], labels[:0]
+    if study.test:
+        test = np.array(map_images(PREPARED / "test" / "images.npy", pixels))
+        truth = find_truth(Path(params.data.test), ANSWERS)
+    if len(test) != len(truth):
+        raise InputError(
+            f"{params.data.test}: {len(truth)} images; expected the {len(test)} in {PREPARED}"
+        )
+    return Rows(images, labels, dealt, test, truth)
+
+
+def find_code() -> str:
+    """Return the commit that the code is of, with "-dirty" after it where the code was changed."""
+    changed = git("status", "--porcelain", "--", *CODE)
+    return find_commit("HEAD") + "-dirty" * bool(changed)
+
+
+def networks_of(params: Params, seed: int) -> list[Params]:
+    """Return the params of each network of a trial, by the seed of the trial."""
+    first = params.train.seed + seed * params.train.networks
+    members = params.train.model_copy(update={"seed": first}).members()
+    return [params.model_copy(update={"train": member}) for member in members]
+
+
+def plan(
+    study: Study, variants: Mapping[str, Params], rows: Rows
+) -> tuple[dict[Trial, list[str]], dict[str, Task]]:
+    """Return the names of the trainings that each trial needs, and each training as a task.
+
+    An ensemble and its networks alone share their trainings.
+    """
+    origin = identify((), Labelled(torch.from_numpy(rows.images), torch.from_numpy(rows.labels)))
+    names: dict[Trial, list[str]] = {trial: [] for trial in study.trials()}
+    tasks: dict[str, Task] = {}
+    for trial, needed in names.items():
+        for params in networks_of(variants[trial.variant], trial.seed):
+            name = name_training(origin, params, trial.fold, study.folds)
+            needed.append(name)
+            tasks[name] = (params, trial.fold)
+    return names, tasks
+
+
+def train_missing(
+    machines: Cluster, tasks: Mapping[str, Task], journal: Journal, pixels: int
+) -> dict[str, Fit]:
+    """Run each training that the journal does not hold; return what all have come to."""
+    fits = {}
+    for name, (params, *_) in tasks.items():
+        if fit := journal.read(name, pixels, params.data.classes):
+            fits[name] = fit
+    missing = {name: task for name, task in tasks.items() if name not in fits}
+    if fits:
+        print(f"{len(fits)} of {len(tasks)} trainings were done before")
+    ended = machines.run(train_network, missing)
+    for name, fit in tqdm(ended, "trainings", len(missing), disable=None):
+        journal.add(name, fit)
+        fits[name] = fit
+    return fits
+
+
+def run(study: Study, variants: Mapping[str, Params], rows: Rows, journal: Journal) -> Results:
+    """Return the result of each trial, in their order."""
+    names, tasks = plan(study, variants, rows)
+    with cluster(rows) as machines:
+        fits = train_missing(machines, tasks, journal, rows.images.shape[1])
+        trained = {
+            trial: (variants[trial.variant], trial.fold, [fits[name] for name in needed])
+            for trial, needed in names.items()
+        }
+        results = dict(machines.run(judge, trained))
+    return {trial: results[trial] for trial in names}
+
+
+def write_results(name: str, study: Study, results: Results, rows: Rows, commit: str) -> None:
+    """Write the results of a study in which nothing is missing."""
+    data = hashlib.sha256(rows.images.tobytes() + rows.labels.tobytes()).hexdigest()
+    columns = [field.name for kind in (Trial, Result) for field in fields(kind)]
+    table = [
+        (study.variants[trial.variant].recipe, *astuple(trial), *astuple(result), commit, data)
+        for trial, result in results.items()
+    ]
+    write_csv(RESULTS / f"{name}.csv", ["recipe", *columns, "commit", "data"], table)
+    write_json(RESULTS / f"{name}.json", summarise(results, len(rows.labels)))
+    draw_study(RESULTS / f"{name}.png", results)
+
+
+def main() -> None:
+    """Run the study."""
+    parser = ArgumentParser(description="Train variants of recipes with many seeds and folds.")
+    parser.add_argument("study", type=Path, help="a file such as studies/fast.yaml")
+    path = parser.parse_args().study
+    commit, study, prepared = find_code(), load_study(path), load_params()
+    variants, journal = load_variants(study, prepared), Journal.of(path)
+    journal.folder.mkdir(parents=True, exist_ok=True)
+    with alone(journal.folder):
+        rows = load_rows(prepared, study)
+        results = run(study, variants, rows, journal)
+        write_results(path.stem, study, results, rows, commit)
+        journal.remove()
+    print((RESULTS / f"{path.stem}.json").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    report(main)

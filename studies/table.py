@@ -1,0 +1,85 @@
+"""table: what each recipe comes to, as the README shows it.
+
+    python -m studies.table
+
+Reads what `python -m studies.run studies/recipes.yaml` wrote to studies/results; puts the table in
+its place in README.md, and prints it.
+"""
+
+import csv
+import json
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from digits.errors import InputError, expecting, report
+from digits.files import replacing
+from studies.design import RESULTS
+
+STUDY = "recipes"
+README = Path("README.md")
+START, END = "<!-- what studies.table writes -->\n", "<!-- until here -->\n"
+HEADER = [
+    "| recipe | validation accuracy | test accuracy (95 % interval) | seconds of fit | n |",
+    "|---|---|---|---|---|",
+]
+
+
+def make_table(results: Path) -> str:
+    """Return the table of the study whose summary and rows lie in `results`.
+
+    Raises:
+        InputError: they are missing, or not those of a study that looked at the test images.
+    """
+    summary, rows = results / f"{STUDY}.json", results / f"{STUDY}.csv"
+    damaged = (ValueError, LookupError, TypeError, AttributeError)
+    with expecting(results / STUDY, "what studies.run writes", *damaged):
+        with rows.open(encoding="ascii", newline="") as file:
+            trials = list(csv.DictReader(file))
+        variants = json.loads(summary.read_bytes()).items()
+        lines = [
+            _describe(found, [trial for trial in trials if trial["variant"] == name])
+            for name, found in variants
+        ]
+    return "\n".join([*HEADER, *lines]) + "\n"
+
+
+def _describe(found: dict[str, Any], trials: list[dict[str, str]]) -> str:
+    """Return the row of a recipe, from its summary and its trials."""
+    accuracy, test = found["accuracy"], found["test"]
+    seconds = median(float(trial["seconds"]) for trial in trials)
+    spread = "" if accuracy["deviation"] is None else f" ± {accuracy['deviation']:.4f}"
+    cells = [
+        f"`{trials[0]['recipe']}`",
+        f"{accuracy['mean']:.4f}{spread}",
+        f"{test['mean']:.4f} ({test['low']:.4f} to {test['high']:.4f})",
+        f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}",
+        str(found["trials"]),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def replace_table(text: str, table: str) -> str:
+    """Return a text with the table in its place.
+
+    Raises:
+        InputError: the text has no such place.
+    """
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise InputError(f"{README}: no {START.strip()} and {END.strip()}; expected both")
+    return before + start + "\n" + table + "\n" + end + after
+
+
+def main() -> None:
+    """Write the table."""
+    table = make_table(RESULTS)
+    text = replace_table(README.read_text(encoding="utf-8"), table)
+    with replacing(README) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    print(table, end="")
+
+
+if __name__ == "__main__":
+    report(main)

@@ -1,0 +1,124 @@
+"""One trial of a study: networks trained on the rows that a fold does not hold out, and judged."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from digits import numerics
+from digits.answers import UNKNOWN
+from digits.inference import infer, probabilities
+from digits.measures import Predictions, negative_log_likelihood
+from digits.model import MLP, Ensemble, encode
+from digits.params import Params
+from digits.training import Labelled, begin, fit, trained
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All labelled rows, which of them each fold holds out, and the test images, if looked at.
+
+    Attributes:
+        images: shape (rows, pixels), float32, normalised.
+        labels: shape (rows,).
+        folds: the fold that holds a row out, or -1, shape (rows,).
+        test: images, shape (test rows, pixels), float32, normalised.
+        truth: their labels, `UNKNOWN` where there is no answer, shape (test rows,).
+    """
+
+    images: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    test: NDArray[np.float32]
+    truth: NDArray[np.int64]
+
+    def choose(self, chosen: NDArray[np.bool_]) -> Labelled:
+        """Return copies of the rows where `chosen`, shape (rows,), is True."""
+        images, labels = self.images[chosen], self.labels[chosen]
+        return Labelled(torch.from_numpy(images), torch.from_numpy(labels))
+
+    def known(self) -> Labelled:
+        """Return copies of the test images that have an answer, and those answers."""
+        known = self.truth != UNKNOWN
+        return Labelled(torch.from_numpy(self.test[known]), torch.from_numpy(self.truth[known]))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What one training came to.
+
+    Attributes:
+        network: the trained one.
+        seconds: of the training, with validation after each epoch.
+    """
+
+    network: MLP
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the networks of a trial do on rows that they were not trained on.
+
+    Attributes:
+        rows: how many are held out.
+        errors: how many of them are wrong.
+        negative_log_likelihood: mean over them, in nats.
+        test_rows: test images that were looked at, and whose label is known.
+        test_errors: how many of them are wrong.
+        seconds: of all trainings together.
+        network: SHA-256, in hexadecimal, of the file that train writes.
+    """
+
+    rows: int
+    errors: int
+    negative_log_likelihood: float
+    test_rows: int
+    test_errors: int
+    seconds: float
+    network: str
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the held-out rows that are right, from 0 to 1."""
+        return (self.rows - self.errors) / self.rows
+
+
+def train_network(params: Params, fold: int, rows: Rows) -> Fit:
+    """Train one network on the rows that a fold does not hold out.
+
+    It settles the arithmetic of its process, as a stage does.
+    """
+    numerics.configure(params.numerics)
+    device = numerics.choose_device(params.numerics, params.train.device)
+    training, held_out = rows.choose(rows.folds != fold), rows.choose(rows.folds == fold)
+    state = begin(rows.images.shape[1], params.data.classes, params.train, device)
+    start = perf_counter()
+    for _ in fit(state, training.to(device), held_out.to(device), params.train):
+        pass
+    return Fit(trained(state).cpu(), perf_counter() - start)
+
+
+def judge(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> Result:
+    """Let networks answer together the rows that a fold holds out, and the test images."""
+    numerics.configure(params.numerics)
+    model, shift = Ensemble([one.network for one in fits]), params.predict.shift
+    held_out, test = (
+        Predictions(part.labels.numpy(), *probabilities(infer(model, part.images, shift)))
+        for part in (rows.choose(rows.folds == fold), rows.known())
+    )
+    return Result(
+        rows=len(held_out.actual),
+        errors=len(held_out.misclassified()),
+        negative_log_likelihood=negative_log_likelihood(
+            held_out.log_probabilities, held_out.actual
+        ),
+        test_rows=len(test.actual),
+        test_errors=len(test.misclassified()),
+        seconds=sum(one.seconds for one in fits),
+        network=hashlib.sha256(encode(model)).hexdigest(),
+    )

@@ -1,0 +1,89 @@
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from digits.errors import InputError
+from proofs.repository import git
+from proofs.sandbox import ROOT
+from stages import prepare
+from studies.design import RESULTS
+
+pytest.importorskip("ray", reason="Ray comes with `make test-studies`")
+from proofs import nodes
+
+STUDY = """\
+variants:
+  plain: {recipe: params.yaml, set: {numerics.threads: 1, train.epochs: 100}, seeds: 4}
+folds: 2
+test: false
+"""
+
+
+@pytest.fixture
+def study(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a study's file in a repository with prepared data, after it was run once."""
+    prepare.main()
+    author = ("-c", "user.name=a", "-c", "user.email=a@b")
+    git("init", "--quiet")
+    git(*author, "commit", "--quiet", "--allow-empty", "-m", "x")
+    path = Path("study.yaml")
+    path.write_text(STUDY)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(sys, "argv", ["nodes", str(path), "--cores", "1"])
+    subprocess.run([sys.executable, "-m", "studies.run", str(path)], check=True)
+    return path
+
+
+def test_a_study_survives_the_death_of_a_node(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in RESULTS.iterdir()}
+    nodes.main()
+    assert "the same summary, byte for byte, of 8 trials" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in RESULTS.iterdir()} == before
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a folder with the results of a study; return where they lie."""
+    monkeypatch.chdir(tmp_path)
+    RESULTS.mkdir(parents=True)
+    (RESULTS / "study.png").write_bytes(b"")
+    write_results("{}", "0,plain,2.5,now")
+    Path("study.yaml").write_text(STUDY)
+    monkeypatch.setattr(sys, "argv", ["nodes", "study.yaml"])
+    return RESULTS
+
+
+def write_results(summary: str, row: str) -> None:
+    (RESULTS / "study.json").write_text(summary)
+    (RESULTS / "study.csv").write_text(f"seed,variant,seconds,commit\n{row}\n")
+
+
+@pytest.mark.parametrize(
+    ("summary", "row", "same"),
+    [
+        ("{}", "0,plain,1.5,later", True),
+        ("{ }", "0,plain,1.5,later", False),
+        ("{}", "1,plain,2.5,now", False),
+    ],
+)
+def test_another_result_is_an_error_and_the_one_from_before_stays(
+    results: Path, monkeypatch: pytest.MonkeyPatch, summary: str, row: str, same: bool
+) -> None:
+    before = {path: path.read_bytes() for path in results.iterdir()}
+    monkeypatch.setattr(nodes, "run_with_a_kill", lambda *_: write_results(summary, row))
+    with nullcontext() if same else pytest.raises(InputError, match="expected the same"):
+        nodes.main()
+    assert {path: path.read_bytes() for path in results.iterdir()} == before
+
+
+def test_a_study_that_was_begun_before_proves_nothing(results: Path) -> None:
+    Path("study.journal").mkdir()
+    Path("study.journal/a.json").touch()
+    with pytest.raises(InputError, match=r"journal: a study that was stopped; expected none"):
+        nodes.main()

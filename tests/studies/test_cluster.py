@@ -1,0 +1,70 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digits.errors import InputError
+from digits.params import load_params
+from proofs.sandbox import draw_images
+from studies.trial import Rows, train_network
+
+pytest.importorskip("ray", reason="Ray comes with `make test-studies`")
+from studies.cluster import Cluster, cluster
+
+
+def draw_rows() -> Rows:
+    pixels, labels = draw_images(90)
+    images = (pixels / 255).astype(np.float32)
+    return Rows(images, labels, np.arange(90) // 45, images[:0], labels[:0])
+
+
+@pytest.fixture(scope="module")
+def machines() -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        with cluster(draw_rows()) as machines:
+            yield machines
+
+
+def test_more_threads_than_any_machine_has_cores_share_what_there_is(
+    project: Path, machines: Cluster
+) -> None:
+    tasks = {0: (load_params(changes={"numerics.threads": 1000}),)}
+    assert list(machines.run(name_process, tasks))
+
+
+def test_what_a_task_cannot_do_is_told_in_its_own_words(project: Path, machines: Cluster) -> None:
+    tasks = {0: (load_params(changes={"numerics.threads": 1, "train.lr": 1e20}), 0)}
+    with pytest.raises(InputError, match=r"^params.yaml: train.lr: the loss is .* smaller") as told:
+        list(machines.run(train_network, tasks))
+    assert "\n" not in str(told.value)
+
+
+def test_a_mode_of_arithmetic_has_processes_of_its_own(project: Path, machines: Cluster) -> None:
+    processes = []
+    for mode in ("machine", "portable"):
+        params = load_params(changes={"numerics.mode": mode, "numerics.threads": 1})
+        found = dict(machines.run(name_process, dict.fromkeys(range(8), (params,))))
+        processes.append(set(found.values()))
+    assert not processes[0] & processes[1]
+
+
+def test_a_bug_in_a_task_shows_where_it_is(project: Path, machines: Cluster) -> None:
+    with pytest.raises(ZeroDivisionError, match=r"in divide"):
+        list(machines.run(divide, {0: (load_params(),)}))
+
+
+def divide(*_: object) -> float:
+    return 1 / 0
+
+
+def name_process(*_: object) -> int:
+    return os.getpid()
+
+
+def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(InputError, match=r"RAY_ADDRESS = 127\.0\.0\.1:1: .*expected a Ray cluster"):
+        cluster(draw_rows()).__enter__()

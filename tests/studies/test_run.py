@@ -1,0 +1,184 @@
+import csv
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from digits.answers import write_answers
+from digits.errors import InputError
+from digits.kaggle import write_images
+from digits.model import MODEL
+from proofs.repository import git
+from proofs.sandbox import ROOT, draw_images
+from stages import prepare, train
+from studies.design import load_study
+from studies.trial import Rows, train_network
+
+pytest.importorskip("ray", reason="Ray comes with `make test-studies`")
+from studies import run
+
+STUDY = """\
+variants:
+  plain: {recipe: params.yaml, seeds: 2}
+  pair: {recipe: params.yaml, set: {train.networks: 2}, seeds: 1}
+  fast: {recipe: params.yaml, set: {train.lr: 0.2}, seeds: 1}
+folds: 2
+test: false
+"""
+
+
+class OneAfterTheOther:
+    """Stands in for a cluster: runs tasks in this process, the last first."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.trained = 0
+
+    def run(
+        self, function: Callable[..., Any], tasks: Mapping[Any, tuple[Any, ...]]
+    ) -> Iterator[tuple[Any, Any]]:
+        for key, arguments in reversed(list(tasks.items())):
+            self.trained += function is train_network
+            yield key, function(*arguments, self.rows)
+
+
+@pytest.fixture
+def clusters(monkeypatch: pytest.MonkeyPatch) -> list[OneAfterTheOther]:
+    """Return a list of all stand-ins for clusters that come to be used."""
+    used: list[OneAfterTheOther] = []
+
+    @contextmanager
+    def cluster(rows: Rows) -> Iterator[OneAfterTheOther]:
+        used.append(OneAfterTheOther(rows))
+        yield used[-1]
+
+    monkeypatch.setattr(run, "cluster", cluster)
+    return used
+
+
+@pytest.fixture
+def study(project: Path, clusters: list[OneAfterTheOther], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a study's file in a repository with prepared data, to be run without Ray."""
+    prepare.main()
+    author = ("-c", "user.name=a", "-c", "user.email=a@b")
+    git("init", "--quiet")
+    git(*author, "commit", "--quiet", "--allow-empty", "-m", "x")
+    path = Path("study.yaml")
+    path.write_text(STUDY)
+    monkeypatch.setattr(sys, "argv", ["run", str(path)])
+    return path
+
+
+def read_results() -> list[dict[str, str]]:
+    with Path("studies/results/study.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_trial_is_a_row_that_says_where_it_comes_from(
+    study: Path, clusters: list[OneAfterTheOther]
+) -> None:
+    run.main()
+    rows = read_results()
+    names = [(row["variant"], row["seed"], row["fold"]) for row in rows]
+    trials = [("plain", "0"), ("plain", "1"), ("pair", "0"), ("fast", "0")]
+    assert names == [(*trial, fold) for trial in trials for fold in "01"]
+    assert {row["recipe"] for row in rows} == {"params.yaml"}
+    assert {row["commit"] for row in rows} == {git("rev-parse", "HEAD").decode().strip()}
+    assert len({row["data"] for row in rows}) == 1
+    assert len({row["network"] for row in rows}) == 8
+    assert {row["rows"] for row in rows} == {"45"}
+    assert [cluster.trained for cluster in clusters] == [6]
+    summary = json.loads(Path("studies/results/study.json").read_text())
+    assert [found["trials"] for found in summary.values()] == [4, 2, 2]
+    assert Path("studies/results/study.png").exists()
+    assert not Path("study.journal").exists()
+
+
+def test_with_one_fold_a_trial_is_what_the_stage_trains(
+    study: Path, write_params: Callable[[dict[str, Any]], None]
+) -> None:
+    study.write_text(STUDY.replace("folds: 2", "folds: 1"))
+    run.main()
+    networks = {(row["variant"], row["seed"]): row["network"] for row in read_results()}
+    for networks_trained, trial in ((1, ("plain", "0")), (2, ("pair", "0"))):
+        write_params({"train.networks": networks_trained})
+        train.main()
+        assert networks[trial] == hashlib.sha256(MODEL.read_bytes()).hexdigest()
+
+
+def test_a_study_that_was_stopped_goes_on_with_what_is_missing(
+    study: Path,
+    clusters: list[OneAfterTheOther],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run.main()
+    quiet = Path("studies/results/study.json").read_text()
+
+    def stop_after_three(params: Any, fold: int, rows: Rows) -> Any:
+        if clusters[-1].trained == 3:
+            raise KeyboardInterrupt
+        clusters[-1].trained += 1
+        return train_network(params, fold, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "train_network", stop_after_three)
+        with pytest.raises(KeyboardInterrupt):
+            run.main()
+    run.main()
+    assert "3 of 6 trainings were done before" in capsys.readouterr().out
+    assert [cluster.trained for cluster in clusters] == [6, 3, 3]
+    assert Path("studies/results/study.json").read_text() == quiet
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("data.classes: 4", "data: .*classes=4; expected that of params.yaml, .*classes=3"),
+        ("prepare.seed: 4", "prepare: .*seed=4; expected that of params.yaml, .*seed=0"),
+        ("train.rows: all", "train.rows = 'all' holds no row out; expected 'train'"),
+        ("train.device: auto", "train.device = 'auto'; expected 'cpu' in a study"),
+        ("train.lr: fast", "params.yaml: train.lr = 'fast': expected a valid number"),
+    ],
+)
+def test_a_variant_that_cannot_be_used_is_named(study: Path, change: str, message: str) -> None:
+    study.write_text(STUDY.replace("train.lr: 0.2", change))
+    with pytest.raises(InputError, match=f"^variants.fast: {message}"):
+        run.main()
+
+
+def test_the_test_images_are_looked_at_where_the_study_says_so(study: Path) -> None:
+    write_answers(Path("data/mnist/answers.csv"), *draw_images(12, seed=1))
+    study.write_text(STUDY.replace("test: false", "test: true"))
+    run.main()
+    assert {row["test_rows"] for row in read_results()} == {"12"}
+    write_images(Path("test.csv"), draw_images(9, seed=1)[0])
+    with pytest.raises(InputError, match=r"test\.csv: 9 images; expected the 12 in data/prepared"):
+        run.main()
+
+
+def test_a_row_of_changed_code_says_so(study: Path) -> None:
+    Path("digits").mkdir()
+    Path("digits/new.py").touch()
+    run.main()
+    assert {row["commit"][40:] for row in read_results()} == {"-dirty"}
+
+
+STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "studies" / "dvc.yaml")["stages"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_depends_on_the_recipes_of_its_study(name: str) -> None:
+    stage, path = STAGES[name], f"studies/{name}.yaml"
+    recipes = [variant.recipe for variant in load_study(ROOT / path).variants.values()]
+    assert [*stage["params"]] == [{recipe: None} for recipe in recipes]
+    assert stage["cmd"] == f"exec env STAGE_PARENT=$PPID python -m studies.run {path}"
+    assert path in stage["deps"]
+    outs = [next(iter(out)) for kind in ("outs", "plots") for out in stage[kind]]
+    assert outs == [f"studies/results/{name}.{suffix}" for suffix in ("csv", "json", "png")]
