@@ -80,9 +80,12 @@ class Ensemble(nn.Module):
 
 
 def mean(terms: Iterable[Tensor]) -> Tensor:
-    """Return the mean of tensors of one shape, added in their order."""
-    first, *others = terms
-    return sum(others, first) / (1 + len(others))
+    """Return the mean of at least one tensor of one shape, added in their order, one at a time."""
+    remaining = iter(terms)
+    total, count = next(remaining), 1
+    for term in remaining:
+        total, count = total + term, count + 1
+    return total / count
 
 
 def encode(model: Ensemble) -> bytes:

@@ -114,7 +114,7 @@ class Train(Section):
 class Predict(Section):
     """How far, at most, an image is shifted along each axis, to average the answers."""
 
-    shift: Annotated[int, Field(ge=0, le=100)]
+    shift: Annotated[int, Field(ge=0, le=10)]
 
 
 class Evaluate(Section):
