@@ -75,7 +75,9 @@ def two_nodes(cores: int) -> Iterator[tuple[dict[str, str], subprocess.Popen[byt
     """
     port, each = find_port(), f"--num-cpus={cores}"
     secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    environment = SETTINGS | os.environ | secret | {"RAY_ADDRESS": f"127.0.0.1:{port}"}
+    # The nodes share the cores: threads that wait by spinning would take them from each other.
+    environment = SETTINGS | {"OMP_WAIT_POLICY": "passive"} | os.environ | secret
+    environment["RAY_ADDRESS"] = f"127.0.0.1:{port}"
     head = ("--head", f"--port={port}", "--include-dashboard=false", each)
     with node(environment, *head):
         wait_until(lambda: is_open(port), "the first node")
