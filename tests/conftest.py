@@ -15,7 +15,9 @@ from digits.kaggle import write_images
 from digits.params import Numerics
 from digits.training import Labelled
 from proofs.faults import Proof
+from proofs.repository import git
 from proofs.sandbox import CLASSES, ROOT, draw_images, sandbox
+from stages import prepare
 
 PIXELS = 16
 
@@ -77,6 +79,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_params: Param
     write_images(Path("train.csv"), *draw_images(90))
     write_images(Path("test.csv"), draw_images(12, seed=1)[0])
     return tmp_path
+
+
+@pytest.fixture
+def repository(project: Path) -> Path:
+    """Go to a repository with one commit and prepared data."""
+    prepare.main()
+    author = ("-c", "user.name=a", "-c", "user.email=a@b")
+    git("init", "--quiet")
+    git(*author, "commit", "--quiet", "--allow-empty", "-m", "x")
+    return project
 
 
 @pytest.fixture(scope="session")

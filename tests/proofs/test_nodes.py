@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from digits.errors import InputError
-from proofs.repository import git
 from proofs.sandbox import ROOT
-from stages import prepare
 from studies.design import RESULTS
 
 pytest.importorskip("ray", reason="Ray comes with `make test-studies`")
@@ -23,12 +21,8 @@ test: false
 
 
 @pytest.fixture
-def study(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def study(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a study's file in a repository with prepared data, after it was run once."""
-    prepare.main()
-    author = ("-c", "user.name=a", "-c", "user.email=a@b")
-    git("init", "--quiet")
-    git(*author, "commit", "--quiet", "--allow-empty", "-m", "x")
     path = Path("study.yaml")
     path.write_text(STUDY)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

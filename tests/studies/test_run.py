@@ -16,7 +16,7 @@ from digits.kaggle import write_images
 from digits.model import MODEL
 from proofs.repository import git
 from proofs.sandbox import ROOT, draw_images
-from stages import prepare, train
+from stages import train
 from studies.design import load_study
 from studies.trial import Rows, train_network
 
@@ -63,12 +63,10 @@ def clusters(monkeypatch: pytest.MonkeyPatch) -> list[OneAfterTheOther]:
 
 
 @pytest.fixture
-def study(project: Path, clusters: list[OneAfterTheOther], monkeypatch: pytest.MonkeyPatch) -> Path:
+def study(
+    repository: Path, clusters: list[OneAfterTheOther], monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """Return a study's file in a repository with prepared data, to be run without Ray."""
-    prepare.main()
-    author = ("-c", "user.name=a", "-c", "user.email=a@b")
-    git("init", "--quiet")
-    git(*author, "commit", "--quiet", "--allow-empty", "-m", "x")
     path = Path("study.yaml")
     path.write_text(STUDY)
     monkeypatch.setattr(sys, "argv", ["run", str(path)])
