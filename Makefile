@@ -85,8 +85,8 @@ table: $(READY) ## Put what the study of the recipes found into the README
 	python -m studies.table
 
 .PHONY: test-studies
-test-studies: $(VENV)/studies ## Run the tests of the studies, on Ray
-	pytest tests/studies tests/proofs/test_nodes.py
+test-studies: $(VENV)/studies ## Run the tests of the studies, on Ray, and of experiments
+	pytest -m 'long or not long' tests/studies tests/proofs/test_nodes.py tests/test_experiments.py
 
 .PHONY: nodes
 nodes: $(VENV)/studies ## Kill one of two nodes of Ray under a study, and compare what it finds (STUDY=fast)
