@@ -82,6 +82,7 @@ def two_nodes(cores: int) -> Iterator[tuple[dict[str, str], subprocess.Popen[byt
     with node(environment, *head):
         wait_until(lambda: is_open(port), "the first node")
         with node(environment, f"--address={environment['RAY_ADDRESS']}", each) as second:
+            wait_until(lambda: runs(second, "raylet"), "the second node")
             yield environment, second
 
 
@@ -104,13 +105,13 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
-def is_training(process: subprocess.Popen[bytes]) -> bool:
-    """Return whether a node is training a network."""
+def runs(process: subprocess.Popen[bytes], name: str) -> bool:
+    """Return whether a node has started a process of that name, and it runs."""
     names = []
     for child in psutil.Process(process.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             names.append(child.name())
-    return f"ray::{train_network.__name__}" in names
+    return name in names
 
 
 def run_with_a_kill(path: Path, cores: int) -> None:
@@ -123,9 +124,10 @@ def run_with_a_kill(path: Path, cores: int) -> None:
     if journal.count():
         raise InputError(f"{journal.folder}: a study that was stopped; expected none")
     command = [sys.executable, "-m", "studies.run", str(path)]
+    training = f"ray::{train_network.__name__}"
     with two_nodes(cores) as (environment, second):
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as study:
-            while not (journal.count() >= half and is_training(second)):
+            while not (journal.count() >= half and runs(second, training)):
                 if study.poll() is not None:
                     raise InputError(f"{path}: ended before a node was killed; expected it to last")
                 time.sleep(0.05)

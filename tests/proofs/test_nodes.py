@@ -14,7 +14,7 @@ from proofs import nodes
 
 STUDY = """\
 variants:
-  plain: {recipe: params.yaml, set: {numerics.threads: 1, train.epochs: 100}, seeds: 4}
+  plain: {recipe: params.yaml, set: {numerics.threads: 1, train.epochs: 600}, seeds: 4}
 folds: 2
 test: false
 """
