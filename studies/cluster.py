@@ -16,8 +16,9 @@ from digits.params import Params
 from studies.trial import Rows
 
 ROOT = Path(__file__).parent.parent
-# What a task imports of this repository; a journal may hold gigabytes.
-CODE = {
+# What a task imports of this repository, where it lies or sent along; a journal may hold gigabytes.
+HERE = {"env_vars": {"PYTHONPATH": str(ROOT)}}
+SENT = {
     "py_modules": [str(ROOT / name) for name in ("digits", "studies")],
     "excludes": ["*.journal", "results"],
 }
@@ -104,9 +105,10 @@ def cluster(rows: Rows) -> Iterator[Cluster]:
     os.environ.update(SETTINGS | os.environ)
     # Without an address, Ray would look for one that somebody's cluster has left behind.
     address = os.environ.get("RAY_ADDRESS") or "local"
+    code = HERE if address == "local" else SENT
     try:
         _check_address(address)
-        ray.init(address, runtime_env=CODE, logging_level=logging.ERROR, log_to_driver=False)
+        ray.init(address, runtime_env=code, logging_level=logging.ERROR, log_to_driver=False)
     except OSError as error:
         raise InputError(
             f"RAY_ADDRESS = {address}: {error}; expected a Ray cluster that this machine is part of"

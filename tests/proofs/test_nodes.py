@@ -32,6 +32,7 @@ def study(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_a_study_survives_the_death_of_a_node(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

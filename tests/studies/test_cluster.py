@@ -28,6 +28,7 @@ def machines() -> Iterator[Cluster]:
             yield machines
 
 
+@pytest.mark.long
 def test_more_threads_than_any_machine_has_cores_share_what_there_is(
     project: Path, machines: Cluster
 ) -> None:
@@ -42,6 +43,7 @@ def test_what_a_task_cannot_do_is_told_in_its_own_words(project: Path, machines:
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.long
 def test_a_mode_of_arithmetic_has_processes_of_its_own(project: Path, machines: Cluster) -> None:
     processes = []
     for mode in ("machine", "portable"):
