@@ -61,7 +61,7 @@ fuzz: $(VENV)/proofs ## Search for bytes that a reader of files gets wrong (FOR=
 
 .PHONY: audit
 audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabilities
-	pip-audit --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-proofs.txt --requirement requirements-studies.txt
+	pip-audit --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-proofs.txt --requirement requirements-studies.txt --requirement requirements-browser.txt
 	pip-audit --strict --no-deps --disable-pip --requirement benchmarks/requirements.txt
 
 .PHONY: diff
@@ -80,6 +80,13 @@ $(VENV)/studies: requirements-studies.txt $(READY)
 study: $(VENV)/studies ## Run a study on Ray: recipes, seeds and folds against each other (STUDY=fast)
 	dvc repro studies/dvc.yaml:$(or $(STUDY),fast)
 
+# `dvc repro` alone does not look for doubtful labels, which takes minutes: what it reads is a copy.
+.PHONY: labels
+labels: $(VENV)/studies ## Find the labels that are in doubt, and show them in the report
+	dvc repro studies/dvc.yaml:labels
+	cp studies/results/labels.csv labels/suspects.csv
+	dvc repro report
+
 .PHONY: table
 table: $(READY) ## Put what the study of the recipes found into the README
 	python -m studies.table
@@ -87,6 +94,18 @@ table: $(READY) ## Put what the study of the recipes found into the README
 .PHONY: test-studies
 test-studies: $(VENV)/studies ## Run the tests of the studies, on Ray, and of experiments
 	pytest -m 'long or not long' tests/studies tests/proofs/test_nodes.py tests/test_experiments.py
+
+$(VENV)/browser: requirements-browser.txt $(READY)
+	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
+	touch $@
+
+.PHONY: test-browser
+test-browser: $(VENV)/browser ## Run the tests of the report in Chromium, on what make repro made
+	pytest -m 'long or not long' tests/browser
+
+.PHONY: screenshots
+screenshots: $(VENV)/browser ## Photograph the report, for a look at it and for the README
+	python -m proofs.browser
 
 .PHONY: nodes
 nodes: $(VENV)/studies ## Kill one of two nodes of Ray under a study, and compare what it finds (STUDY=fast)
@@ -115,5 +134,5 @@ bench-scale: $(READY) ## Measure every stage on 1, 3 and 10 times the rows (RUNS
 
 .PHONY: clean
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay
-	rm -rf $(VENV) $(PEERS) .verify .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf data/mnist data/prepared models submission.csv
+	rm -rf $(VENV) $(PEERS) .verify .fuzz .screenshots .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf data/mnist data/prepared data/probabilities.npy models report submission.csv

@@ -21,13 +21,14 @@ UNKNOWN = -1
 _ROW = re.compile("[0-9a-f]{64},[0-9]{1,3}")
 
 
-def _digests(pixels: NDArray[np.uint8]) -> Iterable[str]:
+def digests(pixels: NDArray[np.uint8]) -> Iterable[str]:
+    """Return the SHA-256, in hexadecimal, of each image, shape (rows, pixels)."""
     return (hashlib.sha256(image.tobytes()).hexdigest() for image in pixels)
 
 
 def write_answers(path: Path, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
     """Write the table of images, shape (rows, pixels), and their labels, shape (rows,)."""
-    write_csv(path, ["sha256", "label"], zip(_digests(pixels), labels.tolist(), strict=True))
+    write_csv(path, ["sha256", "label"], zip(digests(pixels), labels.tolist(), strict=True))
 
 
 def read_answers(path: Path) -> dict[str, int]:
@@ -49,4 +50,4 @@ def read_answers(path: Path) -> dict[str, int]:
 
 def look_up(answers: dict[str, int], pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return the label of each image, shape (rows,), and `UNKNOWN` where there is no answer."""
-    return np.array([answers.get(digest, UNKNOWN) for digest in _digests(pixels)], dtype=np.int64)
+    return np.array([answers.get(digest, UNKNOWN) for digest in digests(pixels)], dtype=np.int64)

@@ -8,9 +8,11 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
+from math import isfinite
 from pathlib import Path
 
-from digits.errors import InputError, one_line
+from digits.errors import InputError, expecting, one_line
 
 
 @contextmanager
@@ -75,3 +77,23 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
+
+
+def read_columns(path: Path, names: Sequence[str], expected: str) -> dict[str, list[float]]:
+    """Return columns of a table that `write_csv` wrote, each of finite numbers, at least one.
+
+    Args:
+        path: the table.
+        names: of the columns.
+        expected: what the file should be, for the message.
+
+    Raises:
+        InputError: there is no such file, or it holds something else.
+    """
+    damaged = (csv.Error, ValueError, KeyError, TypeError)
+    with expecting(path, expected, *damaged), path.open(encoding="ascii", newline="") as file:
+        rows = list(csv.DictReader(file))
+        columns = {name: [float(row[name]) for row in rows] for name in names}
+        if not rows or not all(map(isfinite, chain(*columns.values()))):
+            raise ValueError("no finite numbers")
+    return columns

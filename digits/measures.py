@@ -17,23 +17,21 @@ class Predictions:
     Attributes:
         actual: classes, shape (rows,).
         probabilities: shape (rows, classes).
-        log_probabilities: natural logarithms, shape (rows, classes).
     """
 
     actual: NDArray[np.int64]
     probabilities: NDArray[np.float64]
-    log_probabilities: NDArray[np.float64]
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The likeliest class of each row, the lowest of equals, shape (rows,)."""
-        classes: NDArray[np.int64] = self.log_probabilities.argmax(axis=1)
+        classes: NDArray[np.int64] = self.probabilities.argmax(axis=1)
         return classes
 
     def misclassified(self) -> NDArray[np.int64]:
         """Return the wrong rows, the one whose actual class was held least likely first."""
         wrong = np.flatnonzero(self.predicted != self.actual)
-        likelihood = self.log_probabilities[wrong, self.actual[wrong]]
+        likelihood = self.probabilities[wrong, self.actual[wrong]]
         return wrong[np.argsort(likelihood, kind="stable")]
 
     def hardest(self) -> NDArray[np.int64]:

@@ -3,8 +3,11 @@
 A directory of prepared data holds
 
     statistics.json                     what the pixels were normalised with
-    train/, validation/                 images.npy (rows, pixels) float32, labels.npy (rows,) int64
+    train/, validation/                 images.npy (rows, pixels) float32, labels.npy (rows,) int64,
+                                        and places.npy (rows,) int64: the row of the CSV, from 0
     test/                               images.npy
+
+and beside it lie the probabilities that evaluate gives the validation rows.
 """
 
 import math
@@ -24,11 +27,12 @@ from digits.errors import InputError, expecting
 from digits.files import write_json
 
 PREPARED = Path("data/prepared")
+PROBABILITIES = Path("data/probabilities.npy")  # (rows, classes) float64
 WRITTEN = "what prepare writes"
 BLOCK = 4096  # rows
 _START = 10  # bytes of an npy file before its header: magic, version, and the header's length
 _HEADER = re.compile(
-    rb"\x93NUMPY\x01\0..\{'descr': '(<f4|<i8)', 'fortran_order': False, "
+    rb"\x93NUMPY\x01\0..\{'descr': '(<f4|<f8|<i8)', 'fortran_order': False, "
     rb"'shape': \(([0-9]{1,18}),(?: ([0-9]{1,18}))?\), \} *\n",
     re.DOTALL,
 )
@@ -149,6 +153,21 @@ def map_images(path: Path, pixels: int | None = None) -> NDArray[np.float32]:
     return images
 
 
+def map_probabilities(classes: int, rows: int) -> NDArray[np.float64]:
+    """Return what evaluate gives each class of the validation rows, shape (rows, classes).
+
+    Raises:
+        InputError: there is no such file, or it does not hold so many rows from 0 to 1.
+    """
+    found: NDArray[np.float64] = _map(PROBABILITIES, np.float64, dimensions=2)
+    if found.shape != (rows, classes) or not ((found >= 0) & (found <= 1)).all():
+        raise InputError(
+            f"{PROBABILITIES}: not {rows} rows of {classes} probabilities; "
+            "expected what evaluate writes"
+        )
+    return found
+
+
 def count_images(path: Path) -> tuple[int, int]:
     """Return how many normalised images a file holds, and of how many pixels; no pixel is read.
 
@@ -201,6 +220,19 @@ def map_labelled(
             f"{path}: labels from {labels.min()} to {labels.max()}; expected 0 to {classes - 1}"
         )
     return images, labels
+
+
+def map_places(directory: Path, rows: int) -> NDArray[np.int64]:
+    """Memory-map which labelled row of the CSV file each row of `directory` was, shape (rows,).
+
+    Raises:
+        InputError: there is no such file, or it does not hold different rows, from 0 and rising.
+    """
+    path = directory / "places.npy"
+    places: NDArray[np.int64] = _map(path, np.int64, dimensions=1)
+    if len(places) != rows or places[0] < 0 or (np.diff(places) <= 0).any():
+        raise InputError(f"{path}: not {rows} rising places; expected {WRITTEN}")
+    return places
 
 
 def _map(path: Path, dtype: type[np.generic], dimensions: int) -> "np.memmap[Any, Any]":

@@ -66,9 +66,10 @@ def digest(steps: int, recipe: Path = PARAMS) -> dict[str, str]:
     """Return the SHA-256 of what `steps` steps of training lead to, by name."""
     model, held_out = train_steps(steps, recipe)
     actual = held_out.labels.numpy()
-    predictions = Predictions(actual, *probabilities(infer(model, held_out.images)))
+    shares, logarithms = probabilities(infer(model, held_out.images))
+    predictions = Predictions(actual, shares)
     losses = (
-        negative_log_likelihood(predictions.log_probabilities, actual),
+        negative_log_likelihood(logarithms, actual),
         brier_score(predictions.probabilities, actual),
     )
     confusion = confusion_matrix(predictions.predicted, actual, predictions.probabilities.shape[1])

@@ -30,7 +30,7 @@ from digits.mnist import IDX_SHA256, write_idx
 ROOT = Path(__file__).parent.parent
 CLASSES = 3
 COPIED = (
-    *("digits", "stages", "proofs", "dvc.yaml", "requirements.txt"),
+    *("digits", "stages", "proofs", "labels", "dvc.yaml", "requirements.txt"),
     *(".gitignore", ".gitattributes", ".dvcignore"),
 )
 

@@ -3,30 +3,27 @@
     python -m stages evaluate
 
 Reads data/prepared/validation, data/prepared/statistics.json, models/mlp.safetensors and
-plots/training.csv; writes metrics/evaluation.json, metrics/confusion_matrix.json,
-plots/confusion.csv and the pictures in plots/.
+plots/training.csv; writes data/probabilities.npy, metrics/evaluation.json,
+metrics/confusion_matrix.json, metrics/calibration.json, plots/confusion.csv, plots/reliability.csv
+and the pictures in plots/.
 """
 
-import csv
 from collections.abc import Iterator
-from itertools import chain
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from digits import figures, measures, numerics
-from digits.errors import expecting
+from digits import calibration, figures, measures, numerics
 from digits.figures import RIGHT, WRONG
-from digits.files import write_csv, write_json
+from digits.files import read_columns, replacing, write_csv, write_json
 from digits.galleries import Tile, draw_gallery
 from digits.inference import infer, probabilities
 from digits.measures import Predictions
 from digits.model import MODEL, load_model
 from digits.params import load_params
-from digits.tensors import PREPARED, Statistics, map_labelled
+from digits.tensors import PREPARED, PROBABILITIES, RowWriter, Statistics, map_labelled
 
 METRICS = Path("metrics")
 PLOTS = Path("plots")
@@ -34,11 +31,10 @@ CURVES = ("training_loss", "validation_loss", "validation_accuracy")
 
 
 def summarise(
-    predictions: Predictions, confusion: NDArray[np.int64], *, held_out: bool
+    predictions: Predictions, nll: float, confusion: NDArray[np.int64], *, held_out: bool
 ) -> dict[str, object]:
     """Return the scalars that `dvc metrics diff` compares, and whether the rows were held out."""
     actual = predictions.actual
-    nll = measures.negative_log_likelihood(predictions.log_probabilities, actual)
     return {
         "rows": len(actual),
         "held_out": held_out,
@@ -65,15 +61,30 @@ def tabulate(confusion: NDArray[np.int64]) -> dict[str, object]:
     }
 
 
-def read_curves(path: Path) -> list[list[float]]:
-    """Return the columns of plots/training.csv that are drawn, in the order of `CURVES`."""
-    damaged = (csv.Error, ValueError, KeyError, TypeError)
-    with expecting(path, "what train writes", *damaged), path.open(encoding="ascii") as file:
-        rows = list(csv.DictReader(file))
-        curves = [[float(row[name]) for row in rows] for name in CURVES]
-        if not rows or not all(map(isfinite, chain(*curves))):
-            raise ValueError("no finite numbers")
-    return curves
+def write_probabilities(predictions: Predictions) -> None:
+    """Write what the network gives each class of each row, shape (rows, classes), as float64."""
+    shape = predictions.probabilities.shape[1:]
+    with replacing(PROBABILITIES) as temporary, RowWriter(temporary, np.float64, shape) as writer:
+        writer.append(predictions.probabilities)
+
+
+def write_calibration(logits: torch.Tensor, actual: NDArray[np.int64]) -> None:
+    """Write how well probabilities and accuracy agree, as they are and scaled by a temperature."""
+    summary: dict[str, object] = {}
+    columns: dict[str, list[float]] = {}
+    scaled = calibration.scale_crosswise(logits, actual)
+    for kind, values in {"raw": logits, "scaled": scaled}.items():
+        shares, logarithms = probabilities(values)
+        answers = Predictions(actual, shares)
+        summary[kind] = calibration.summarise(answers, logarithms)
+        bins = calibration.bins(answers)
+        columns["rows"] = [one.rows for one in bins]
+        columns[f"{kind}_confidence"] = [one.confidence for one in bins]
+        columns[f"{kind}_accuracy"] = [one.accuracy for one in bins]
+    summary["temperature"] = calibration.temperature(logits, actual)
+    write_json(METRICS / "calibration.json", summary)
+    rows = zip(*columns.values(), strict=True)
+    write_csv(PLOTS / "reliability.csv", list(columns), rows)
 
 
 def galleries(
@@ -140,17 +151,22 @@ def main() -> None:
     images, actual = map_labelled(PREPARED / "validation", classes, statistics.pixels)
     model = load_model(MODEL, statistics.pixels, classes)
     logits = infer(model, torch.from_numpy(images), params.predict.shift)
-    predictions = Predictions(actual, *probabilities(logits))
+    shares, logarithms = probabilities(logits)
+    predictions = Predictions(actual, shares)
+    nll = measures.negative_log_likelihood(logarithms, actual)
     confusion = measures.confusion_matrix(predictions.predicted, actual, classes)
     held_out = params.train.rows == "train"
-    summary = summarise(predictions, confusion, held_out=held_out)
+    summary = summarise(predictions, nll, confusion, held_out=held_out)
     write_json(METRICS / "evaluation.json", summary)
     write_json(METRICS / "confusion_matrix.json", tabulate(confusion))
+    write_probabilities(predictions)
+    write_calibration(logits, actual)
     pairs = zip(actual.tolist(), predictions.predicted.tolist(), strict=True)
     write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], pairs)
     draw(predictions, images, statistics, params.evaluate.gallery)
     told = f"{summary['errors']:,} of {summary['rows']:,} validation images misclassified"
     told += "" if held_out else " (NOT held out: trained on)"
     figures.draw_confusion(PLOTS / "confusion.png", confusion, told)
-    figures.draw_curves(PLOTS / "training.png", *read_curves(PLOTS / "training.csv"))
+    curves = read_columns(PLOTS / "training.csv", CURVES, "what train writes")
+    figures.draw_curves(PLOTS / "training.png", *curves.values())
     print(f"evaluate: {told}, accuracy {summary['accuracy']:.4f}")

@@ -102,8 +102,9 @@ def write_labelled(
             to_train.append(images[~chosen])
             to_validation.append(images[chosen])
     for name, of_part in zip(names, (~validation, validation), strict=True):
-        with RowWriter(directory / name / "labels.npy", np.int64, ()) as writer:
-            writer.append(labels[of_part])
+        for column, values in (("labels", labels[of_part]), ("places", np.flatnonzero(of_part))):
+            with RowWriter(directory / name / f"{column}.npy", np.int64, ()) as writer:
+                writer.append(values)
 
 
 def write_test(directory: Path, data: Data, statistics: Statistics) -> int:

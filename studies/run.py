@@ -145,17 +145,28 @@ def train_missing(
     return fits
 
 
+def train_all(
+    machines: Cluster,
+    study: Study,
+    variants: Mapping[str, Params],
+    rows: Rows,
+    journal: Journal,
+) -> dict[Trial, Task]:
+    """Return for each trial its params, its fold, and what its trainings have come to."""
+    names, tasks = plan(study, variants, rows)
+    fits = train_missing(machines, tasks, journal, rows.images.shape[1])
+    return {
+        trial: (variants[trial.variant], trial.fold, [fits[name] for name in needed])
+        for trial, needed in names.items()
+    }
+
+
 def run(study: Study, variants: Mapping[str, Params], rows: Rows, journal: Journal) -> Results:
     """Return the result of each trial, in their order."""
-    names, tasks = plan(study, variants, rows)
     with cluster(rows) as machines:
-        fits = train_missing(machines, tasks, journal, rows.images.shape[1])
-        trained = {
-            trial: (variants[trial.variant], trial.fold, [fits[name] for name in needed])
-            for trial, needed in names.items()
-        }
+        trained = train_all(machines, study, variants, rows, journal)
         results = dict(machines.run(judge, trained))
-    return {trial: results[trial] for trial in names}
+    return {trial: results[trial] for trial in trained}
 
 
 def write_results(name: str, study: Study, results: Results, rows: Rows, commit: str) -> None:

@@ -107,18 +107,24 @@ def judge(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> Result:
     """Let networks answer together the rows that a fold holds out, and the test images."""
     numerics.configure(params.numerics)
     model, shift = Ensemble([one.network for one in fits]), params.predict.shift
-    held_out, test = (
-        Predictions(part.labels.numpy(), *probabilities(infer(model, part.images, shift)))
-        for part in (rows.choose(rows.folds == fold), rows.known())
-    )
+    held_out, test = rows.choose(rows.folds == fold), rows.known()
+    shares, logarithms = probabilities(infer(model, held_out.images, shift))
+    actual, truth = held_out.labels.numpy(), test.labels.numpy()
+    answers = Predictions(truth, probabilities(infer(model, test.images, shift))[0])
     return Result(
-        rows=len(held_out.actual),
-        errors=len(held_out.misclassified()),
-        negative_log_likelihood=negative_log_likelihood(
-            held_out.log_probabilities, held_out.actual
-        ),
-        test_rows=len(test.actual),
-        test_errors=len(test.misclassified()),
+        rows=len(actual),
+        errors=len(Predictions(actual, shares).misclassified()),
+        negative_log_likelihood=negative_log_likelihood(logarithms, actual),
+        test_rows=len(truth),
+        test_errors=len(answers.misclassified()),
         seconds=sum(one.seconds for one in fits),
         network=hashlib.sha256(encode(model)).hexdigest(),
     )
+
+
+def answer(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> NDArray[np.float64]:
+    """Return the probabilities of the rows that a fold holds out, shape (held out, classes)."""
+    numerics.configure(params.numerics)
+    model = Ensemble([one.network for one in fits])
+    held_out = rows.choose(rows.folds == fold)
+    return probabilities(infer(model, held_out.images, params.predict.shift))[0]

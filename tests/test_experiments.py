@@ -44,4 +44,4 @@ def test_a_recipe_is_used_by_copying_it(box: Sandbox) -> None:
     changed = json.loads(box.run("dvc", "params", "diff", "--json"))["params.yaml"]
     assert changed["train.batch_size"] == {"old": 64, "new": 256, "diff": 192}
     assert {key.partition(".")[0] for key in changed} == {"train"}
-    assert json.loads(box.run("dvc", "status", "--json")).keys() == {"train"}
+    assert json.loads(box.run("dvc", "status", "--json")).keys() == {"train", "report"}

@@ -152,8 +152,20 @@ def test_every_figure_is_a_plot_that_dvc_shows(box: Sandbox) -> None:
     page = (box.folder / ".dvc/tmp/shown/index.html").read_text()
     for picture in (box.folder / "plots").glob("*.png"):
         assert picture.stem in page
+    for figure in ("loss", "accuracy", "confusion", "reliability"):
+        assert f'"text": "{figure}"' in page
+
+
+def test_figures_of_two_commits_are_drawn_side_by_side(box: Sandbox) -> None:
+    with edited(box, "plots/training.csv", "\n1,", "\n1,9"):
+        box.run("dvc", "plots", "diff", "HEAD", "--out", ".dvc/tmp/diff")
+    page = (box.folder / ".dvc/tmp/diff/index.html").read_text()
     for figure in ("loss", "accuracy", "confusion"):
         assert f'"text": "{figure}"' in page
+    assert '"rev": "HEAD"' in page
+    assert '"rev": "workspace"' in page
+    for picture in ("misclassified", "hard"):
+        assert page.count(f"{picture}.png") >= 2
 
 
 @contextmanager
@@ -170,12 +182,18 @@ def edited(box: Sandbox, name: str, old: str, new: str) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("name", "old", "new", "stages"),
     [
-        ("params.yaml", "gallery: 60", "gallery: 61", {"evaluate"}),
+        ("params.yaml", "gallery: 60", "gallery: 61", {"evaluate", "report"}),
+        ("digits/page/style.css", "--paper: #ffffff", "--paper: #fffffe", {"report"}),
         ("digits/figures.py", "Figures as", "Pictures as", {"evaluate"}),
         ("digits/training.py", "Stochastic", "Steepest", {"train"}),
-        ("digits/split.py", "The split", "A split", {"prepare"}),
-        ("digits/answers.py", "True labels", "Labels", {"download", "score"}),
-        ("params.yaml", "mode: portable", "mode: machine", {"train", "evaluate", "predict"}),
+        ("digits/split.py", "The split", "A split", {"prepare", "evaluate"}),
+        ("digits/answers.py", "True labels", "Labels", {"download", "score", "report"}),
+        (
+            "params.yaml",
+            "mode: portable",
+            "mode: machine",
+            {"train", "evaluate", "predict", "report"},
+        ),
         ("stages/predict.py", "the network's", "the model's", {"predict"}),
     ],
 )
@@ -188,7 +206,7 @@ def test_an_edit_touches_only_the_stages_that_use_it(
 
 def test_the_learning_rate_reruns_training_and_what_follows(box: Sandbox) -> None:
     with edited(box, "params.yaml", "lr: 0.01 ", "lr: 0.02 "):
-        assert repro(box) == ["train", "evaluate", "predict", "score"]
+        assert repro(box) == ["train", "evaluate", "predict", "score", "report"]
     assert repro(box) == []
 
 

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from digits.errors import InputError
-from digits.files import replacing, replacing_directory, write_csv, write_json
+from digits.files import (
+    read_columns,
+    replacing,
+    replacing_directory,
+    write_csv,
+    write_json,
+)
 
 
 def test_a_file_appears_only_when_its_block_ends(tmp_path: Path) -> None:
@@ -91,3 +97,32 @@ def test_what_lies_in_the_way_is_told_in_one_line(
     message = r"file/new: (File exists|Not a directory); expected to be able to write it"
     with pytest.raises(InputError, match=message), replace(tmp_path / "file" / "new"):
         pytest.fail("begun")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "epoch,training_loss,validation_loss,validation_accuracy\n",
+        "epoch,training_loss,validation_loss,validation_accuracy\n1,nan,1,1\n",
+        "epoch,training_loss,validation_loss,validation_accuracy\n1,1,1\n",
+        "epoch,training_loss\n1,1\n",
+        "epoch,training_loss,validation_loss,validation_accuracy\n1,a,1,1\n",
+        "\u0661",
+    ],
+)
+def test_a_table_without_such_columns_of_numbers_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "training.csv"
+    path.write_text(content, encoding="utf-8")
+    names = ("training_loss", "validation_loss", "validation_accuracy")
+    with pytest.raises(InputError, match=r"training\.csv: .*; expected what train writes"):
+        read_columns(path, names, "what train writes")
+
+
+def test_columns_come_back_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    write_csv(path, ["epoch", "loss", "name"], [(1, 0.1 + 0.2, "a"), (2, 1e-9, "b")])
+    assert read_columns(path, ["loss", "epoch"], "a table") == {
+        "loss": [0.1 + 0.2, 1e-9],
+        "epoch": [1, 2],
+    }

@@ -16,7 +16,7 @@ from digits.measures import (
 
 PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.4, 0.3, 0.3], [0.9, 0.05, 0.05]])
 ACTUAL = np.array([0, 1, 2, 1])
-PREDICTIONS = Predictions(ACTUAL, PROBABILITIES, np.log(PROBABILITIES))
+PREDICTIONS = Predictions(ACTUAL, PROBABILITIES)
 CONFUSION = confusion_matrix(PREDICTIONS.predicted, ACTUAL, classes=3)
 
 
@@ -33,7 +33,7 @@ def test_accuracy_precision_and_recall_are_shares_of_the_confusion_matrix() -> N
 
 def test_negative_log_likelihood_is_the_mean_surprise() -> None:
     expected = -(log(0.5) + log(0.8) + log(0.3) + log(0.05)) / 4
-    found = negative_log_likelihood(PREDICTIONS.log_probabilities, ACTUAL)
+    found = negative_log_likelihood(np.log(PROBABILITIES), ACTUAL)
     assert found == pytest.approx(expected, abs=1e-15)
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.errors import InputError
 from digits.figures import RIGHT, WRONG
 from digits.galleries import Tile
 from digits.measures import Predictions
@@ -92,8 +91,7 @@ class Shown(NamedTuple):
 def shown(project: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Shown]:
     """Return the galleries of four images, the network right, wrong, unsure and wrong again."""
     shares = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.5, 0.3, 0.2], [0.05, 0.05, 0.9]])
-    with np.errstate(divide="ignore"):
-        predictions = Predictions(np.array([0, 0, 0, 1]), shares, np.log(shares))
+    predictions = Predictions(np.array([0, 0, 0, 1]), shares)
     statistics = Statistics(mean=0, std=1, pixels=4)
     images = np.arange(16, dtype=np.float32).reshape(4, 4)
     drawn = evaluate.galleries(predictions, images, statistics, size=3)
@@ -136,21 +134,3 @@ def test_a_network_without_errors_is_drawn_as_well(
     train.main()
     evaluate.main()
     assert json.loads(Path("metrics/evaluation.json").read_text())["errors"] == 0
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "epoch,training_loss,validation_loss,validation_accuracy\n",
-        "epoch,training_loss,validation_loss,validation_accuracy\n1,nan,1,1\n",
-        "epoch,training_loss,validation_loss,validation_accuracy\n1,1,1\n",
-        "epoch,training_loss\n1,1\n",
-        "epoch,training_loss,validation_loss,validation_accuracy\n1,a,1,1\n",
-        "\u0661",
-    ],
-)
-def test_curves_that_train_did_not_write_are_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "training.csv").write_text(content, encoding="utf-8")
-    with pytest.raises(InputError, match=r"training\.csv: .*; expected what train writes"):
-        evaluate.read_curves(tmp_path / "training.csv")

@@ -7,7 +7,7 @@ import pytest
 
 from digits.errors import InputError
 from digits.kaggle import write_images
-from digits.tensors import Statistics, map_images, map_labelled
+from digits.tensors import Statistics, map_images, map_labelled, map_places
 from proofs.sandbox import CLASSES, draw_images
 from stages import prepare
 from tests.conftest import PIXELS, ParamsWriter
@@ -24,7 +24,7 @@ def test_the_parts_hold_every_row_once_in_the_order_of_the_csv(project: Path) ->
         images, held = map_labelled(PREPARED / name, CLASSES)
         restored = statistics.restore(images)
         where = [np.flatnonzero((pixels == image).all(axis=1)).item() for image in restored]
-        assert where == sorted(where)
+        assert where == sorted(where) == map_places(PREPARED / name, len(where)).tolist()
         assert np.array_equal(labels[where], held)
         rows[name] = where
     assert len(rows["validation"]) == 30
@@ -43,9 +43,11 @@ def test_nothing_but_the_outputs_is_left(project: Path) -> None:
         "train",
         "train/images.npy",
         "train/labels.npy",
+        "train/places.npy",
         "validation",
         "validation/images.npy",
         "validation/labels.npy",
+        "validation/places.npy",
     ]
     assert [path.name for path in Path("data").iterdir()] == ["prepared"]
 

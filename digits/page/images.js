@@ -1,0 +1,146 @@
+// The images, and the galleries that show them.
+
+const FIRST_SHOWN = 24;
+const data = JSON.parse(document.getElementById("data").textContent);
+const sprite = document.getElementById("images");
+
+// Returns an element with properties and children; text is always text, never markup.
+function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+function percent(share) {
+  return `${(100 * share).toFixed(1)}\u00a0%`;
+}
+
+function draw(canvas, index) {
+  const across = sprite.naturalWidth / data.side;
+  const left = (index % across) * data.side;
+  const top = Math.floor(index / across) * data.side;
+  canvas.getContext("2d").drawImage(sprite, left, top, data.side, data.side, 0, 0, data.side, data.side);
+}
+
+function picture(index, words) {
+  const canvas = element("canvas", { className: "digit", width: data.side, height: data.side });
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", words);
+  draw(canvas, index);
+  return canvas;
+}
+
+// Returns a small bar for each of the likeliest classes.
+function bars({ shares, predicted, actual }) {
+  const chart = element("div", { className: "bars" });
+  const likeliest = [...shares].sort(([, one], [, other]) => other - one).slice(0, 3);
+  chart.setAttribute("role", "img");
+  chart.setAttribute("aria-label", likeliest.map(([label, share]) => `${data.names[label]}: ${percent(share)}`).join(", "));
+  for (const [label, share] of shares) {
+    const bar = element("i");
+    bar.style.setProperty("--share", share);
+    const column = element("span", { title: percent(share) }, bar, data.names[label]);
+    column.classList.toggle("predicted", label === predicted);
+    column.classList.toggle("actual", label === actual);
+    chart.append(column);
+  }
+  return chart;
+}
+
+// Returns the card of a validation image.
+function card(image) {
+  const [predicted, actual] = [data.names[image.predicted], data.names[image.actual]];
+  const right = image.predicted === image.actual;
+  const words = element("figcaption", {}, element("span", { className: right ? "right" : "wrong" }, `predicted ${predicted}`));
+  words.append(right ? "" : ` actual ${actual}`);
+  if (image.doubt !== undefined) {
+    words.append(element("span", { className: "doubt" }, `label in doubt: ${data.names[image.doubt]}?`));
+  }
+  words.append(element("span", { className: "row" }, `row ${image.row}`));
+  const shown = picture(image.index, `row ${image.row}, actual ${actual}`);
+  return element("figure", {}, shown, words, bars(image));
+}
+
+// Returns the card of an image whose label is in doubt.
+function suspectCard(suspect) {
+  const [given, suggested] = [data.names[suspect.given], data.names[suspect.suggested]];
+  const words = element("figcaption", {}, element("span", { className: "wrong" }, `label ${given}`), ` (${percent(suspect.shares[0])})`);
+  words.append(element("span", { className: "doubt" }, `rather ${suggested} (${percent(suspect.shares[1])})`));
+  words.append(element("span", { className: "row" }, `row ${suspect.row}, ${suspect.part}`));
+  return element("figure", {}, picture(suspect.index, `row ${suspect.row}, labelled ${given}`), words);
+}
+
+// Fills a gallery; where there are many cards, the others come when they are asked for.
+function fill(gallery, cards) {
+  gallery.replaceChildren(...cards.slice(0, FIRST_SHOWN).map((make) => make()));
+  if (cards.length <= FIRST_SHOWN) return;
+  const more = element("button", { type: "button", className: "more" }, `Show all ${cards.length}`);
+  more.addEventListener("click", () => {
+    const rest = cards.slice(FIRST_SHOWN).map((make) => make());
+    more.replaceWith(...rest);
+    rest[0].tabIndex = -1;
+    rest[0].focus();
+  });
+  gallery.append(more);
+}
+
+function cardsOf(images) {
+  return images.map((image) => () => card(image));
+}
+
+function showWrong() {
+  const wrong = data.images.filter((image) => image.predicted !== image.actual);
+  const choices = ["actual", "predicted"].map((key) => [key, document.getElementById(key)]);
+  const show = () => {
+    const kept = wrong.filter((image) => choices.every(([key, choice]) => choice.value === "" || image[key] === Number(choice.value)));
+    document.getElementById("wrong-count").value = `${kept.length} of ${data.errors} misclassified`;
+    fill(document.getElementById("wrong-gallery"), cardsOf(kept));
+  };
+  for (const [, choice] of choices) {
+    choice.append(...data.names.map((name, label) => element("option", { value: label }, name)));
+    choice.addEventListener("change", show);
+  }
+  show();
+}
+
+function showCells() {
+  const cells = document.querySelectorAll(".matrix button");
+  const show = (chosen) => {
+    const [predicted, actual] = [Number(chosen.dataset.predicted), Number(chosen.dataset.actual)];
+    const found = data.images.filter((image) => image.predicted === predicted && image.actual === actual);
+    for (const cell of cells) cell.setAttribute("aria-pressed", cell === chosen);
+    const held = found.length < Number(chosen.textContent) ? ` (the hardest ${found.length} are in this page)` : "";
+    document.getElementById("cell-count").value = `${chosen.getAttribute("aria-label")} images${held}`;
+    fill(document.getElementById("cell-gallery"), cardsOf(found));
+  };
+  for (const cell of cells) cell.addEventListener("click", () => show(cell));
+}
+
+function showHard() {
+  fill(document.getElementById("hard-gallery"), cardsOf(data.hard.map((index) => data.images[index])));
+}
+
+function showSuspects() {
+  fill(document.getElementById("labels-gallery"), data.suspects.map((suspect) => () => suspectCard(suspect)));
+}
+
+// Gives the numbers of the data their names, and images the doubt about their label.
+function unpack() {
+  const doubts = new Map(data.suspects.map(([index, , suggested]) => [index, suggested]));
+  data.images = data.images.map(([actual, predicted, row, pairs], index) => {
+    const shares = pairs.map(([label, thousandths]) => [label, thousandths / 1000]);
+    return { index, actual, predicted, row, shares, doubt: doubts.get(index) };
+  });
+  data.suspects = data.suspects.map(([index, given, suggested, row, part, ...thousandths]) => (
+    { index, given, suggested, row, part, shares: thousandths.map((share) => share / 1000) }
+  ));
+}
+
+async function showImages() {
+  await sprite.decode();
+  unpack();
+  showWrong();
+  showCells();
+  showSuspects();
+  showHard();
+}

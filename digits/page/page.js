@@ -1,0 +1,12 @@
+// What happens when the page is opened.
+
+await showImages();
+const weights = document.getElementById("weights");
+if (weights) {
+  const networks = readNetworks(Uint8Array.from(atob(weights.textContent), (character) => character.charCodeAt(0)));
+  letDraw(networks);
+  // For whoever wants to try it from the console.
+  globalThis.classify = (pixels) => classify(networks, pixels);
+}
+// How long that took, in milliseconds.
+document.documentElement.dataset.ready = performance.now().toFixed();

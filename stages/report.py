@@ -1,0 +1,237 @@
+"""report: one page that shows what the network gets wrong, and whether it or the label is.
+
+    python -m stages report
+
+Reads data/prepared/, data/probabilities.npy, models/mlp.safetensors, metrics/, plots/training.csv,
+plots/reliability.csv, labels/suspects.csv and params.yaml; writes report/index.html.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits import report
+from digits.errors import expecting
+from digits.files import read_columns
+from digits.label_errors import SUSPECTS, Suspect, locate, read_suspects
+from digits.measures import Predictions
+from digits.params import PARAMS, Params, load_params
+from digits.tensors import (
+    PREPARED,
+    Statistics,
+    map_labelled,
+    map_places,
+    map_probabilities,
+)
+
+REPORT = Path("report/index.html")
+METRICS = Path("metrics")
+PLOTS = Path("plots")
+NETWORK = Path("models/mlp.safetensors")
+HEADING = "What the network gets wrong"
+WRITTEN = "what the stage before it writes"
+FIRST_ROW = 2  # of a CSV file, after its header
+HARDEST = 60  # images that are shown as hard to predict
+CURVES = ("training_loss", "validation_loss", "validation_accuracy")
+EVALUATION = ("rows", "held_out", "accuracy", "errors", "recall", "precision")
+
+
+@dataclass(frozen=True)
+class Part:
+    """The training or the validation rows.
+
+    Attributes:
+        name: training or validation.
+        images: shape (rows, pixels), normalised.
+        labels: shape (rows,).
+        rows: of the CSV file, as an editor counts them, shape (rows,).
+        suspects: those whose label is in doubt, by their place.
+    """
+
+    name: str
+    images: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    suspects: dict[int, Suspect]
+
+
+def load_parts(classes: int, statistics: Statistics, suspects: dict[str, Suspect]) -> list[Part]:
+    """Map the training and the validation rows."""
+    parts = []
+    for name, folder in (("training", PREPARED / "train"), ("validation", PREPARED / "validation")):
+        images, labels = map_labelled(folder, classes, statistics.pixels)
+        rows = map_places(folder, len(labels)) + FIRST_ROW
+        sensible = {key: one for key, one in suspects.items() if one.suggested < classes}
+        found = locate(sensible, images, labels, statistics)
+        parts.append(Part(name, images, labels, rows, found))
+    return parts
+
+
+def read_metrics(name: str, *keys: str) -> dict[str, Any]:
+    """Return what a file in metrics/ holds, these keys at least."""
+    path = METRICS / f"{name}.json"
+    with expecting(path, WRITTEN, ValueError, KeyError, TypeError):
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for key in keys:
+            content[key]
+    return content
+
+
+def draw_charts() -> dict[str, object]:
+    """Return the charts of the page, by name, and how many rows a bin of reliability has."""
+    curves = read_columns(PLOTS / "training.csv", CURVES, WRITTEN)
+    kinds = {"raw": "as they are", "scaled": "scaled"}
+    names = ("rows", *(f"{kind}_{what}" for kind in kinds for what in ("confidence", "accuracy")))
+    bins = read_columns(PLOTS / "reliability.csv", names, WRITTEN)
+    pairs = {
+        words: list(zip(bins[f"{kind}_confidence"], bins[f"{kind}_accuracy"], strict=True))
+        for kind, words in kinds.items()
+    }
+    return {
+        "losses": report.draw_losses(curves["training_loss"], curves["validation_loss"]),
+        "accuracies": report.draw_accuracy(curves["validation_accuracy"]),
+        "reliability": report.draw_reliability(pairs),
+        "bin_rows": f"{int(max(bins['rows'])):,}",
+    }
+
+
+def name_classes(classes: int) -> list[str]:
+    """Return the names of the classes: their numbers."""
+    return [str(label) for label in range(classes)]
+
+
+def describe(params: Params, pixels: int, parts: Sequence[Part]) -> str:
+    """Return in a few sentences which network this is, and on which data."""
+    train, data = params.train, params.data
+    widths = "-".join(map(str, (pixels, *train.widths, data.classes)))
+    networks = f"{train.networks} networks" if train.networks > 1 else "A network"
+    training, validation = (len(part.labels) for part in parts)
+    rows = (
+        f"{training:,} of the images in {data.train}; the {validation:,} others are for validation"
+        if train.rows == "train"
+        else f"all {training + validation:,} images in {data.train}"
+    )
+    return (
+        f"{networks} {widths}, trained for {train.epochs} epochs in batches of {train.batch_size} "
+        f"with a learning rate of {train.lr:g} ({train.schedule}), on {rows}. Test images: "
+        f"{data.test}. "
+        f"Arithmetic: {params.numerics.mode}, with {params.numerics.threads} threads."
+    )
+
+
+def list_images(
+    predictions: Predictions, validation: Part, order: NDArray[np.int64]
+) -> list[list[Any]]:
+    """Return actual and predicted class, row and largest probabilities of each image."""
+    columns = (predictions.actual, predictions.predicted, validation.rows)
+    numbers = np.stack([column[order] for column in columns], axis=1).tolist()
+    shares = report.largest_shares(predictions.probabilities[order])
+    return [[*row, pairs] for row, pairs in zip(numbers, shares, strict=True)]
+
+
+def list_suspects(
+    parts: Sequence[Part], ranks: Sequence[str], held: Mapping[int, int]
+) -> tuple[list[list[object]], list[NDArray[np.float32]]]:
+    """Return what the page says of each suspect, and the images that it does not hold yet.
+
+    Args:
+        parts: training and validation.
+        ranks: the digests of the suspects, the most doubtful first.
+        held: where the page holds the image of a validation row.
+    """
+    found = [(part, place, one) for part in parts for place, one in part.suspects.items()]
+    listed: list[list[object]] = []
+    more: list[NDArray[np.float32]] = []
+    for part, place, one in sorted(found, key=lambda each: ranks.index(each[2].sha256)):
+        index = held.get(place) if part.name == "validation" else None
+        if index is None:
+            index = len(held) + len(more)
+            more.append(part.images[place])
+        shares = [[one.given_probability, one.suggested_probability]]
+        where = (int(part.rows[place]), part.name)
+        said = report.thousandths(np.array(shares))[0]
+        listed.append([index, one.given, one.suggested, *where, *said])
+    return listed, more
+
+
+def choose_images(
+    statistics: Statistics, parts: Sequence[Part], predictions: Predictions, ranks: Sequence[str]
+) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """Return the pictures that the page holds, shape (count, side, side), and what it says of them.
+
+    The misclassified come first, and then the others, the hardest first, as many as fit.
+    """
+    _, validation = parts
+    side = statistics.side
+    order = report.arrange(predictions)[: report.MOST_IMAGES]
+    pictures = statistics.restore(validation.images[order]).reshape(-1, side, side)
+    order = order[: report.most_that_fit(pictures)]
+    held = {row: index for index, row in enumerate(order.tolist())}
+    listed, more = list_suspects(parts, ranks, held)
+    others = [statistics.picture(image)[np.newaxis] for image in more]
+    data = {
+        "images": list_images(predictions, validation, order),
+        "hard": [held[row] for row in predictions.hardest().tolist() if row in held][:HARDEST],
+        "suspects": listed,
+        "errors": len(predictions.misclassified()),
+        "side": side,
+        "mean": statistics.mean,
+        "std": statistics.std,
+    }
+    return np.concatenate([pictures[: len(order)], *others]), data
+
+
+def load_confusion() -> dict[str, object]:
+    """Return the confusion matrix, if it can be looked at, and its largest count of errors."""
+    counts = np.array(read_metrics("confusion_matrix", "counts")["counts"])
+    errors = counts * (1 - np.eye(len(counts), dtype=np.int64))
+    small = len(counts) <= report.MOST_CLASSES
+    return {"confusion": counts.tolist() if small else [], "most_confused": int(errors.max())}
+
+
+def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    """Return all that the page says, and the pictures that it holds."""
+    classes, names = params.data.classes, name_classes(params.data.classes)
+    suspects = read_suspects(SUSPECTS)
+    parts = load_parts(classes, statistics, suspects)
+    _, validation = parts
+    predictions = Predictions(validation.labels, map_probabilities(classes, len(validation.labels)))
+    pictures, data = choose_images(statistics, parts, predictions, list(suspects))
+    network = report.read_network(NETWORK)
+    wrong = predictions.misclassified().tolist()
+    return {
+        "heading": HEADING,
+        "names": names,
+        "side": statistics.side,
+        "score": read_metrics("score", "rows", "errors"),
+        "evaluation": read_metrics("evaluation", *EVALUATION),
+        "calibration": read_metrics("calibration", "raw", "scaled", "temperature"),
+        "suspects": sum(len(part.suspects) for part in parts),
+        "doubted_errors": sum(row in validation.suspects for row in wrong),
+        "held_errors": min(len(wrong), len(data["images"])),
+        "weights": report.encode_network(network),
+        "megabytes": f"{len(network) / 1e6:.1f}",
+        "description": describe(params, statistics.pixels, parts),
+        "portable": params.numerics.mode == "portable",
+        "params": PARAMS.read_text(encoding="utf-8"),
+        "data": {**data, "names": names, "shift": params.predict.shift},
+        **load_confusion(),
+        **draw_charts(),
+    }, pictures
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    statistics = Statistics.load(PREPARED / "statistics.json")
+    values, pictures = gather(params, statistics)
+    report.write_report(REPORT, values, report.pack(pictures))
+    print(
+        f"report: {values['doubted_errors']} of {values['data']['errors']} misclassified images "
+        f"have a label in doubt; wrote {REPORT}, {REPORT.stat().st_size / 1e6:.1f} MB"
+    )

@@ -1,0 +1,155 @@
+"""labels: which labels are in doubt, by networks that were not trained on them.
+
+    python -m studies.labels studies/labels.yaml
+
+Trains the networks of a study, fold by fold, and ranks all labelled rows by how much likelier than
+the label another class is to those that never saw it. Reads data/prepared, params.yaml, the
+recipes, data/mnist/answers.csv and labels/published.csv; writes studies/results/NAME.csv, the most
+doubtful images, and metrics/labels.json, how many that people have published are among them.
+"""
+
+import csv
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.answers import ANSWERS, digests, read_answers
+from digits.errors import InputError, expecting, report
+from digits.files import write_json
+from digits.label_errors import Suspect, rank, write_suspects
+from digits.params import Params, load_params
+from digits.process import alone, end_with_parent
+from digits.tensors import PREPARED, Statistics
+from studies.cluster import cluster
+from studies.design import RESULTS, Study, load_study
+from studies.journal import Journal
+from studies.run import load_rows, load_variants, train_all
+from studies.trial import Rows, answer
+
+METRICS = Path("metrics/labels.json")
+PUBLISHED = Path("labels/published.csv")
+SUSPECTS = 100
+NO_IMAGE = (ValueError, KeyError, IndexError)
+SETS = {"train": range(60_000), "test": range(60_000, 70_000)}  # of MNIST's images
+
+
+def answer_out_of_fold(
+    study: Study, variants: Mapping[str, Params], rows: Rows, journal: Journal
+) -> NDArray[np.float64]:
+    """Return the mean probabilities of the networks that did not see a row, shape (rows, classes).
+
+    Raises:
+        InputError: with one fold, some rows are held out by none.
+    """
+    if study.folds == 1:
+        raise InputError("folds = 1: most rows are never held out; expected 2 or more")
+    classes = next(iter(variants.values())).data.classes
+    total, count = np.zeros((len(rows.labels), classes)), len(list(study.trials())) / study.folds
+    with cluster(rows) as machines:
+        trained = train_all(machines, study, variants, rows, journal)
+        answers = dict(machines.run(answer, trained))
+    # In the order of the trials, however they ended: sums of floats depend on it.
+    for trial in trained:
+        total[rows.folds == trial.fold] += answers[trial] / count
+    return total
+
+
+def read_published(path: Path, known: Mapping[str, int]) -> dict[str, str]:
+    """Return the digests of the label errors that people have published, by set and number.
+
+    Args:
+        path: a table of the columns set, index and given, the label in doubt.
+        known: the labels of MNIST's images by their digests, in its order.
+
+    Raises:
+        InputError: there is no such file, or a row names no image, or another label than it has.
+    """
+    digested, found = list(known), {}
+    with (
+        expecting(path, "a table of published label errors", csv.Error, *NO_IMAGE),
+        path.open(encoding="ascii", newline="") as file,
+    ):
+        for number, row in enumerate(csv.DictReader(file), start=2):
+            index, images = int(row["index"]), SETS[row["set"]]
+            if not 0 <= index < len(images):
+                raise ValueError(f"row {number}: {index} of {len(images)} images")
+            digest = digested[images[index]]
+            if known[digest] != int(row["given"]):
+                raise ValueError(f"row {number}: {row['given']} for the label {known[digest]}")
+            found[f"{row['set']} {index}"] = digest
+    return found
+
+
+def summarise(
+    order: Sequence[str], accuracy: float, published: Mapping[str, str]
+) -> dict[str, object]:
+    """Return how the published errors are ranked, from 1, for `dvc metrics diff`.
+
+    Args:
+        order: digests of the labelled rows, the most doubtful first.
+        accuracy: of the networks, out of fold.
+        published: digests, by name.
+    """
+    ranks = {digest: number for number, digest in enumerate(order, start=1)}
+    lying = {name: ranks[digest] for name, digest in published.items() if digest in ranks}
+    return {
+        "rows": len(order),
+        "out_of_fold_accuracy": accuracy,
+        "published": len(published),
+        "published_in_rows": len(lying),
+        f"published_among_first_{SUSPECTS}": sum(one <= SUSPECTS for one in lying.values()),
+        f"published_among_first_{4 * SUSPECTS}": sum(one <= 4 * SUSPECTS for one in lying.values()),
+        "published_ranks": dict(sorted(lying.items(), key=lambda item: item[1])),
+    }
+
+
+def write_labels(name: str, shares: NDArray[np.float64], rows: Rows, digested: list[str]) -> None:
+    """Write the most doubtful images, and what is known of them.
+
+    Args:
+        name: of the study.
+        shares: out-of-fold probabilities, shape (rows, classes).
+        rows: the labelled ones.
+        digested: the digest of each row.
+    """
+    order, suggested = rank(shares, rows.labels)
+    suspects = [
+        Suspect(
+            digested[row],
+            int(rows.labels[row]),
+            int(suggested[row]),
+            float(shares[row, rows.labels[row]]),
+            float(shares[row, suggested[row]]),
+        )
+        for row in order[:SUSPECTS].tolist()
+    ]
+    write_suspects(RESULTS / f"{name}.csv", suspects)
+    right = int((shares.argmax(axis=1) == rows.labels).sum())
+    published = read_published(PUBLISHED, read_answers(ANSWERS))
+    ranked = [digested[row] for row in order.tolist()]
+    write_json(METRICS, summarise(ranked, right / len(rows.labels), published))
+
+
+def main() -> None:
+    """Train the networks, and rank the labels."""
+    parser = ArgumentParser(description="Find labels that are in doubt.")
+    parser.add_argument("study", type=Path, help="a file such as studies/labels.yaml")
+    path = parser.parse_args().study
+    study, prepared = load_study(path), load_params()
+    variants, journal = load_variants(study, prepared), Journal.of(path)
+    statistics = Statistics.load(PREPARED / "statistics.json")
+    journal.folder.mkdir(parents=True, exist_ok=True)
+    with alone(journal.folder):
+        rows = load_rows(prepared, study)
+        shares = answer_out_of_fold(study, variants, rows, journal)
+        write_labels(path.stem, shares, rows, list(digests(statistics.restore(rows.images))))
+        journal.remove()
+    print(METRICS.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    report(main)

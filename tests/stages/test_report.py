@@ -1,0 +1,191 @@
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from digits.answers import digests
+from digits.errors import InputError
+from digits.label_errors import SUSPECTS, Suspect, write_suspects
+from proofs.sandbox import CLASSES, draw_images
+from stages import evaluate, prepare, report, train
+from tests.conftest import ParamsWriter
+
+
+def run_pipeline() -> None:
+    """Run it up to the report, on images without answers, and without labels in doubt."""
+    write_suspects(SUSPECTS, [])
+    for stage in (prepare, train, evaluate):
+        stage.main()
+    Path("metrics/score.json").write_text('{"rows": 0, "rows_without_answer": 12, "errors": 0}')
+    report.main()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that is empty until the pipeline has run there once."""
+    return tmp_path_factory.mktemp("finished")
+
+
+@pytest.fixture
+def reported(project: Path, write_params: ParamsWriter, finished: Path) -> None:
+    """Go to a project whose pipeline has run, with a network that makes mistakes."""
+    if not any(finished.iterdir()):
+        write_params({"train.epochs": 1, "train.lr": 0.02})
+        run_pipeline()
+        shutil.copytree(project, finished, dirs_exist_ok=True)
+    shutil.copytree(finished, project, dirs_exist_ok=True)
+
+
+def read_page() -> str:
+    return report.REPORT.read_text(encoding="utf-8")
+
+
+def read_data() -> dict[str, Any]:
+    [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', read_page())
+    found: dict[str, Any] = json.loads(data)
+    return found
+
+
+@pytest.mark.usefixtures("reported")
+def test_the_page_holds_every_image_and_what_the_metrics_say_of_it() -> None:
+    data = read_data()
+    counts = np.array(json.loads(Path("metrics/confusion_matrix.json").read_text())["counts"])
+    found = np.zeros_like(counts)
+    for actual, predicted, *_ in data["images"]:
+        found[predicted, actual] += 1
+    assert np.array_equal(found, counts)
+    errors = counts.sum() - counts.trace()
+    assert data["errors"] == errors > 0
+    assert all(actual != predicted for actual, predicted, *_ in data["images"][:errors])
+    assert all(998 <= sum(share for _, share in pairs) <= 1002 for *_, pairs in data["images"])
+
+
+@pytest.mark.usefixtures("reported")
+def test_a_row_is_that_of_the_csv_file_as_an_editor_counts() -> None:
+    lines = Path("train.csv").read_text().splitlines()
+    for actual, _, row, *_ in read_data()["images"]:
+        assert lines[row - 1].startswith(f"{actual},")
+
+
+@pytest.mark.usefixtures("reported")
+def test_the_page_is_the_same_each_time() -> None:
+    before = report.REPORT.read_bytes()
+    report.main()
+    assert report.REPORT.read_bytes() == before
+
+
+@pytest.mark.usefixtures("reported")
+def test_images_in_doubt_are_shown_where_they_lie(capsys: pytest.CaptureFixture[str]) -> None:
+    pixels, labels = draw_images(90)
+    known = list(digests(pixels))
+    wrong = read_data()["images"][0][2] - report.FIRST_ROW
+    others = [row for row in range(90) if row != wrong][:3]
+    suspects = [
+        Suspect(known[row], int(labels[row]), int(labels[row] + 1) % CLASSES, 0.1, 0.7)
+        for row in (others[0], wrong, others[1])
+    ]
+    label = int(labels[others[2]])
+    mended = Suspect(known[others[2]], (label + 1) % CLASSES, label, 0.1, 0.7)
+    of_more_classes = Suspect(known[others[2]], label, CLASSES, 0.1, 0.7)
+    for other in (mended, of_more_classes):
+        write_suspects(SUSPECTS, [*suspects, other])
+        report.main()
+        assert len(read_data()["suspects"]) == 3
+    write_suspects(SUSPECTS, suspects)
+    report.main()
+    listed = read_data()["suspects"]
+    assert [row for _, _, _, row, *_ in listed] == [others[0] + 2, wrong + 2, others[1] + 2]
+    assert [entry[1:3] for entry in listed] == [[one.given, one.suggested] for one in suspects]
+    assert [entry[5:] for entry in listed] == [[100, 700]] * 3
+    assert listed[1][0] == 0
+    assert "report: 1 of " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("reported")
+def test_markup_in_params_is_text() -> None:
+    Path("params.yaml").write_text(
+        Path("params.yaml").read_text() + "# <script>alert(1)</script></pre>\n"
+    )
+    name = "<img src=x onerror=alert(1)>.csv"
+    Path(name).write_bytes(Path("train.csv").read_bytes())
+    params = YAML().load(Path("params.yaml"))
+    params["data"]["train"] = name
+    YAML().dump(params, Path("params.yaml"))
+    before = read_page()
+    report.main()
+    page = read_page()
+    for opening in ("<script", "<img", "onerror=alert(1)>"):
+        assert page.count(opening) == before.count(opening)
+    assert "&lt;script&gt;alert(1)" in page
+    assert "&lt;img src=x" in page
+
+
+@pytest.mark.usefixtures("reported")
+def test_rows_that_were_trained_on_are_said_not_to_be_held_out() -> None:
+    assert "nothing on this page" not in read_page()
+    path = Path("metrics/evaluation.json")
+    path.write_text(path.read_text().replace('"held_out": true', '"held_out": false'))
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("rows: train", "rows: all"))
+    report.main()
+    assert "nothing on this page" in read_page()
+    assert "on all 90 images in train.csv." in read_page()
+    assert "for validation." not in read_page()
+
+
+@pytest.mark.usefixtures("reported")
+def test_a_network_that_is_too_large_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 'id="paper"' in read_page()
+    monkeypatch.setattr("digits.report.NETWORK_LIMIT", 10)
+    report.main()
+    assert 'id="paper"' not in read_page()
+    assert "too large" in read_page()
+
+
+@pytest.mark.usefixtures("reported")
+def test_a_page_that_cannot_hold_all_mistakes_says_how_many_it_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "The misclassified validation images" in read_page()
+    monkeypatch.setattr("digits.report.MOST_IMAGES", 2)
+    report.main()
+    assert "The worst 2 misclassified validation images" in read_page()
+    assert len(read_data()["images"]) == 2
+
+
+@pytest.mark.usefixtures("reported")
+def test_many_classes_have_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("digits.report.MOST_CLASSES", 2)
+    report.main()
+    assert 'class="matrix"' not in read_page()
+
+
+@pytest.mark.usefixtures("reported")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metrics/score.json", "{"),
+        ("plots/training.csv", "epoch\n1\n"),
+        ("metrics/evaluation.json", '{"rows": 1}'),
+        ("plots/reliability.csv", "rows,raw_confidence\n1,0.5\n"),
+        ("labels/suspects.csv", "sha256\na\n"),
+        ("data/probabilities.npy", "x"),
+    ],
+)
+def test_what_another_stage_did_not_write_is_refused(name: str, content: str) -> None:
+    before = report.REPORT.read_bytes()
+    Path(name).write_text(content)
+    with pytest.raises(InputError, match=f"^{name}: .*expected what"):
+        report.main()
+    assert report.REPORT.read_bytes() == before
+
+
+def test_images_all_answered_right_are_reported(project: Path, write_params: ParamsWriter) -> None:
+    write_params({"train.epochs": 10})
+    run_pipeline()
+    assert read_data()["errors"] == 0

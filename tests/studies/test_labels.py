@@ -1,0 +1,109 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray", reason="Ray comes with `make test-studies`")
+
+from digits.answers import ANSWERS, digests, write_answers
+from digits.errors import InputError
+from digits.kaggle import write_images
+from digits.label_errors import read_suspects
+from proofs.sandbox import CLASSES, draw_images
+from stages import prepare
+from studies import labels
+from studies.design import RESULTS
+
+STUDY = """\
+variants:
+  plain: {recipe: params.yaml, set: {train.epochs: 8}, seeds: 2}
+folds: 3
+test: false
+"""
+MISLABELLED = 40
+
+
+@pytest.fixture
+def study(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a study in a repository in which one label is wrong, and was published."""
+    pixels, truth = draw_images(90)
+    wrong = truth.copy()
+    wrong[MISLABELLED] = (truth[MISLABELLED] + 1) % CLASSES
+    write_images(Path("train.csv"), pixels, wrong)
+    prepare.main()
+    write_answers(ANSWERS, pixels, truth)
+    labels.PUBLISHED.parent.mkdir()
+    labels.PUBLISHED.write_text(f"set,index,given\ntrain,{MISLABELLED},{truth[MISLABELLED]}\n")
+    path = Path("study.yaml")
+    path.write_text(STUDY)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(sys, "argv", ["labels", str(path)])
+    return path
+
+
+@pytest.mark.long
+def test_a_wrong_label_is_the_first_suspect(study: Path) -> None:
+    labels.main()
+    suspects = list(read_suspects(RESULTS / "study.csv").values())
+    pixels, truth = draw_images(90)
+    first = suspects[0]
+    assert first.sha256 == list(digests(pixels))[MISLABELLED]
+    assert first.given == (truth[MISLABELLED] + 1) % CLASSES
+    assert first.suggested == truth[MISLABELLED]
+    assert first.given_probability < first.suggested_probability
+    summary = json.loads(labels.METRICS.read_text())
+    assert summary["published"] == summary["published_in_rows"] == 1
+    assert summary["published_among_first_100"] == 1
+    assert summary["published_ranks"] == {f"train {MISLABELLED}": 1}
+    assert summary["out_of_fold_accuracy"] > 0.9
+    assert not Path("study.journal").exists()
+
+
+def test_one_fold_is_refused(study: Path) -> None:
+    study.write_text(STUDY.replace("folds: 3", "folds: 1"))
+    with pytest.raises(InputError, match="folds = 1: most rows are never held out; expected 2 or"):
+        labels.main()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("set,index,given\nother,1,0\n", "other"),
+        ("set,index,given\ntrain,a,0\n", "invalid"),
+        ("set,index,given\ntrain,1,1\ntrain,-1,1\n", "row 3: -1 of 2 images"),
+        ("set,index,given\ntrain,2,1\n", "row 2: 2 of 2 images"),
+        ("set,index,given\ntrain,1,0\n", "row 2: 0 for the label 1"),
+        ("set,index,given\ntest,0,0\n", "range"),
+        ("index\n1\n", "set"),
+    ],
+)
+def test_a_list_of_published_errors_of_another_kind_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, message: str
+) -> None:
+    monkeypatch.setattr(labels, "SETS", {"train": range(2), "test": range(2, 4)})
+    path = tmp_path / "published.csv"
+    path.write_text(content)
+    with pytest.raises(InputError, match=rf"published\.csv: .*{message}.*; expected a table of"):
+        labels.read_published(path, {"a": 0, "b": 1})
+
+
+def test_ranks_count_from_1_and_leave_out_what_is_not_in_the_rows() -> None:
+    order = [f"{number}" for number in range(500)]
+    summary = labels.summarise(order, 0.5, {"test 1": "99", "test 2": "100", "train 3": "none"})
+    assert summary["published"] == 3
+    assert summary["published_in_rows"] == 2
+    assert summary["published_among_first_100"] == 1
+    assert summary["published_among_first_400"] == 2
+    assert summary["published_ranks"] == {"test 1": 100, "test 2": 101}
+
+
+def test_the_readme_tells_how_many_published_errors_are_found() -> None:
+    root = Path(labels.__file__).parent.parent
+    found = json.loads((root / labels.METRICS).read_text())
+    readme = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    assert (
+        f"{found['published_in_rows']} lie in these rows: "
+        f"{found['published_among_first_100']} are among the first 100, "
+        f"{found['published_among_first_400']} among the first 400"
+    ) in readme
