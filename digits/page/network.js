@@ -1,5 +1,10 @@
 // The network, as PyTorch computes it: a multilayer perceptron with ReLU, or the mean of several.
 
+// Returns the bytes; what browsers bring since 2025 takes a tenth of the time.
+function fromBase64(text) {
+  return Uint8Array.fromBase64?.(text) ?? Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}
+
 // Reads the networks of a safetensors file: a length, a header in JSON, and the numbers.
 function readNetworks(bytes) {
   const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));

@@ -3,7 +3,7 @@
 await showImages();
 const weights = document.getElementById("weights");
 if (weights) {
-  const networks = readNetworks(Uint8Array.from(atob(weights.textContent), (character) => character.charCodeAt(0)));
+  const networks = readNetworks(fromBase64(weights.textContent));
   letDraw(networks);
   // For whoever wants to try it from the console.
   globalThis.classify = (pixels) => classify(networks, pixels);
