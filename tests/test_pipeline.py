@@ -76,7 +76,10 @@ def test_the_packages_hold_no_code_of_their_own() -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_lists_every_param_that_it_reads_and_no_other(stage: str) -> None:
-    assert set(STAGES[stage]["params"]) == read_params(ROOT / "stages" / f"{stage}.py")
+    # The report depends on the file as a whole.
+    listed = STAGES[stage].get("params", [])
+    assert set(listed) == read_params(ROOT / "stages" / f"{stage}.py")
+    assert bool(listed) is (stage != "report")
 
 
 @pytest.mark.parametrize("stage", STAGES)
