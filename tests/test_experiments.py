@@ -1,4 +1,4 @@
-"""What the README says of experiments, done with DVC in a copy of the project."""
+"""What the README says of changes and experiments, done with DVC in a copy of the project."""
 
 import json
 import shutil
@@ -8,6 +8,7 @@ import pytest
 
 from proofs.faults import Proof
 from proofs.sandbox import ROOT, Sandbox, change_params
+from tests.test_pipeline import edited, repro
 
 pytestmark = pytest.mark.long
 
@@ -45,3 +46,9 @@ def test_a_recipe_is_used_by_copying_it(box: Sandbox) -> None:
     assert changed["train.batch_size"] == {"old": 64, "new": 256, "diff": 192}
     assert {key.partition(".")[0] for key in changed} == {"train"}
     assert json.loads(box.run("dvc", "status", "--json")).keys() == {"train", "report"}
+
+
+def test_the_learning_rate_reruns_training_and_what_follows(box: Sandbox) -> None:
+    with edited(box, "params.yaml", "lr: 0.01 ", "lr: 0.02 "):
+        assert repro(box) == ["train", "evaluate", "predict", "score", "report"]
+    assert repro(box) == []

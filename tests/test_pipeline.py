@@ -207,12 +207,6 @@ def test_an_edit_touches_only_the_stages_that_use_it(
         assert set(json.loads(box.run("dvc", "status", "--json"))) == stages
 
 
-def test_the_learning_rate_reruns_training_and_what_follows(box: Sandbox) -> None:
-    with edited(box, "params.yaml", "lr: 0.01 ", "lr: 0.02 "):
-        assert repro(box) == ["train", "evaluate", "predict", "score", "report"]
-    assert repro(box) == []
-
-
 def test_what_is_wrong_in_the_input_ends_in_one_line(box: Sandbox) -> None:
     with edited(box, "params.yaml", "classes: 3", "classes: 2"):
         ran = box.attempt(sys.executable, "-m", "stages", "prepare")
