@@ -89,6 +89,8 @@ class Train(Section):
     ]
     batch_norm: bool
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    input_noise: Annotated[float, Field(ge=0, le=100)]
+    hidden_noise: Annotated[float, Field(ge=0, le=100)]
     epochs: Annotated[int, Field(ge=1, lt=2**31)]
     batch_size: Annotated[int, Field(ge=1, lt=2**31)]
     lr: Annotated[float, Field(gt=0)]

@@ -1,4 +1,4 @@
-"""Regularisation: the network while it is trained, with batch normalisation and dropout.
+"""Regularisation: the network while it is trained, with batch normalisation, noise and dropout.
 
 When training is over it is folded into a plain network that gives the same logits, so that nobody
 after training needs to know of either.
@@ -18,15 +18,26 @@ class RegularisedMLP(MLP):
 
     Batch normalisation is that of Ioffe and Szegedy (2015, "Batch normalization"), dropout that of
     Srivastava et al. (2014, "Dropout"): while training, each activation is 0 with the probability
-    `dropout`, and the others are enlarged to keep their expected sum.
+    `dropout`, and the others are enlarged to keep their expected sum. Gaussian noise is added to
+    the images, and to the hidden units after they were normalised, as Rasmus et al. have it (2015,
+    "Semi-supervised learning with ladder networks", section 3).
 
     Attributes:
         norms: of the hidden layers; each leaves its inputs alone without batch normalisation.
         dropout: from 0 to below 1.
+        input_noise: its deviation, 0 or more.
+        hidden_noise: its deviation, 0 or more.
     """
 
     def __init__(
-        self, widths: Sequence[int], generator: torch.Generator, *, batch_norm: bool, dropout: float
+        self,
+        widths: Sequence[int],
+        generator: torch.Generator,
+        *,
+        batch_norm: bool,
+        dropout: float,
+        input_noise: float,
+        hidden_noise: float,
     ) -> None:
         super().__init__(widths)
         hidden = widths[1:-1]
@@ -34,17 +45,27 @@ class RegularisedMLP(MLP):
             nn.BatchNorm1d(width) if batch_norm else nn.Identity() for width in hidden
         )
         self.dropout = dropout
+        self.input_noise = input_noise
+        self.hidden_noise = hidden_noise
         self._generator = generator
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits, shape (rows, classes), of images, shape (rows, pixels)."""
         *hidden, last = self.layers
+        images = self._disturb(images, self.input_noise)
         for layer, norm in zip(hidden, self.norms, strict=True):
-            images = functional.relu(norm(layer(images)))
+            images = functional.relu(self._disturb(norm(layer(images)), self.hidden_noise))
             if self.training and self.dropout:
                 images = images * self._mask(images)
         logits: Tensor = last(images)
         return logits
+
+    def _disturb(self, values: Tensor, deviation: float) -> Tensor:
+        """Return values with noise of a deviation while training, and as they are otherwise."""
+        if not (self.training and deviation):
+            return values
+        noise = torch.randn(values.shape, generator=self._generator).to(values.device)
+        return values + deviation * noise
 
     def _mask(self, activations: Tensor) -> Tensor:
         """Return factors of activations: 0, or the inverse of the share that stays."""

@@ -108,9 +108,14 @@ def begin(pixels: int, classes: int, params: Train, device: torch.device = CPU) 
     widths = [pixels, *params.widths, classes]
     generator = torch.Generator().manual_seed(params.seed)
     model = MLP(widths)
-    if params.batch_norm or params.dropout:
+    if any((params.batch_norm, params.dropout, params.input_noise, params.hidden_noise)):
         model = RegularisedMLP(
-            widths, generator, batch_norm=params.batch_norm, dropout=params.dropout
+            widths,
+            generator,
+            batch_norm=params.batch_norm,
+            dropout=params.dropout,
+            input_noise=params.input_noise,
+            hidden_noise=params.hidden_noise,
         )
     model.reset(generator)
     model.to(device)

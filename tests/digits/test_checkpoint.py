@@ -32,7 +32,7 @@ def content(state: TrainingState) -> tuple[Any, ...]:
     [
         {},
         {"momentum": 0.0},
-        {"averaging": 0.9, "batch_norm": True, "dropout": 0.2},
+        {"averaging": 0.9, "batch_norm": True, "dropout": 0.2, "input_noise": 0.1},
         {"augment": Augment(rotation=9, scale=0.1, shear=0, shift=1, elastic=2, smoothness=1)},
     ],
     ids=["plain", "no momentum", "regularised", "augmented"],

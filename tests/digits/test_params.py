@@ -171,6 +171,8 @@ def test_the_notebooks_recipe_stays_the_notebooks() -> None:
         "widths": [200, 200, 200],
         "batch_norm": False,
         "dropout": 0.0,
+        "input_noise": 0.0,
+        "hidden_noise": 0.0,
         "epochs": 5,
         "batch_size": 64,
         "lr": 0.01,

@@ -68,6 +68,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(train: Trai
         {"schedule": "cosine"},
         {"batch_norm": True},
         {"dropout": 0.5},
+        {"input_noise": 0.5},
+        {"hidden_noise": 0.5},
         {"averaging": 0.9},
         {"augment": {"rotation": 10.0}},
         {"augment": {"scale": 0.1}},

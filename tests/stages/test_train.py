@@ -57,7 +57,13 @@ def test_all_rows_are_the_training_and_the_validation_rows(
 def test_a_regularised_network_is_kept_as_the_plain_one_that_was_validated(
     write_params: ParamsWriter,
 ) -> None:
-    changes = {"batch_norm": True, "dropout": 0.2, "averaging": 0.9, "batch_size": 20}
+    changes = {
+        "batch_norm": True,
+        "dropout": 0.2,
+        "input_noise": 0.1,
+        "averaging": 0.9,
+        "batch_size": 20,
+    }
     write_params({f"train.{key}": value for key, value in changes.items()})
     train.main()
     images, labels = map_labelled(PREPARED / "validation", 3)
