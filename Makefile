@@ -30,6 +30,11 @@ repro: $(READY) ## Run what is not up to date of the pipeline, on the real data
 	python -m proofs.recovery
 	dvc repro
 	@rm -f models/*.checkpoint # of runs that were stopped, and whose results DVC had all the same
+	@echo "Now: open report/index.html; make diff says what changed; change params.yaml and make repro"
+
+.PHONY: doctor
+doctor: $(READY) ## Say what this machine has, and whether the pipeline can run on it
+	@python -m proofs.doctor
 
 # Two processes share the cores: threads that wait by spinning would take them from each other.
 .PHONY: test

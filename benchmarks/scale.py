@@ -24,7 +24,7 @@ from benchmarks.results import describe_machine, spread, table
 from benchmarks.workspace import STAGES, Workspace
 from digits.errors import report
 from digits.files import replacing
-from digits.kaggle import read_labelled, read_unlabelled, write_images
+from digits.kaggle import read_labelled, read_pixels, write_images
 from proofs.sandbox import ROOT
 
 FACTORS = (1, 3, 10)
@@ -56,7 +56,7 @@ def write_tables(folder: Path, factor: int) -> None:
     """Write `factor` times the rows of data/mnist to `folder`."""
     labelled = list(read_labelled(ROOT / DATA / "train.csv", CLASSES))
     labels, pixels = (np.concatenate(column) for column in zip(*labelled, strict=True))
-    test = np.concatenate(list(read_unlabelled(ROOT / DATA / "test.csv")))
+    test = np.concatenate(list(read_pixels(ROOT / DATA / "test.csv")))
     folder.mkdir(parents=True)
     write_images(folder / "train.csv", shifted_copies(pixels, factor, 0), np.tile(labels, factor))
     write_images(folder / "test.csv", shifted_copies(test, factor, 1))

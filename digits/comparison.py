@@ -93,9 +93,9 @@ def _distances(right: int, rows: int) -> tuple[float, float]:
 
 
 def compare(
-    actual: NDArray[np.int64], before: NDArray[np.int64], after: NDArray[np.int64]
+    actual: NDArray[np.generic], before: NDArray[np.generic], after: NDArray[np.generic]
 ) -> Comparison:
-    """Count the rows by who has them right; all of shape (rows,)."""
+    """Count the rows by who has them right; classes by number or by name, all of shape (rows,)."""
     was, now = before == actual, after == actual
     return Comparison(
         both_right=int((was & now).sum()),

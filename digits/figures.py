@@ -38,13 +38,21 @@ def draw_digit(path: Path, image: NDArray[np.uint8], title: str) -> None:
     with saved_figure(path, 400, 440) as figure:
         axes = figure.subplots()
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
-        axes.set_title(title, fontsize=16)
+        axes.set_title(title, fontsize=16, parse_math=False)
 
 
-def draw_confusion(path: Path, confusion: NDArray[np.int64], title: str) -> None:
+def draw_confusion(
+    path: Path, confusion: NDArray[np.int64], title: str, names: Sequence[str]
+) -> None:
     """Draw the matrix, rows predicted and columns actual, as a heat map with its counts.
 
     The colours are of the errors alone: right ones are so many that every error would look white.
+
+    Args:
+        path: of the picture.
+        confusion: counts, shape (classes, classes).
+        title: above the matrix.
+        names: of the classes.
     """
     classes = len(confusion)
     errors = confusion * (1 - np.eye(classes, dtype=np.int64))
@@ -55,8 +63,10 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], title: str) -> None
         if classes <= MOST_COUNTS:
             for (row, column), count in np.ndenumerate(confusion):
                 _write_count(axes, int(row), int(column), int(count), int(errors.max()))
-            axes.set_xticks(range(classes))
-            axes.set_yticks(range(classes))
+            upright = max(map(len, names)) <= 3
+            rotation = 0 if upright else 90
+            axes.set_xticks(range(classes), names, rotation=rotation, parse_math=False)
+            axes.set_yticks(range(classes), names, parse_math=False)
         axes.xaxis.set_label_position("top")
         axes.xaxis.tick_top()
         axes.set_xlabel("actual")

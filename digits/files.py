@@ -73,7 +73,7 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a header and rows as CSV, with lines that end in LF."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="ascii") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

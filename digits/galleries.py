@@ -43,24 +43,33 @@ def draw_gallery(path: Path, title: str, tiles: Sequence[Tile]) -> None:
 
     An image is enlarged by a whole factor, so that each of its pixels is a square of one grey.
     """
-    side = max((len(tile.image) for tile in tiles), default=TILE)
-    scale = max(1, TILE // side)
-    width, height = max(TILE, side * scale) + GAP, max(TILE, side * scale) + TITLE
+    font = _font(TITLE_SIZE)
+    scale, width, height = _lay_out(tiles, font)
     rows = ceil(len(tiles) / COLUMNS)
     size = COLUMNS * width + GAP, rows * height + HEADING + GAP
     gallery = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(gallery)
     draw.text((GAP, HEADING // 3), title, "black", _font(HEADING_SIZE))
-    font = _font(TITLE_SIZE)
     for number, tile in enumerate(tiles):
         row, column = divmod(number, COLUMNS)
-        left, bottom = GAP + column * width, HEADING + (row + 1) * height
         picture = _enlarge(tile.image, scale)
+        left = GAP + column * width + (width - GAP - picture.width) // 2
+        bottom = HEADING + (row + 1) * height
         gallery.paste(picture, (left, bottom - picture.height))
         above = left + picture.width // 2, bottom - picture.height - 4
         draw.text(above, tile.title, tile.colour, font, anchor="md", align="center")
     with replacing(path) as temporary:
         gallery.save(temporary, format="png")
+
+
+def _lay_out(tiles: Sequence[Tile], font: ImageFont.FreeTypeFont) -> tuple[int, int, int]:
+    """Return the factor that enlarges images, and width and height of the place of each."""
+    side = max((len(tile.image) for tile in tiles), default=TILE)
+    scale = max(1, TILE // side)
+    lines = (line for tile in tiles for line in tile.title.splitlines())
+    widest = ceil(max(map(font.getlength, lines), default=0))
+    size = max(TILE, side * scale)
+    return scale, max(size, widest) + GAP, size + TITLE
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

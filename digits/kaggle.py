@@ -1,8 +1,9 @@
 """The CSV forms of Kaggle's Digit Recognizer: labelled images, images to predict, a submission.
 
 An image is a row of n x n pixels from 0 to 255 in columns pixel0, pixel1, … (or pixel1, pixel2, …,
-as other sets have it), row by row from the top; labelled ones have a column `label` before them. A
-submission has the columns ImageId, counted from 1, and Label.
+as other sets have it), row by row from the top; labelled ones have a column `label` before them,
+and so may those to predict, in sets that are no competition. A submission has the columns ImageId,
+counted from 1, and Label.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,18 +16,31 @@ from tqdm import tqdm
 
 from digits.errors import InputError, shorten
 from digits.files import replacing, write_csv
-from digits.tables import IntegerTable, open_table
+from digits.tables import CELL_DIGITS, IntegerTable, open_table
 
 SUBMISSION = Path("submission.csv")
 LABEL = "label"
 _SUBMISSION_COLUMNS = ["ImageId", "Label"]
 _NUMBERS = [str(number) for number in range(256)]
+_ANY_LABEL = 10**CELL_DIGITS - 1
+_DELAY = 2  # seconds before a bar is shown
 
 
 def count_pixels(path: Path, *, labelled: bool) -> int:
-    """Return the number of pixels of each image in `path`, from its header, checked."""
+    """Return the number of pixels of each image in `path`, from its header, checked.
+
+    Args:
+        path: the file.
+        labelled: whether it must have labels; it may have them in any case.
+    """
     with open_table(path) as table:
         return _check_header(table, labelled=labelled)
+
+
+def has_labels(path: Path) -> bool:
+    """Return whether the images in `path` are labelled."""
+    with open_table(path) as table:
+        return table.columns[0] == LABEL
 
 
 def read_labelled(
@@ -39,36 +53,43 @@ def read_labelled(
     """
     with open_table(path) as table:
         pixels = _check_header(table, labelled=True)
-        for block in table.blocks(np.array([classes - 1] + [255] * pixels)):
+        for block in _shown(table, np.array([classes - 1] + [255] * pixels)):
             yield block[:, 0].copy(), block[:, 1:].astype(np.uint8)
 
 
-def read_unlabelled(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """Yield pixels, shape (rows, pixels), block by block.
+def read_pixels(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """Yield pixels, shape (rows, pixels), block by block; labels are passed over.
 
     Raises:
         InputError: the file is not of this form.
     """
     with open_table(path) as table:
         pixels = _check_header(table, labelled=False)
-        for block in table.blocks(np.full(pixels, 255)):
-            yield block.astype(np.uint8)
+        labels = len(table.columns) - pixels
+        for block in _shown(table, np.array([_ANY_LABEL] * labels + [255] * pixels)):
+            yield block[:, labels:].astype(np.uint8)
+
+
+def _shown(table: IntegerTable, limits: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Yield the blocks of a table, and count its rows on a terminal where that takes long."""
+    with tqdm(desc=table.path.name, unit=" rows", leave=False, disable=None, delay=_DELAY) as bar:
+        for block in table.blocks(limits):
+            yield block
+            bar.update(len(block))
 
 
 def _check_header(table: IntegerTable, *, labelled: bool) -> int:
     where = f"{table.path}: row 1, column"
-    if labelled and table.columns[0] != LABEL:
+    labels = int(table.columns[0] == LABEL)
+    if labelled and not labels:
         raise InputError(
             f"{where} 1: {shorten(table.columns[0])}; expected {LABEL!r} as the first column"
         )
-    if not labelled and LABEL in table.columns:
-        column = table.columns.index(LABEL) + 1
-        raise InputError(f"{where} {column}: {LABEL!r}; expected images without labels")
-    names = table.columns[1:] if labelled else table.columns
+    names = table.columns[labels:]
     start = 1 if names[:1] == ["pixel1"] else 0
     for number, name in enumerate(names):
         if name != f"pixel{start + number}":
-            column = number + 1 + labelled
+            column = number + 1 + labels
             problem = "again" if name in names[:number] else "out of place"
             raise InputError(
                 f"{where} {column}: {shorten(name)} {problem}; expected 'pixel{start + number}'"

@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -14,6 +22,7 @@ from digits.errors import InputError, expecting, one_line, shorten
 PARAMS = Path("params.yaml")
 BYTES = 2**16  # of a params file, at most
 CLASSES = 1000  # at most
+NAME = 60  # characters of a class's name, at most
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -36,11 +45,32 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 
 class Data(Section):
-    """Which images: CSV files in the form of Kaggle's Digit Recognizer, and how many classes."""
+    """Which images: CSV files in the form of Kaggle's Digit Recognizer, and their classes."""
 
     train: Annotated[str, Field(min_length=1)]
     test: Annotated[str, Field(min_length=1)]
     classes: Annotated[int, Field(ge=2, le=CLASSES)]
+    # Not strict: YAML has lists, and a tuple stays as it was read.
+    class_names: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=NAME)], ...], Field(strict=False)
+    ]
+
+    @field_validator("class_names")
+    @classmethod
+    def _check_names(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        classes = info.data.get("classes", len(names))
+        if names and len(names) != classes:
+            raise ValueError(f"{len(names)} names; expected {classes}, or none")
+        if len(set(names)) != len(names):
+            raise ValueError("expected names that differ from each other")
+        if not all(name.isprintable() and name == name.strip() for name in names):
+            raise ValueError("expected names that can be printed, without blanks around them")
+        return names
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of each class, in their order; their numbers where they have no others."""
+        return self.class_names or tuple(map(str, range(self.classes)))
 
 
 class Download(Section):
@@ -83,7 +113,7 @@ class Train(Section):
     """The rows that fit the network, its hidden layers, and how and where descent fits it."""
 
     rows: Literal["train", "all"]
-    # Not strict: YAML has lists, and a tuple stays as it was read.
+    # Not strict, as the names of the classes.
     widths: Annotated[
         tuple[Annotated[int, Field(ge=1, le=65536)], ...], Field(strict=False, max_length=64)
     ]
@@ -203,5 +233,7 @@ def _explain(error: ErrorDetails) -> str:
         return f"{key} is not a parameter"
     names = {"model_type": "expected keys with values", "tuple_type": "expected a list"}
     reason = names.get(error["type"], error["msg"])
-    reason = reason.removeprefix("Value error, ").replace("Input should be", "expected")
+    reason = reason.removeprefix("Value error, ")
+    for words in ("Input should be", "String should have"):
+        reason = reason.replace(words, "expected")
     return f"{key} = {shorten(error['input'])}: {reason}"

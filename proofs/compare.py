@@ -8,7 +8,7 @@ what each network made of every validation row. Both must be of the same rows, a
 of them, as dvc.lock tells.
 """
 
-import io
+import csv
 from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.comparison import Comparison, compare
-from digits.errors import InputError, expecting, report
-from digits.params import CLASSES, PARAMS
-from digits.tables import IntegerTable
+from digits.errors import InputError, expecting, report, shorten
+from digits.params import PARAMS
 from digits.tensors import PREPARED
 from proofs.ledger import LOCK, outputs, read_lock
 from proofs.repository import find_commit, git
@@ -37,15 +36,15 @@ class Predicted:
         name: the revision, in messages.
         rows: the hash of the validation images and labels, in dvc.lock.
         held_out: whether the network was not trained on them.
-        actual: classes, shape (rows,).
-        predicted: classes, shape (rows,).
+        actual: names of classes, shape (rows,).
+        predicted: names of classes, shape (rows,).
     """
 
     name: str
     rows: str
     held_out: bool
-    actual: NDArray[np.int64]
-    predicted: NDArray[np.int64]
+    actual: NDArray[np.str_]
+    predicted: NDArray[np.str_]
 
 
 def read_predictions(revision: str | None) -> Predicted:
@@ -56,17 +55,27 @@ def read_predictions(revision: str | None) -> Predicted:
     """
     name = revision or "the working tree"
     where = f"{revision}:" if revision else ""
-    table = IntegerTable(Path(f"{where}{PREDICTIONS}"), io.BytesIO(_read(revision, PREDICTIONS)))
-    if table.columns != COLUMNS:
-        found = ",".join(table.columns)
-        raise InputError(f"{table.path}: row 1: {found!r}; expected 'actual,predicted'")
-    actual, predicted = np.concatenate(list(table.blocks(np.full(2, CLASSES - 1)))).T
+    path = Path(f"{where}{PREDICTIONS}")
+    with expecting(path, "a table of classes", UnicodeDecodeError, csv.Error):
+        text = _read(revision, PREDICTIONS).decode("utf-8")
+        actual, predicted = _check_table(path, list(csv.reader(text.splitlines(), strict=True)))
     lock = read_lock(_read(revision, LOCK).decode(), f"{where}{LOCK}")
     rows = [output.md5 for output in outputs(lock) if output.path == VALIDATION]
     stages = lock["stages"]
     params = stages.get("evaluate", {}).get("params", {}).get(str(PARAMS), {})
     held_out = params.get("train.rows", "train") == "train"
     return Predicted(name, "".join(rows), held_out, actual, predicted)
+
+
+def _check_table(path: Path, rows: list[list[str]]) -> NDArray[np.str_]:
+    """Return the two columns below the header, shape (2, rows)."""
+    for number, row in enumerate(rows, start=1):
+        expected = "'actual,predicted'" if number == 1 else "the names of two classes"
+        if len(row) != len(COLUMNS) or not all(row) or (number == 1 and row != COLUMNS):
+            raise InputError(f"{path}: row {number}: {shorten(','.join(row))}; expected {expected}")
+    if len(rows) < 2:
+        raise InputError(f"{path}: row 2: no data; expected rows below the header")
+    return np.array(rows[1:]).T
 
 
 def _read(revision: str | None, path: Path) -> bytes:
@@ -87,7 +96,7 @@ def check_same_rows(before: Predicted, after: Predicted) -> None:
     if before.rows != after.rows or (before.actual != after.actual).any():
         raise InputError(
             f"{after.name}: other validation rows than in {before.name}; "
-            "expected the same split of the same data, normalised alike"
+            "expected the same split of the same data, normalised alike, and classes named alike"
         )
     for predicted in (before, after):
         if not predicted.held_out:
@@ -98,15 +107,22 @@ def check_same_rows(before: Predicted, after: Predicted) -> None:
 
 
 def print_changes(
-    actual: NDArray[np.int64], before: NDArray[np.int64], after: NDArray[np.int64]
+    actual: NDArray[np.str_], before: NDArray[np.str_], after: NDArray[np.str_]
 ) -> None:
     """Print, for each class, how many rows it has, and how many were fixed and broken."""
-    print("class   rows  errors before  after  fixed  broken")
-    for label in np.unique(actual).tolist():
-        rows = actual == label
+    names = sorted(np.unique(actual).tolist(), key=place)
+    width = max(map(len, ["class", *names]))
+    print(f"{'class':{width}}   rows  errors before  after  fixed  broken")
+    for name in names:
+        rows = actual == name
         part = compare(actual[rows], before[rows], after[rows])
         was, now = part.fixed + part.both_wrong, part.broken + part.both_wrong
-        print(f"{label:5}  {part.rows:5}  {was:13}  {now:5}  {part.fixed:5}  {part.broken:6}")
+        print(f"{name:>{width}}  {part.rows:5}  {was:13}  {now:5}  {part.fixed:5}  {part.broken:6}")
+
+
+def place(name: str) -> tuple[bool, int, str]:
+    """Return what sorts numbers by their value, and after them other names by their letters."""
+    return not name.isdecimal(), len(name) if name.isdecimal() else 0, name
 
 
 def describe(found: Comparison) -> str:

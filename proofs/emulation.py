@@ -80,7 +80,8 @@ def digest(steps: int, recipe: Path = PARAMS) -> dict[str, str]:
         folder = Path(name)
         save_model(model, folder / "weights")
         draw_gallery(folder / "gallery", "Worst", [Tile(image, "predicted") for image in pictures])
-        draw_confusion(folder / "confusion", confusion, "Confusion")
+        names = [str(label) for label in range(len(confusion))]
+        draw_confusion(folder / "confusion", confusion, "Confusion", names)
         contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     contents["probabilities"] = predictions.probabilities.tobytes() + np.array(losses).tobytes()
     return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}

@@ -40,7 +40,7 @@ def describe_processor() -> str:
 
 def reasons(params: Numerics, requirements: Path) -> Iterator[str]:
     """Yield why results built here might differ from those of the commit, the likeliest last."""
-    changed = list(_other_versions(requirements))
+    changed = list(other_versions(requirements))
     if changed:
         yield f"versions other than in {requirements.name}: {', '.join(changed)}"
     if params.mode == "machine":
@@ -56,7 +56,8 @@ def reasons(params: Numerics, requirements: Path) -> Iterator[str]:
         )
 
 
-def _other_versions(requirements: Path) -> Iterator[str]:
+def other_versions(requirements: Path) -> Iterator[str]:
+    """Yield the packages that are not as pinned, each with its version and the pinned one."""
     for line in requirements.read_text(encoding="utf-8").splitlines():
         name, pinned, rest = line.partition("==")
         if not pinned or line.startswith("#"):

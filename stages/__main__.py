@@ -11,19 +11,22 @@ from argparse import ArgumentParser
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from time import perf_counter
 
 from digits.process import run_stage
 
 
 def import_and_run(name: str) -> None:
-    """Import a stage, and run it."""
+    """Import a stage, run it, and say in a line what it did and how long it took."""
+    start = perf_counter()
     # Imports make no garbage. A search for it, in all that torch makes, takes half a second
     # while torch is imported, and a third at the end.
     gc.disable()
     stage = import_module(f"stages.{name}")
     gc.freeze()
     gc.enable()
-    stage.main()
+    told = stage.main()
+    print(f"{name}: {told}; {perf_counter() - start:.1f} s")
 
 
 def main() -> None:

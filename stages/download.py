@@ -20,8 +20,8 @@ MNIST = Path("data/mnist")
 TRAIN_ROWS = 42_000
 
 
-def main() -> None:
-    """Run the stage."""
+def main() -> str:
+    """Run the stage; return what it did, in words."""
     params = load_params()
     pixels, labels = fetch(sources())
     order = np.random.default_rng(params.download.seed).permutation(len(labels))
@@ -30,4 +30,7 @@ def main() -> None:
     write_images(MNIST / "test.csv", pixels[test])
     write_submission(MNIST / "solution.csv", labels[test].tolist())
     write_answers(ANSWERS, pixels, labels)
-    print(f"download: {len(train):,} labelled rows and {len(test):,} to predict, in {MNIST}/")
+    return (
+        f"read MNIST's {len(labels):,} images; wrote {MNIST}: {len(train):,} labelled, and "
+        f"{len(test):,} to predict"
+    )

@@ -8,7 +8,7 @@ metrics/confusion_matrix.json, metrics/calibration.json, plots/confusion.csv, pl
 and the pictures in plots/.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,12 @@ CURVES = ("training_loss", "validation_loss", "validation_accuracy")
 
 
 def summarise(
-    predictions: Predictions, nll: float, confusion: NDArray[np.int64], *, held_out: bool
+    predictions: Predictions,
+    nll: float,
+    confusion: NDArray[np.int64],
+    names: Sequence[str],
+    *,
+    held_out: bool,
 ) -> dict[str, object]:
     """Return the scalars that `dvc metrics diff` compares, and whether the rows were held out."""
     actual = predictions.actual
@@ -42,21 +47,16 @@ def summarise(
         "errors": int(confusion.sum() - confusion.trace()),
         "negative_log_likelihood": nll,
         "brier_score": measures.brier_score(predictions.probabilities, actual),
-        "recall": _by_class(measures.recall(confusion)),
-        "precision": _by_class(measures.precision(confusion)),
+        "recall": dict(zip(names, measures.recall(confusion), strict=True)),
+        "precision": dict(zip(names, measures.precision(confusion), strict=True)),
     }
 
 
-def _by_class(values: list[float]) -> dict[str, float]:
-    return {str(label): value for label, value in enumerate(values)}
-
-
-def tabulate(confusion: NDArray[np.int64]) -> dict[str, object]:
-    """Return the confusion matrix with its rows and columns labelled."""
-    labels = range(len(confusion))
+def tabulate(confusion: NDArray[np.int64], names: Sequence[str]) -> dict[str, object]:
+    """Return the confusion matrix with its rows and columns named."""
     return {
-        "rows": [f"predicted {label}" for label in labels],
-        "columns": [f"actual {label}" for label in labels],
+        "rows": [f"predicted {name}" for name in names],
+        "columns": [f"actual {name}" for name in names],
         "counts": confusion.tolist(),
     }
 
@@ -88,7 +88,11 @@ def write_calibration(logits: torch.Tensor, actual: NDArray[np.int64]) -> None:
 
 
 def galleries(
-    predictions: Predictions, images: NDArray[np.float32], statistics: Statistics, size: int
+    predictions: Predictions,
+    images: NDArray[np.float32],
+    statistics: Statistics,
+    names: Sequence[str],
+    size: int,
 ) -> Iterator[tuple[str, str, list[Tile]]]:
     """Yield name, title and tiles of each gallery: samples, the misclassified, the hardest."""
     rows = len(images)
@@ -102,30 +106,35 @@ def galleries(
     ):
         chosen = ranked[:size].tolist()
         tiles = [
-            Tile(statistics.picture(images[row]), *describe(predictions, row)) for row in chosen
+            Tile(statistics.picture(images[row]), *describe(predictions, row, names))
+            for row in chosen
         ]
         yield name, title, tiles
 
 
-def name_prediction(predictions: Predictions, row: int) -> tuple[str, str]:
+def name_prediction(predictions: Predictions, row: int, names: Sequence[str]) -> tuple[str, str]:
     """Return the predicted class of a row and, where it is wrong, the actual; and their colour."""
     predicted, actual = predictions.predicted[row], predictions.actual[row]
     if predicted == actual:
-        return f"predicted {predicted}", RIGHT
-    return f"predicted {predicted}\nactual {actual}", WRONG
+        return f"predicted {names[predicted]}", RIGHT
+    return f"predicted {names[predicted]}\nactual {names[actual]}", WRONG
 
 
-def name_division(predictions: Predictions, row: int) -> tuple[str, str]:
+def name_division(predictions: Predictions, row: int, names: Sequence[str]) -> tuple[str, str]:
     """Return the two likeliest classes of a row, the actual one, and the colour of the words."""
     shares = predictions.probabilities[row]
     first, second = np.argsort(-shares, kind="stable")[:2]
     actual = predictions.actual[row]
-    words = f"{first}: {shares[first]:.0%}, {second}: {shares[second]:.0%}\nactual {actual}"
-    return words, RIGHT if first == actual else WRONG
+    parts = ", ".join(f"{names[label]}: {shares[label]:.0%}" for label in (first, second))
+    return f"{parts}\nactual {names[actual]}", RIGHT if first == actual else WRONG
 
 
 def draw(
-    predictions: Predictions, images: NDArray[np.float32], statistics: Statistics, size: int
+    predictions: Predictions,
+    images: NDArray[np.float32],
+    statistics: Statistics,
+    names: Sequence[str],
+    size: int,
 ) -> None:
     """Draw the clearest image and every gallery.
 
@@ -133,20 +142,21 @@ def draw(
         predictions: for the images.
         images: shape (rows, pixels), normalised.
         statistics: what they were normalised with.
+        names: of the classes.
         size: pictures in a gallery, at most.
     """
     clearest = predictions.hardest()[-1]
-    label = f"label {predictions.actual[clearest]}"
+    label = f"label {names[predictions.actual[clearest]]}"
     figures.draw_digit(PLOTS / "digit.png", statistics.picture(images[clearest]), label)
-    for name, title, tiles in galleries(predictions, images, statistics, size):
+    for name, title, tiles in galleries(predictions, images, statistics, names, size):
         draw_gallery(PLOTS / f"{name}.png", title, tiles)
 
 
-def main() -> None:
-    """Run the stage."""
+def main() -> str:
+    """Run the stage; return what it did, in words."""
     params = load_params()
     numerics.configure(params.numerics)
-    classes = params.data.classes
+    classes, names = params.data.classes, params.data.names
     statistics = Statistics.load(PREPARED / "statistics.json")
     images, actual = map_labelled(PREPARED / "validation", classes, statistics.pixels)
     model = load_model(MODEL, statistics.pixels, classes)
@@ -156,17 +166,18 @@ def main() -> None:
     nll = measures.negative_log_likelihood(logarithms, actual)
     confusion = measures.confusion_matrix(predictions.predicted, actual, classes)
     held_out = params.train.rows == "train"
-    summary = summarise(predictions, nll, confusion, held_out=held_out)
+    summary = summarise(predictions, nll, confusion, names, held_out=held_out)
     write_json(METRICS / "evaluation.json", summary)
-    write_json(METRICS / "confusion_matrix.json", tabulate(confusion))
+    write_json(METRICS / "confusion_matrix.json", tabulate(confusion, names))
     write_probabilities(predictions)
     write_calibration(logits, actual)
     pairs = zip(actual.tolist(), predictions.predicted.tolist(), strict=True)
-    write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], pairs)
-    draw(predictions, images, statistics, params.evaluate.gallery)
+    named = ([names[label] for label in pair] for pair in pairs)
+    write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], named)
+    draw(predictions, images, statistics, names, params.evaluate.gallery)
     told = f"{summary['errors']:,} of {summary['rows']:,} validation images misclassified"
     told += "" if held_out else " (NOT held out: trained on)"
-    figures.draw_confusion(PLOTS / "confusion.png", confusion, told)
+    figures.draw_confusion(PLOTS / "confusion.png", confusion, told, names)
     curves = read_columns(PLOTS / "training.csv", CURVES, "what train writes")
     figures.draw_curves(PLOTS / "training.png", *curves.values())
-    print(f"evaluate: {told}, accuracy {summary['accuracy']:.4f}")
+    return f"{told}, accuracy {summary['accuracy']:.4f}; wrote {METRICS} and {PLOTS}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from digits import numerics
 from digits.inference import infer
@@ -26,11 +27,13 @@ def predict(model: Ensemble, path: Path, shift: int) -> Iterator[int]:
         yield from infer(model, torch.from_numpy(images), shift).argmax(dim=1).tolist()
 
 
-def main() -> None:
-    """Run the stage."""
+def main() -> str:
+    """Run the stage; return what it did, in words."""
     params = load_params()
     numerics.configure(params.numerics)
     rows, pixels = count_images(IMAGES)
     model = load_model(MODEL, pixels, params.data.classes)
-    write_submission(SUBMISSION, predict(model, IMAGES, params.predict.shift))
-    print(f"predict: {rows:,} images; wrote {SUBMISSION}")
+    predicted = predict(model, IMAGES, params.predict.shift)
+    shown = tqdm(predicted, "predicted", rows, unit=" rows", leave=False, disable=None, delay=2)
+    write_submission(SUBMISSION, shown)
+    return f"read {rows:,} images; wrote {SUBMISSION}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from digits.errors import InputError
 from digits.files import replacing_directory
-from digits.kaggle import count_pixels, read_labelled, read_unlabelled
+from digits.kaggle import count_pixels, read_labelled, read_pixels
 from digits.params import Data, Prepare, load_params
 from digits.split import stratified_split, validation_rows
 from digits.tables import BLOCK_CELLS
@@ -44,7 +44,7 @@ def copy_pixels(data: Data, raw: Path) -> NDArray[np.int64]:
     return np.concatenate(blocks)
 
 
-def read_pixels(raw: Path, rows: int, pixels: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+def read_blocks(raw: Path, rows: int, pixels: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
     """Yield blocks of what `copy_pixels` wrote, shape (n, pixels), and which rows they are."""
     count = max(1, BLOCK_CELLS // pixels)
     with raw.open("rb") as file:
@@ -74,7 +74,7 @@ def choose_validation(data: Data, params: Prepare, labels: NDArray[np.int64]) ->
 def measure(data: Data, raw: Path, training: NDArray[np.bool_], pixels: int) -> Statistics:
     """Return mean and deviation of the pixels of the training rows, from exact integers."""
     counts = np.zeros(256, np.int64)
-    for rows, block in read_pixels(raw, len(training), pixels):
+    for rows, block in read_blocks(raw, len(training), pixels):
         counts += np.bincount(block[training[rows]].ravel(), minlength=256)
     tally = list(enumerate(counts.tolist()))
     count = sum(times for _, times in tally)
@@ -97,7 +97,7 @@ def write_labelled(
     names = ("train", "validation")
     writers = [image_writer(directory / name, statistics.pixels) for name in names]
     with writers[0] as to_train, writers[1] as to_validation:
-        for rows, block in read_pixels(raw, len(labels), statistics.pixels):
+        for rows, block in read_blocks(raw, len(labels), statistics.pixels):
             images, chosen = statistics.normalise(block), validation[rows]
             to_train.append(images[~chosen])
             to_validation.append(images[chosen])
@@ -111,7 +111,7 @@ def write_test(directory: Path, data: Data, statistics: Statistics) -> int:
     """Write the normalised test images; return how many there are."""
     rows = 0
     with image_writer(directory / "test", statistics.pixels) as writer:
-        for pixels in read_unlabelled(Path(data.test)):
+        for pixels in read_pixels(Path(data.test)):
             writer.append(statistics.normalise(pixels))
             rows += len(pixels)
     return rows
@@ -123,8 +123,8 @@ def image_writer(directory: Path, pixels: int) -> RowWriter:
     return RowWriter(directory / "images.npy", np.float32, (pixels,))
 
 
-def main() -> None:
-    """Run the stage."""
+def main() -> str:
+    """Run the stage; return what it did, in words."""
     params = load_params()
     pixels = check_widths(params.data)
     with replacing_directory(PREPARED) as directory:
@@ -136,8 +136,9 @@ def main() -> None:
         raw.unlink()
         test_rows = write_test(directory, params.data, statistics)
         statistics.save(directory / "statistics.json")
-    print(
-        f"prepare: {np.sum(~validation):,} training, {np.sum(validation):,} validation and "
-        f"{test_rows:,} test images of {statistics.side} x {statistics.side} pixels; "
-        f"mean {statistics.mean:.3f}, standard deviation {statistics.std:.3f}"
+    return (
+        f"read {params.data.train} and {params.data.test}; wrote {PREPARED}: "
+        f"{np.sum(~validation):,} training, {np.sum(validation):,} validation and {test_rows:,} "
+        f"test images of {statistics.side} x {statistics.side} pixels, whose mean was "
+        f"{statistics.mean:.3f} and standard deviation {statistics.std:.3f}"
     )

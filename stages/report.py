@@ -1,9 +1,10 @@
-"""report: one page that shows what the network gets wrong, and whether it or the label is.
+"""report: a page that shows what the network gets wrong, and a card that says what it is.
 
     python -m stages report
 
 Reads data/prepared/, data/probabilities.npy, models/mlp.safetensors, metrics/, plots/training.csv,
-plots/reliability.csv, labels/suspects.csv and params.yaml; writes report/index.html.
+plots/reliability.csv, labels/suspects.csv and params.yaml; writes report/index.html, and the model
+card, models/README.md.
 """
 
 import json
@@ -20,6 +21,7 @@ from digits.errors import expecting
 from digits.files import read_columns
 from digits.label_errors import SUSPECTS, Suspect, locate, read_suspects
 from digits.measures import Predictions
+from digits.model_card import CARD, write_card
 from digits.params import PARAMS, Params, load_params
 from digits.tensors import (
     PREPARED,
@@ -100,15 +102,14 @@ def draw_charts() -> dict[str, object]:
     }
 
 
-def name_classes(classes: int) -> list[str]:
-    """Return the names of the classes: their numbers."""
-    return [str(label) for label in range(classes)]
+def name_network(params: Params, pixels: int) -> str:
+    """Return the widths of its layers, from the pixels to the classes."""
+    return "-".join(map(str, (pixels, *params.train.widths, params.data.classes)))
 
 
 def describe(params: Params, pixels: int, parts: Sequence[Part]) -> str:
     """Return in a few sentences which network this is, and on which data."""
     train, data = params.train, params.data
-    widths = "-".join(map(str, (pixels, *train.widths, data.classes)))
     networks = f"{train.networks} networks" if train.networks > 1 else "A network"
     training, validation = (len(part.labels) for part in parts)
     rows = (
@@ -117,9 +118,9 @@ def describe(params: Params, pixels: int, parts: Sequence[Part]) -> str:
         else f"all {training + validation:,} images in {data.train}"
     )
     return (
-        f"{networks} {widths}, trained for {train.epochs} epochs in batches of {train.batch_size} "
-        f"with a learning rate of {train.lr:g} ({train.schedule}), on {rows}. Test images: "
-        f"{data.test}. "
+        f"{networks} {name_network(params, pixels)}, trained for {train.epochs} epochs in batches "
+        f"of {train.batch_size} with a learning rate of {train.lr:g} ({train.schedule}), on {rows}"
+        f". Test images: {data.test}. "
         f"Arithmetic: {params.numerics.mode}, with {params.numerics.threads} threads."
     )
 
@@ -196,7 +197,7 @@ def load_confusion() -> dict[str, object]:
 
 def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDArray[np.uint8]]:
     """Return all that the page says, and the pictures that it holds."""
-    classes, names = params.data.classes, name_classes(params.data.classes)
+    classes, names = params.data.classes, params.data.names
     suspects = read_suspects(SUSPECTS)
     parts = load_parts(classes, statistics, suspects)
     _, validation = parts
@@ -208,6 +209,9 @@ def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDAr
         "heading": HEADING,
         "names": names,
         "side": statistics.side,
+        "mean": statistics.mean,
+        "std": statistics.std,
+        "network": name_network(params, statistics.pixels),
         "score": read_metrics("score", "rows", "errors"),
         "evaluation": read_metrics("evaluation", *EVALUATION),
         "calibration": read_metrics("calibration", "raw", "scaled", "temperature"),
@@ -225,13 +229,14 @@ def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDAr
     }, pictures
 
 
-def main() -> None:
-    """Run the stage."""
+def main() -> str:
+    """Run the stage; return what it did, in words."""
     params = load_params()
     statistics = Statistics.load(PREPARED / "statistics.json")
     values, pictures = gather(params, statistics)
     report.write_report(REPORT, values, report.pack(pictures))
-    print(
-        f"report: {values['doubted_errors']} of {values['data']['errors']} misclassified images "
-        f"have a label in doubt; wrote {REPORT}, {REPORT.stat().st_size / 1e6:.1f} MB"
+    write_card(CARD, values)
+    return (
+        f"{values['doubted_errors']} of {values['data']['errors']} misclassified images have a "
+        f"label in doubt; wrote {CARD} and {REPORT}, {REPORT.stat().st_size / 1e6:.1f} MB"
     )

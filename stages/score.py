@@ -3,8 +3,9 @@
     python -m stages score
 
 Reads submission.csv, the CSV file that `data.test` names, and data/mnist/answers.csv; writes
-metrics/score.json. The truth is looked up by exact pixels, so that it is found for Kaggle's own
-test.csv as well, and for no image that is not MNIST's.
+metrics/score.json. The truth is that file's own labels, if it has any; otherwise it is looked up by
+exact pixels, so that it is found for Kaggle's test.csv as well, and for no image that is not
+MNIST's.
 """
 
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from digits.answers import ANSWERS, UNKNOWN, look_up, read_answers
 from digits.files import write_json
-from digits.kaggle import SUBMISSION, read_submission, read_unlabelled
+from digits.kaggle import SUBMISSION, has_labels, read_labelled, read_pixels, read_submission
 from digits.measures import wilson_interval
 from digits.params import load_params
 
@@ -63,10 +64,12 @@ class Score:
         return f"accuracy {self.accuracy:.5f} ({interval}) on {self.rows:,} rows"
 
 
-def find_truth(test: Path, answers: Path) -> NDArray[np.int64]:
+def find_truth(test: Path, answers: Path, classes: int) -> NDArray[np.int64]:
     """Return the label of each image in the CSV file `test`, `UNKNOWN` where there is no answer."""
+    if has_labels(test):
+        return np.concatenate([labels for labels, _ in read_labelled(test, classes)])
     known = read_answers(answers)
-    return np.concatenate([look_up(known, pixels) for pixels in read_unlabelled(test)])
+    return np.concatenate([look_up(known, pixels) for pixels in read_pixels(test)])
 
 
 def compare(predicted: NDArray[np.int64], truth: NDArray[np.int64]) -> Score:
@@ -79,11 +82,14 @@ def compare(predicted: NDArray[np.int64], truth: NDArray[np.int64]) -> Score:
     )
 
 
-def main() -> None:
-    """Run the stage."""
+def main() -> str:
+    """Run the stage; return what it did, in words."""
     params = load_params()
-    truth = find_truth(Path(params.data.test), ANSWERS)
+    truth = find_truth(Path(params.data.test), ANSWERS, params.data.classes)
     predicted = read_submission(SUBMISSION, len(truth), params.data.classes)
     score = compare(predicted, truth)
     write_json(METRICS, score.summarise())
-    print(f"score: {score.describe()}; {score.rows_without_answer:,} rows without an answer")
+    return (
+        f"read {SUBMISSION}; {score.describe()}; {score.rows_without_answer:,} rows without an "
+        f"answer; wrote {METRICS}"
+    )

@@ -3,8 +3,9 @@
     python -m stages train
 
 Reads data/prepared/train and validation; writes models/mlp.safetensors, metrics/train.json (the
-last epoch) and plots/training.csv (each epoch); of several networks, their mean. A run that is
-stopped goes on after its last whole epoch when it is started again, and ends in the same bytes.
+last epoch) and plots/training.csv (each epoch); of several networks, their mean. Both grow while it
+trains, then of one network after the other, so that they can be watched. A run that is stopped
+goes on after its last whole epoch when it is started again, and ends in the same bytes.
 """
 
 import sys
@@ -50,6 +51,7 @@ def fit_network(
     for epoch in fit(state, training, validation, train):
         print_row(epoch)
         checkpoint.save(state)
+        write_history(state.history)
     return trained(state), state.history
 
 
@@ -82,18 +84,23 @@ def mean_history(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
     return means
 
 
+def write_history(history: Sequence[Epoch]) -> None:
+    """Write the curves, and the metrics of the last epoch."""
+    write_csv(CURVES, [field.name for field in fields(Epoch)], map(astuple, history))
+    write_json(METRICS, asdict(history[-1]))
+
+
 def write_results(fits: Sequence[tuple[MLP, list[Epoch]]], labels: torch.Tensor) -> None:
     """Write the networks, and the mean of their histories on validation rows of those labels."""
     networks, histories = zip(*fits, strict=True)
     history = mean_history(histories)
     warn_of_chance(history[-1], labels)
     save_model(Ensemble(networks), MODEL)
-    write_csv(CURVES, [field.name for field in fields(Epoch)], map(astuple, history))
-    write_json(METRICS, asdict(history[-1]))
+    write_history(history)
 
 
-def main() -> None:
-    """Run the stage."""
+def main() -> str:
+    """Run the stage; return what it did, in words."""
     params = load_params()
     numerics.configure(params.numerics)
     train, classes = params.train, params.data.classes
@@ -113,4 +120,4 @@ def main() -> None:
     write_results(fits, validation.labels)
     for checkpoint in checkpoints:
         checkpoint.remove()
-    print(f"train: {len(training.labels):,} rows, {train.epochs} epochs; wrote {MODEL}")
+    return f"read {len(training.labels):,} rows, {train.epochs} times; wrote {MODEL}"

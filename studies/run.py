@@ -88,7 +88,7 @@ def load_rows(params: Params, study: Study) -> Rows:
     test, truth = images[:0], labels[:0]
     if study.test:
         test = np.array(map_images(PREPARED / "test" / "images.npy", pixels))
-        truth = find_truth(Path(params.data.test), ANSWERS)
+        truth = find_truth(Path(params.data.test), ANSWERS, classes)
     if len(test) != len(truth):
         raise InputError(
             f"{params.data.test}: {len(truth)} images; expected the {len(test)} in {PREPARED}"

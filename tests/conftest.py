@@ -44,7 +44,7 @@ def uses_sandbox(item: pytest.Item) -> bool:
 def tiny_params(changes: dict[str, Any]) -> dict[str, Any]:
     """Return params for the tiny images, with changes such as {"train.lr": 0.5}."""
     params: dict[str, Any] = YAML(typ="safe").load(ROOT / "recipes" / "seed.yaml")
-    params["data"] = {"train": "train.csv", "test": "test.csv", "classes": CLASSES}
+    params["data"] |= {"train": "train.csv", "test": "test.csv", "classes": CLASSES}
     params["prepare"]["validation"] = 30
     params["train"] |= {"widths": [8], "epochs": 3, "batch_size": 10, "lr": 0.1}
     params["evaluate"]["gallery"] = 5

@@ -39,7 +39,7 @@ function bars({ shares, predicted, actual }) {
   for (const [label, share] of shares) {
     const bar = element("i");
     bar.style.setProperty("--share", share);
-    const column = element("span", { title: percent(share) }, bar, data.names[label]);
+    const column = element("span", { title: `${data.names[label]}: ${percent(share)}` }, bar, data.names[label]);
     column.classList.toggle("predicted", label === predicted);
     column.classList.toggle("actual", label === actual);
     chart.append(column);

@@ -18,7 +18,7 @@ def read_png(path: Path) -> NDArray[np.uint8]:
 
 def draw_all(folder: Path) -> None:
     draw_digit(folder / "digit.png", DIGIT, "label 7")
-    draw_confusion(folder / "confusion.png", np.array([[9, 1], [0, 5]]), "1 of 15 wrong")
+    draw_confusion(folder / "confusion.png", np.array([[9, 1], [0, 5]]), "1 of 15 wrong", "01")
     draw_curves(folder / "training.png", [1.0, 0.5], [0.9, 0.6], [0.8, 0.9])
 
 
@@ -40,5 +40,18 @@ def test_figures_are_the_same_bytes_each_time_whatever_the_users_settings(tmp_pa
 
 
 def test_a_matrix_of_many_classes_is_still_a_picture_of_bounded_size(tmp_path: Path) -> None:
-    draw_confusion(tmp_path / "confusion.png", np.eye(200, dtype=np.int64), "None wrong")
+    names = list(map(str, range(200)))
+    draw_confusion(tmp_path / "confusion.png", np.eye(200, dtype=np.int64), "None wrong", names)
     assert read_png(tmp_path / "confusion.png").shape == (2000, 2000)
+
+
+def test_the_names_of_classes_stand_beside_the_matrix(tmp_path: Path) -> None:
+    drawn = []
+    for names in (["$Boot", "Shirt_$"], ["$Boat", "Shirt_$"]):
+        draw_confusion(tmp_path / "confusion.png", np.eye(2, dtype=np.int64), "None wrong", names)
+        drawn.append(read_png(tmp_path / "confusion.png"))
+    rows, columns = np.nonzero(drawn[0] != drawn[1])
+    above, beside = columns[rows < 130], rows[columns < 130]
+    assert len(above) + len(beside) == len(rows)
+    assert len(above) > 0
+    assert len(beside) > 0

@@ -52,3 +52,15 @@ def test_a_title_stands_above_its_image_in_its_colour(tmp_path: Path) -> None:
     assert len(coloured) > 50
     assert coloured[:, 0].max() < frame[:, 0].min()
     assert frame[:, 1].min() <= coloured[:, 1].min() < coloured[:, 1].max() <= frame[:, 1].max()
+
+
+def test_long_titles_stand_apart(tmp_path: Path) -> None:
+    widths = []
+    for title in ("predicted 1", "predicted Ankle boot and more"):
+        draw_gallery(tmp_path / "gallery.png", "", [Tile(DIGIT, title)] * 2)
+        picture = read_png(tmp_path / "gallery.png")
+        widths.append(picture.shape[1])
+    written = np.flatnonzero((picture[36:80] < 128).any(axis=0))
+    blanks = np.diff(written).max()
+    assert widths[0] < widths[1]
+    assert blanks >= 16

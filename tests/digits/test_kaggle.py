@@ -6,9 +6,10 @@ import pytest
 from digits.errors import InputError
 from digits.kaggle import (
     count_pixels,
+    has_labels,
     read_labelled,
+    read_pixels,
     read_submission,
-    read_unlabelled,
     write_images,
     write_submission,
 )
@@ -20,11 +21,11 @@ def test_images_are_read_as_they_were_written(tmp_path: Path) -> None:
     pixels[0, :2] = [0, 255]
     write_images(tmp_path / "train.csv", pixels, labels)
     write_images(tmp_path / "test.csv", pixels)
-    [(read_labels, read_pixels)] = read_labelled(tmp_path / "train.csv", classes=3)
-    assert np.array_equal(read_labels, labels)
-    assert np.array_equal(read_pixels, pixels)
-    [read_pixels] = read_unlabelled(tmp_path / "test.csv")
-    assert np.array_equal(read_pixels, pixels)
+    [(found_labels, found_pixels)] = read_labelled(tmp_path / "train.csv", classes=3)
+    assert np.array_equal(found_labels, labels)
+    assert np.array_equal(found_pixels, pixels)
+    [found_pixels] = read_pixels(tmp_path / "test.csv")
+    assert np.array_equal(found_pixels, pixels)
 
 
 def test_images_are_written_in_kaggles_form(tmp_path: Path) -> None:
@@ -33,12 +34,20 @@ def test_images_are_written_in_kaggles_form(tmp_path: Path) -> None:
     assert (tmp_path / "train.csv").read_bytes() == expected
 
 
+def test_labels_of_images_to_predict_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "test.csv"
+    path.write_text("label,pixel0\n7000,1\n2,255\n")
+    assert [block.tolist() for block in read_pixels(path)] == [[[1], [255]]]
+    assert count_pixels(path, labelled=False) == 1
+    assert has_labels(path)
+
+
 @pytest.mark.parametrize("start", [0, 1])
 def test_pixels_are_numbered_from_0_or_from_1(tmp_path: Path, start: int) -> None:
     names = ",".join(f"pixel{start + k}" for k in range(4))
     (tmp_path / "test.csv").write_text(f"{names}\n1,2,3,4\n")
     assert count_pixels(tmp_path / "test.csv", labelled=False) == 4
-    assert [block.tolist() for block in read_unlabelled(tmp_path / "test.csv")] == [[[1, 2, 3, 4]]]
+    assert [block.tolist() for block in read_pixels(tmp_path / "test.csv")] == [[[1, 2, 3, 4]]]
 
 
 @pytest.mark.parametrize(
@@ -47,8 +56,8 @@ def test_pixels_are_numbered_from_0_or_from_1(tmp_path: Path, start: int) -> Non
         ("pixel0", True, "column 1: 'pixel0'; expected 'label' as the first column"),
         ("pixel0,label", True, "column 1: 'pixel0'; expected 'label' as the first column"),
         ("Label,pixel0", True, "column 1: 'Label'; expected 'label' as the first column"),
-        ("label,pixel0", False, "column 1: 'label'; expected images without labels"),
-        ("pixel0,label", False, "column 2: 'label'; expected images without labels"),
+        ("label,pixel1,label", False, "column 3: 'label' out of place; expected 'pixel2'"),
+        ("pixel0,label", False, "column 2: 'label' out of place; expected 'pixel1'"),
         ("pixel0,pixel2", False, "column 2: 'pixel2' out of place; expected 'pixel1'"),
         ("pixel0,pixel0", False, "column 2: 'pixel0' again; expected 'pixel1'"),
         ("label,pixel1,pixel0", True, "column 3: 'pixel0' out of place; expected 'pixel2'"),

@@ -10,6 +10,7 @@ from digits.params import load_params
 from proofs.sandbox import ROOT
 from tests.conftest import ParamsWriter
 
+NAMES = "data.class_names = ['a', 'b'"
 ROWS = "expected a number of rows, or a fraction between 0 and 1"
 
 
@@ -31,6 +32,11 @@ ROWS = "expected a number of rows, or a fraction between 0 and 1"
         ("train.learning_rate", 0.1, "train.learning_rate is not a parameter"),
         ("numerics.mode", "fast", "numerics.mode = 'fast': expected 'portable' or 'machine'"),
         ("data.classes", 1, "data.classes = 1: expected greater than or equal to 2"),
+        ("data.class_names", ["a", "b"], "data.class_names = ['a', 'b']: 2 names; expected 3, or"),
+        ("data.class_names", list("aba"), f"{NAMES}, 'a']: expected names that differ from each"),
+        ("data.class_names", ["a", "b", "c "], f"{NAMES}, 'c ']: expected names that can be printed"),
+        ("data.class_names", ["a", "b", ""], "data.class_names.2 = '': expected at least 1"),
+        ("data.class_names", ["a", "b", 9], "data.class_names.2 = 9: expected a valid string"),
         ("data.train", 7, "data.train = 7: expected a valid string"),
         ("prepare.validation", 1.5, f"prepare.validation = 1.5: {ROWS}"),
         ("prepare.validation", 0, f"prepare.validation = 0: {ROWS}"),
@@ -62,7 +68,7 @@ def test_a_missing_param_is_named(project: Path) -> None:
 
 def test_a_missing_section_is_named_and_further_faults_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text("data: {train: a, test: b, classes: 10}\n")
+    path.write_text("data: {train: a, test: b, classes: 10, class_names: []}\n")
     with pytest.raises(InputError, match=r"params.yaml: download is missing \(and 5 more\)$"):
         load_params(path)
 

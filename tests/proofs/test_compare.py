@@ -67,6 +67,11 @@ def test_a_better_network_is_called_better(run: Runner) -> None:
     assert told[7] == "better on these 200 validation rows"
 
 
+def test_classes_are_told_by_name_and_numbers_in_their_order() -> None:
+    names = ["10", "9", "Trouser", "Ankle boot"]
+    assert sorted(names, key=compare.place) == ["9", "10", "Ankle boot", "Trouser"]
+
+
 def test_a_worse_network_is_called_worse_and_two_commits_can_be_compared(run: Runner) -> None:
     write(slice(0, 40))
     commit()
@@ -116,8 +121,8 @@ def test_what_is_no_revision_or_holds_no_answers_is_refused(run: Runner) -> None
     compare.PREDICTIONS.write_text("predicted,actual\n1,1\n")
     with pytest.raises(InputError, match="row 1: 'predicted,actual'; expected 'actual,predicted'"):
         run("HEAD")
-    compare.PREDICTIONS.write_text("actual,predicted\n1,x\n")
-    with pytest.raises(InputError, match=r"row 2, column 2 \(predicted\): 'x'"):
+    compare.PREDICTIONS.write_text("actual,predicted\n1,2\n1,1,1\n")
+    with pytest.raises(InputError, match=r"row 3: '1,1,1'; expected the names of two classes"):
         run("HEAD")
     compare.PREDICTIONS.unlink()
     with pytest.raises(InputError, match="no such file; expected a result of the pipeline"):

@@ -5,7 +5,7 @@ import pytest
 
 from digits.answers import ANSWERS, look_up, read_answers
 from digits.errors import InputError
-from digits.kaggle import read_labelled, read_submission, read_unlabelled
+from digits.kaggle import read_labelled, read_pixels, read_submission
 from proofs.sandbox import CLASSES, draw_images
 from stages import download
 from tests.conftest import ParamsWriter
@@ -21,7 +21,7 @@ def images(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_image_is_dealt_once_with_its_label() -> None:
     download.main()
     [(labels, train)] = read_labelled(Path("data/mnist/train.csv"), CLASSES)
-    [test] = read_unlabelled(Path("data/mnist/test.csv"))
+    [test] = read_pixels(Path("data/mnist/test.csv"))
     solution = read_submission(Path("data/mnist/solution.csv"), 8, CLASSES)
     dealt = {image.tobytes(): label for image, label in zip(train, labels, strict=True)}
     dealt |= {image.tobytes(): label for image, label in zip(test, solution, strict=True)}

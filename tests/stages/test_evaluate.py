@@ -50,15 +50,27 @@ def test_numbers_tables_and_training_agree() -> None:
 
 
 @pytest.mark.usefixtures("evaluated")
+def test_classes_have_their_names_wherever_they_are_told(write_params: ParamsWriter) -> None:
+    write_params({"data.class_names": ["T-shirt/top", "Größe, <b>", "two"]})
+    evaluate.main()
+    summary = json.loads(Path("metrics/evaluation.json").read_text())
+    confusion = json.loads(Path("metrics/confusion_matrix.json").read_text())
+    with Path("plots/confusion.csv").open(newline="", encoding="utf-8") as file:
+        named = {row["actual"] for row in csv.DictReader(file)}
+    assert list(summary["recall"]) == ["T-shirt/top", "Größe, <b>", "two"]
+    assert confusion["columns"] == ["actual T-shirt/top", "actual Größe, <b>", "actual two"]
+    assert named == set(summary["precision"])
+
+
+@pytest.mark.usefixtures("evaluated")
 def test_rows_that_were_trained_on_are_said_not_to_be_held_out(
-    write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
+    write_params: ParamsWriter,
 ) -> None:
-    capsys.readouterr()
     for rows, held_out in (("train", True), ("all", False)):
         write_params({"train.rows": rows})
-        evaluate.main()
+        told = evaluate.main()
         assert json.loads(Path("metrics/evaluation.json").read_text())["held_out"] is held_out
-        assert ("NOT held out" in capsys.readouterr().out) is not held_out
+        assert ("NOT held out" in told) is not held_out
 
 
 @pytest.mark.usefixtures("evaluated")
@@ -82,6 +94,9 @@ def test_the_gallery_has_the_size_of_the_params(write_params: ParamsWriter) -> N
     assert heights[0] < heights[1]
 
 
+NAMES = ("zero", "one", "two")
+
+
 class Shown(NamedTuple):
     title: str
     tiles: list[Tile]
@@ -94,7 +109,7 @@ def shown(project: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Shown]:
     predictions = Predictions(np.array([0, 0, 0, 1]), shares)
     statistics = Statistics(mean=0, std=1, pixels=4)
     images = np.arange(16, dtype=np.float32).reshape(4, 4)
-    drawn = evaluate.galleries(predictions, images, statistics, size=3)
+    drawn = evaluate.galleries(predictions, images, statistics, NAMES, size=3)
     return {name: Shown(title, tiles) for name, title, tiles in drawn}
 
 
@@ -107,7 +122,10 @@ def test_the_misclassified_are_named_and_come_worst_first(shown: dict[str, Shown
     title, tiles = shown["misclassified"]
     assert title == "Misclassified, worst first: 2 of 2"
     assert [corner(tile) for tile in tiles] == [3, 1]
-    assert [tile.title for tile in tiles] == ["predicted 2\nactual 1", "predicted 1\nactual 0"]
+    assert [tile.title for tile in tiles] == [
+        "predicted two\nactual one",
+        "predicted one\nactual zero",
+    ]
     assert {tile.colour for tile in tiles} == {WRONG}
     assert tiles[0].image.tolist() == [[12, 13], [14, 15]]
 
@@ -115,7 +133,7 @@ def test_the_misclassified_are_named_and_come_worst_first(shown: dict[str, Shown
 def test_the_hardest_show_how_their_probabilities_divide(shown: dict[str, Shown]) -> None:
     _, tiles = shown["hard"]
     assert [corner(tile) for tile in tiles] == [2, 1, 3]
-    assert tiles[0].title == "0: 50%, 1: 30%\nactual 0"
+    assert tiles[0].title == "zero: 50%, one: 30%\nactual zero"
     assert [tile.colour for tile in tiles] == [RIGHT, WRONG, WRONG]
 
 
@@ -123,7 +141,7 @@ def test_samples_are_spread_over_all_rows(shown: dict[str, Shown]) -> None:
     _, tiles = shown["samples"]
     assert [corner(tile) for tile in tiles] == [0, 1, 3]
     assert [tile.colour for tile in tiles] == [RIGHT, WRONG, WRONG]
-    assert tiles[0].title == "predicted 0"
+    assert tiles[0].title == "predicted zero"
 
 
 def test_a_network_without_errors_is_drawn_as_well(

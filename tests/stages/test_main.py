@@ -1,5 +1,6 @@
 import gc
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,16 +12,15 @@ from stages import __main__ as command
 
 
 def test_a_stage_runs_by_its_name_with_the_collector_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    collecting: list[bool] = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stages.prepare.main", lambda: collecting.append(gc.isenabled()))
+    monkeypatch.setattr("stages.prepare.main", lambda: f"collecting: {gc.isenabled()}")
     monkeypatch.setattr("digits.process.end_with_parent", lambda: None)
     monkeypatch.setattr(sys, "argv", ["stages", "prepare"])
     command.main()
     gc.unfreeze()
-    assert collecting == [True]
+    assert re.fullmatch(r"prepare: collecting: True; \d+\.\d s\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("name", ["nothing", "__init__", "../proofs/verify", ""])

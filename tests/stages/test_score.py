@@ -6,7 +6,7 @@ import pytest
 
 from digits.answers import ANSWERS, write_answers
 from digits.errors import InputError
-from digits.kaggle import write_submission
+from digits.kaggle import write_images, write_submission
 from digits.measures import wilson_interval
 from proofs.sandbox import draw_images
 from stages import score
@@ -23,9 +23,7 @@ def run(answered: slice, predicted: list[int]) -> dict[str, object]:
     return written
 
 
-def test_accuracy_is_the_share_of_right_rows_with_its_interval(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_accuracy_is_the_share_of_right_rows_with_its_interval(project: Path) -> None:
     predicted = LABELS.copy()
     predicted[:3] = (predicted[:3] + 1) % 3
     low, high = wilson_interval(9, 12)
@@ -36,9 +34,9 @@ def test_accuracy_is_the_share_of_right_rows_with_its_interval(
         "accuracy": 0.75,
         "interval_95": {"low": low, "high": high},
     }
-    assert capsys.readouterr().out == (
-        "score: accuracy 0.75000 (95 % interval 0.46769 to 0.91106) on 12 rows; "
-        "0 rows without an answer\n"
+    assert score.main() == (
+        "read submission.csv; accuracy 0.75000 (95 % interval 0.46769 to 0.91106) on 12 rows; "
+        "0 rows without an answer; wrote metrics/score.json"
     )
 
 
@@ -49,13 +47,22 @@ def test_rows_without_an_answer_are_counted_and_no_part_of_the_accuracy(project:
     assert found["accuracy"] == 1
 
 
-def test_other_images_have_no_score(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_that_bring_their_labels_are_scored_against_these(project: Path) -> None:
+    write_images(Path("test.csv"), PIXELS, (LABELS + 1) % 3)
+    found = run(slice(None), LABELS.tolist())
+    assert (found["rows"], found["errors"]) == (12, 12)
+    write_images(Path("test.csv"), PIXELS, LABELS + 1)
+    with pytest.raises(InputError, match=r"test.csv: row \d+, column 1 \(label\): '3'; expected"):
+        score.main()
+
+
+def test_other_images_have_no_score(project: Path) -> None:
     assert run(slice(0, 0), LABELS.tolist()) == {
         "rows": 0,
         "rows_without_answer": 12,
         "errors": 0,
     }
-    assert capsys.readouterr().out == "score: none; 12 rows without an answer\n"
+    assert "; none; 12 rows without an answer; " in score.main()
 
 
 def test_a_submission_of_another_length_is_refused(project: Path) -> None:

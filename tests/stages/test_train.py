@@ -43,14 +43,12 @@ def test_the_network_has_the_widths_of_the_params(write_params: ParamsWriter) ->
 
 @pytest.mark.usefixtures("prepared")
 def test_all_rows_are_the_training_and_the_validation_rows(
-    write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
+    write_params: ParamsWriter,
 ) -> None:
     write_params({"train.rows": "all"})
-    train.main()
-    assert "train: 90 rows, 3 epochs" in capsys.readouterr().out
+    assert train.main().startswith("read 90 rows, 3 times; ")
     write_params({})
-    train.main()
-    assert "train: 60 rows, 3 epochs" in capsys.readouterr().out
+    assert train.main().startswith("read 60 rows, 3 times; ")
 
 
 @pytest.mark.usefixtures("prepared")
@@ -101,11 +99,29 @@ def test_the_table_the_curves_and_the_metrics_agree(capsys: pytest.CaptureFixtur
     metrics = json.loads(train.METRICS.read_text())
     assert [row["epoch"] for row in curves] == ["1", "2", "3"]
     assert {key: float(value) for key, value in curves[-1].items()} == metrics
-    header, *rows, _ = capsys.readouterr().out.splitlines()
+    header, *rows = capsys.readouterr().out.splitlines()
     assert header.split("  ") == ["epoch", "training loss", "validation loss", "accuracy"]
     printed = np.array([[float(cell) for cell in row.split()] for row in rows])
     expected = np.array([[float(cell) for cell in row.values()] for row in curves])
     assert printed == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.usefixtures("prepared")
+def test_curves_and_metrics_grow_while_it_trains(
+    monkeypatch: pytest.MonkeyPatch, write_params: ParamsWriter
+) -> None:
+    write_params({"train.epochs": 3, "train.networks": 2})
+    grown: list[tuple[int, float]] = []
+
+    def look(_: object) -> None:
+        if train.METRICS.exists():
+            epoch = json.loads(train.METRICS.read_text())["epoch"]
+            grown.append((len(train.CURVES.read_text().splitlines()) - 1, epoch))
+
+    monkeypatch.setattr(train, "print_row", look)
+    train.main()
+    assert grown == [(1, 1), (2, 2), (3, 3), (1, 1), (2, 2)]
+    assert len(train.CURVES.read_text().splitlines()) == 4
 
 
 @pytest.mark.usefixtures("prepared")
@@ -164,7 +180,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_bytes(
         patch.setattr(train, "print_row", die_in_the_third_epoch)
         with pytest.raises(Killed):
             train.main()
-    assert not any(path.exists() for path in OUTPUTS)
+    assert not MODEL.exists()
     [checkpoint] = Path("models").iterdir()
     capsys.readouterr()
     train.main()

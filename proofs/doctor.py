@@ -1,0 +1,135 @@
+"""doctor: what this machine has, and whether the pipeline can run on it and keep its promises.
+
+    python -m proofs.doctor
+
+Prints a line for each thing that was looked at: ok, a note on what only some targets need, or what
+is wrong and how to mend it, which ends in status 1.
+"""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from digits import numerics
+from digits.errors import InputError, report
+from digits.params import Numerics, load_params
+from proofs.platform import describe_processor, other_versions
+
+OLDEST, NEWEST = (3, 11), (3, 13)  # Python
+DISK, MEMORY = 2.0, 1.0  # GB that the pipeline takes on MNIST, environment and cache among them
+REQUIREMENTS = Path("requirements.txt")
+# Which target installs each of the others when it needs them.
+EXTRAS = {
+    "requirements-browser.txt": "make test-browser",
+    "requirements-proofs.txt": "make fuzz",
+    "requirements-studies.txt": "make study",
+}
+PROGRAMS = {
+    "chromium": "make test-browser and make screenshots need it",
+    "qemu-x86_64": "make emulate needs it",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found, and whether it will do."""
+
+    state: Literal["ok", "note", "wrong"]
+    words: str
+
+
+def look(settings: Numerics) -> Iterator[Finding]:
+    """Yield what was found of everything that matters."""
+    yield check_python(sys.version_info[:2])
+    yield check_versions(REQUIREMENTS)
+    yield check_numerics(settings)
+    yield check_threads(settings)
+    yield check_size("disk", shutil.disk_usage(Path()).free, DISK)
+    yield check_size("memory", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"), MEMORY)
+    yield from check_extras(EXTRAS)
+    yield from check_programs(PROGRAMS)
+
+
+def check_python(version: tuple[int, int]) -> Finding:
+    """Look at Python's version."""
+    state: Literal["ok", "wrong"] = "ok" if OLDEST <= version <= NEWEST else "wrong"
+    bounds = " to ".join(".".join(map(str, bound)) for bound in (OLDEST, NEWEST))
+    return Finding(state, f"Python {platform.python_version()}; expected {bounds}")
+
+
+def check_versions(requirements: Path) -> Finding:
+    """Look at the version of everything that is pinned."""
+    others = list(other_versions(requirements))
+    if others:
+        words = f"versions other than in {requirements}: {', '.join(others)}; make setup mends that"
+        return Finding("wrong", words)
+    return Finding("ok", f"every version as in {requirements}")
+
+
+def check_numerics(settings: Numerics) -> Finding:
+    """Look at whether the processor and the environment allow the numeric platform."""
+    where = f"{describe_processor()}; numerics.mode = {settings.mode!r}"
+    try:
+        numerics.configure(settings)
+    except InputError as error:
+        return Finding("wrong", f"{describe_processor()}; {error}")
+    if settings.mode == "machine":
+        return Finding("ok", f"{where}: the same bytes on this type of processor only")
+    return Finding("ok", f"{where}: the same bytes as on any other x86-64 machine with AVX2")
+
+
+def check_threads(settings: Numerics) -> Finding:
+    """Look at how many cores there are for the threads."""
+    cores = len(os.sched_getaffinity(0))
+    words = f"{cores} cores for numerics.threads = {settings.threads}"
+    if cores < settings.threads:
+        return Finding("note", f"{words}: the same bytes, later")
+    return Finding("ok", words)
+
+
+def check_size(name: str, size: int, expected: float) -> Finding:
+    """Look at how many bytes are free, where so many GB are expected."""
+    state: Literal["ok", "wrong"] = "ok" if size >= expected * 1e9 else "wrong"
+    return Finding(state, f"{size / 1e9:.1f} GB of {name} free; expected {expected:g}")
+
+
+def check_extras(extras: dict[str, str]) -> Iterator[Finding]:
+    """Look at what only some targets need, and install."""
+    for name, target in extras.items():
+        others = list(other_versions(Path(name)))
+        state: Literal["ok", "note"] = "note" if others else "ok"
+        installs = f"not installed as pinned; {target} does that"
+        yield Finding(state, f"{name}: {installs if others else 'installed as pinned'}")
+
+
+def check_programs(programs: dict[str, str]) -> Iterator[Finding]:
+    """Look for programs, by what needs them."""
+    if not shutil.which("git"):
+        yield Finding("wrong", "git: missing; DVC needs it")
+    for name, use in programs.items():
+        found = shutil.which(name)
+        yield Finding("ok" if found else "note", f"{name}: {found or f'missing; {use}'}")
+
+
+def tell(findings: Iterable[Finding]) -> bool:
+    """Print the findings; return whether nothing is wrong."""
+    well = True
+    for finding in findings:
+        print(f"{finding.state:5}  {finding.words}")
+        well = well and finding.state != "wrong"
+    return well
+
+
+def main() -> None:
+    """Look at everything, and end with status 1 if something is wrong."""
+    if not tell(look(load_params().numerics)):
+        raise InputError("what is wrong above; expected it mended before make repro")
+
+
+if __name__ == "__main__":
+    report(main)

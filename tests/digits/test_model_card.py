@@ -1,0 +1,83 @@
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jinja2 import UndefinedError
+from ruamel.yaml import YAML
+
+from digits.model_card import write_card
+
+SCORE = {"rows": 28000, "accuracy": 0.98, "interval_95": {"low": 0.978, "high": 0.982}}
+VALUES: dict[str, Any] = {
+    "network": "784-2",
+    "description": "A network 784-2.",
+    "names": ["a|b", "<script>"],
+    "side": 28,
+    "mean": 33.5,
+    "std": 78.25,
+    "portable": True,
+    "score": SCORE,
+    "evaluation": {
+        "rows": 7000,
+        "held_out": True,
+        "accuracy": 0.9812857142857143,
+        "recall": {"a|b": 0.5, "<script>": 1.0},
+        "precision": {"a|b": 1.0, "<script>": 0.25},
+    },
+    "calibration": {
+        "raw": {"expected_calibration_error": 0.1},
+        "scaled": {"expected_calibration_error": 0.004},
+        "temperature": 0.5,
+    },
+}
+
+
+def write(tmp_path: Path, **changes: Any) -> tuple[dict[str, Any], str]:
+    """Return the head and the text of a card."""
+    write_card(tmp_path / "README.md", VALUES | changes)
+    _, head, text = (tmp_path / "README.md").read_text(encoding="utf-8").split("---\n", maxsplit=2)
+    found: dict[str, Any] = YAML(typ="safe").load(head)
+    return found, text
+
+
+def test_its_head_tells_hubs_the_results(tmp_path: Path) -> None:
+    head, _ = write(tmp_path)
+    [index] = head["model-index"]
+    found = {
+        result["dataset"]["split"]: result["metrics"][0]["value"] for result in index["results"]
+    }
+    assert found == {"test": 0.98, "validation": 0.9812857142857143}
+    assert head["pipeline_tag"] == "image-classification"
+
+
+def test_it_says_how_good_the_network_is_and_what_goes_in(tmp_path: Path) -> None:
+    _, text = write(tmp_path)
+    assert "| 28,000 test images | 98.00 % | 97.80 % to 98.20 % |" in text
+    assert "| 7,000 validation images | 98.13 % | |" in text
+    assert "less 33.5 and divided by\n78.25" in text
+
+
+def test_a_network_without_a_test_score_has_none_in_its_card(tmp_path: Path) -> None:
+    head, text = write(tmp_path, score={"rows": 0})
+    assert len(head["model-index"][0]["results"]) == 1
+    assert "test images |" not in text
+
+
+def test_rows_that_were_trained_on_are_said_to_be(tmp_path: Path) -> None:
+    evaluation = deepcopy(VALUES["evaluation"]) | {"held_out": False}
+    _, text = write(tmp_path, evaluation=evaluation)
+    assert "validation images, which it was trained on |" in text
+
+
+def test_names_of_classes_are_text(tmp_path: Path) -> None:
+    _, text = write(tmp_path)
+    assert "<script>" not in text
+    assert r"| a\|b | 50.00 % | 100.00 % |" in text
+
+
+def test_what_is_missing_is_an_error_and_leaves_the_card_before(tmp_path: Path) -> None:
+    write_card(tmp_path / "README.md", VALUES)
+    with pytest.raises(UndefinedError):
+        write_card(tmp_path / "README.md", {key: VALUES[key] for key in VALUES if key != "side"})
+    assert "28,000" in (tmp_path / "README.md").read_text()

@@ -1,0 +1,91 @@
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import torch
+
+from digits.errors import InputError
+from digits.params import Numerics
+from proofs import doctor
+from proofs.doctor import Finding
+
+PORTABLE = Numerics(mode="portable", threads=2)
+
+
+def test_every_line_says_its_state_and_one_that_is_wrong_makes_the_whole_wrong(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fine = [Finding("ok", "a"), Finding("note", "b")]
+    assert doctor.tell(fine)
+    assert not doctor.tell([*fine, Finding("wrong", "c"), Finding("ok", "d")])
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "ok     a",
+        "note   b",
+        "wrong  c",
+        "ok     d",
+    ]
+
+
+def test_everything_is_looked_at_and_a_fault_ends_in_an_error(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("requirements.txt").write_text(f"numpy=={version('numpy')}\n")
+    for name in doctor.EXTRAS:
+        Path(name).write_text("nothing-of-that-name==1.0\n")
+    monkeypatch.setattr(doctor, "DISK", 0.0)
+    monkeypatch.setattr(doctor, "MEMORY", 0.0)
+    doctor.main()
+    told = capsys.readouterr().out
+    assert "ok     every version as in requirements.txt\n" in told
+    assert (
+        "note   requirements-studies.txt: not installed as pinned; make study does that\n" in told
+    )
+    monkeypatch.setattr(doctor, "DISK", 1e9)
+    with pytest.raises(InputError, match="expected it mended before make repro"):
+        doctor.main()
+    assert "GB of disk free; expected 1e+09\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("found", "state"), [((3, 10), "wrong"), ((3, 11), "ok"), ((3, 13), "ok"), ((3, 14), "wrong")]
+)
+def test_other_versions_of_python_are_wrong(found: tuple[int, int], state: str) -> None:
+    assert doctor.check_python(found).state == state
+
+
+def test_a_version_that_is_not_the_pinned_one_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text(f"# A comment.\nnumpy=={version('numpy')}\nnothing-of-that-name==1.0\n")
+    found = doctor.check_versions(path)
+    assert found.state == "wrong"
+    assert "nothing-of-that-name missing, pinned 1.0; make setup" in found.words
+
+
+def test_a_processor_without_avx2_cannot_keep_the_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.check_numerics(PORTABLE).state == "ok"
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    found = doctor.check_numerics(PORTABLE)
+    assert found.state == "wrong"
+    assert "expected AVX2 (or numerics.mode = 'machine')" in found.words
+
+
+def test_a_variable_that_changes_what_threads_compute_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_DYNAMIC", "1")
+    assert "OMP_DYNAMIC = '1'" in doctor.check_numerics(PORTABLE).words
+
+
+def test_fewer_cores_than_threads_are_worth_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    assert doctor.check_threads(PORTABLE).state == "note"
+    assert doctor.check_threads(Numerics(mode="portable", threads=1)).state == "ok"
+
+
+def test_a_program_that_is_missing_is_named_with_what_needs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    git, other = doctor.check_programs({"qemu-x86_64": "make emulate needs it"})
+    assert git == Finding("wrong", "git: missing; DVC needs it")
+    assert other == Finding("note", "qemu-x86_64: missing; make emulate needs it")
