@@ -126,18 +126,19 @@ def image_writer(directory: Path, pixels: int) -> RowWriter:
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    pixels = check_widths(params.data)
+    data = params.data
+    pixels = check_widths(data)
     with replacing_directory(PREPARED) as directory:
         raw = directory / "pixels.raw"
-        labels = copy_pixels(params.data, raw)
-        validation = choose_validation(params.data, params.prepare, labels)
-        statistics = measure(params.data, raw, ~validation, pixels)
+        labels = copy_pixels(data, raw)
+        validation = choose_validation(data, params.prepare, labels)
+        statistics = measure(data, raw, ~validation, pixels)
         write_labelled(directory, raw, labels, validation, statistics)
         raw.unlink()
-        test_rows = write_test(directory, params.data, statistics)
+        test_rows = write_test(directory, data, statistics)
         statistics.save(directory / "statistics.json")
     return (
-        f"read {params.data.train} and {params.data.test}; wrote {PREPARED}: "
+        f"read {data.train} and {data.test}; wrote {PREPARED}: "
         f"{np.sum(~validation):,} training, {np.sum(validation):,} validation and {test_rows:,} "
         f"test images of {statistics.side} x {statistics.side} pixels, whose mean was "
         f"{statistics.mean:.3f} and standard deviation {statistics.std:.3f}"

@@ -45,6 +45,10 @@ def reached(path: Path) -> set[Path]:
     return found
 
 
+# Properties, and the param that each is made from besides those that a stage reads as well.
+DERIVED = {"data.names": "data.class_names"}
+
+
 def read_params(path: Path) -> set[str]:
     """Return the params that a stage's main reads: single keys, and sections handed on whole."""
     [main] = [node for node in parse(path).body if getattr(node, "name", "") == "main"]
@@ -52,7 +56,8 @@ def read_params(path: Path) -> set[str]:
     for node in ast.walk(main):
         match node:
             case ast.Attribute(ast.Attribute(ast.Name("params"), section), key):
-                keys.add(f"{section}.{key}")
+                name = f"{section}.{key}"
+                keys.add(DERIVED.get(name, name))
             case ast.Attribute(ast.Name("params"), section):
                 sections.add(section)
     return keys | (sections - {key.partition(".")[0] for key in keys})
