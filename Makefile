@@ -66,7 +66,7 @@ fuzz: $(VENV)/proofs ## Search for bytes that a reader of files gets wrong (FOR=
 
 .PHONY: audit
 audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabilities
-	pip-audit --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-proofs.txt --requirement requirements-studies.txt --requirement requirements-browser.txt
+	pip-audit --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-proofs.txt --requirement requirements-studies.txt --requirement requirements-browser.txt --requirement requirements-export.txt
 	pip-audit --strict --no-deps --disable-pip --requirement benchmarks/requirements.txt
 
 .PHONY: diff
@@ -111,6 +111,18 @@ test-browser: $(VENV)/browser ## Run the tests of the report in Chromium, on wha
 .PHONY: screenshots
 screenshots: $(VENV)/browser ## Photograph the report, for a look at it and for the README
 	python -m proofs.browser
+
+$(VENV)/export: requirements-export.txt $(READY)
+	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
+	touch $@
+
+.PHONY: export
+export: $(VENV)/export ## Write the network as ONNX, for other runtimes, to models/mlp.onnx
+	python -m sharing.onnx_export
+
+.PHONY: test-sharing
+test-sharing: $(VENV)/export ## Run the tests of what leaves the project, on what make repro made
+	pytest -m 'long or not long' tests/sharing
 
 .PHONY: nodes
 nodes: $(VENV)/studies ## Kill one of two nodes of Ray under a study, and compare what it finds (STUDY=fast)

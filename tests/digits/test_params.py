@@ -34,7 +34,11 @@ ROWS = "expected a number of rows, or a fraction between 0 and 1"
         ("data.classes", 1, "data.classes = 1: expected greater than or equal to 2"),
         ("data.class_names", ["a", "b"], "data.class_names = ['a', 'b']: 2 names; expected 3, or"),
         ("data.class_names", list("aba"), f"{NAMES}, 'a']: expected names that differ from each"),
-        ("data.class_names", ["a", "b", "c "], f"{NAMES}, 'c ']: expected names that can be printed"),
+        (
+            "data.class_names",
+            ["a", "b", "c "],
+            f"{NAMES}, 'c ']: expected names that can be printed",
+        ),
         ("data.class_names", ["a", "b", ""], "data.class_names.2 = '': expected at least 1"),
         ("data.class_names", ["a", "b", 9], "data.class_names.2 = 9: expected a valid string"),
         ("data.train", 7, "data.train = 7: expected a valid string"),
