@@ -27,7 +27,7 @@ SOURCES = Path(__file__).parent / "page"
 SCRIPTS = ("images.js", "network.js", "drawing.js", "page.js")
 MOST_IMAGES = 20_000  # of a page
 MOST_SHARES = 10  # of an image's probabilities: the largest
-IMAGES_LIMIT, NETWORK_LIMIT = 2_000_000, 1_500_000  # bytes, which base64 makes a third more
+IMAGES_LIMIT, NETWORK_LIMIT = 1_800_000, 1_500_000  # bytes, which base64 makes a third more
 MOST_CLASSES = 50  # of a confusion matrix that can be looked at
 LEAST_SHARE = 1e-4  # where the axes of the reliability diagram begin
 
