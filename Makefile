@@ -96,17 +96,13 @@ labels: $(VENV)/studies ## Find the labels that are in doubt, and show them in t
 table: $(READY) ## Put what the study of the recipes found into the README
 	python -m studies.table
 
-.PHONY: test-studies
-test-studies: $(VENV)/studies ## Run the tests of the studies, on Ray, and of experiments
-	pytest -m 'long or not long' tests/studies tests/proofs/test_nodes.py tests/test_experiments.py
+.PHONY: test-long
+test-long: $(VENV)/studies ## Run the long tests: studies on Ray, experiments, faults
+	pytest -m 'long or not long' tests/studies tests/proofs/test_nodes.py tests/proofs/test_faults.py tests/test_experiments.py
 
 $(VENV)/browser: requirements-browser.txt $(READY)
 	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
 	touch $@
-
-.PHONY: test-browser
-test-browser: $(VENV)/browser ## Run the tests of the report in Chromium, on what make repro made
-	pytest -m 'long or not long' tests/browser
 
 .PHONY: screenshots
 screenshots: $(VENV)/browser ## Photograph the report, for a look at it and for the README
@@ -120,9 +116,9 @@ $(VENV)/export: requirements-export.txt $(READY)
 export: $(VENV)/export ## Write the network as ONNX, for other runtimes, to models/mlp.onnx
 	python -m sharing.onnx_export
 
-.PHONY: test-sharing
-test-sharing: $(VENV)/export ## Run the tests of what leaves the project, on what make repro made
-	pytest -m 'long or not long' tests/sharing
+.PHONY: test-results
+test-results: $(VENV)/browser $(VENV)/export ## Run the tests of what make repro made: the report in Chromium, and exports
+	pytest -m 'long or not long' tests/browser tests/sharing
 
 .PHONY: nodes
 nodes: $(VENV)/studies ## Kill one of two nodes of Ray under a study, and compare what it finds (STUDY=fast)

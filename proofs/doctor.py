@@ -25,12 +25,12 @@ DISK, MEMORY = 2.0, 1.0  # GB that the pipeline takes on MNIST, environment and 
 REQUIREMENTS = Path("requirements.txt")
 # Which target installs each of the others when it needs them.
 EXTRAS = {
-    "requirements-browser.txt": "make test-browser",
+    "requirements-browser.txt": "make test-results",
     "requirements-proofs.txt": "make fuzz",
     "requirements-studies.txt": "make study",
 }
 PROGRAMS = {
-    "chromium": "make test-browser and make screenshots need it",
+    "chromium": "make test-results and make screenshots need it",
     "qemu-x86_64": "make emulate needs it",
 }
 

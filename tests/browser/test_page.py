@@ -1,4 +1,4 @@
-"""The report of the committed results in Chromium: `make test-browser`."""
+"""The report of the committed results in Chromium: `make test-results`."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from proofs.sandbox import ROOT, serve
 from stages import evaluate, prepare, report, train
 from tests.conftest import ParamsWriter
 
-pytest.importorskip("playwright", reason="Playwright comes with `make test-browser`")
+pytest.importorskip("playwright", reason="Playwright comes with `make test-results`")
 from proofs import browser as proofs_browser
 
 if TYPE_CHECKING:

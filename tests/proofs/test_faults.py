@@ -10,6 +10,7 @@ from digits.kaggle import SUBMISSION
 from proofs.faults import Proof, corrupt_cache, damaged, kill_runs, small_disk, suffer, truncate
 
 
+@pytest.mark.long
 def test_runs_that_are_killed_are_made_good_by_the_next(
     proof: Proof, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -32,6 +33,7 @@ def test_a_truncated_download_is_told_in_one_line_and_all_comes_back(proof: Proo
     suffer(proof, "a download truncated", cause, "download", "^error: MNIST could not be downl")
 
 
+@pytest.mark.long
 def test_damaged_bytes_in_the_cache_are_found_and_built_again(proof: Proof) -> None:
     corrupt_cache(proof, SUBMISSION)
 

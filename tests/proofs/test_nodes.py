@@ -9,7 +9,7 @@ from digits.errors import InputError
 from proofs.sandbox import ROOT
 from studies.design import RESULTS
 
-pytest.importorskip("ray", reason="Ray comes with `make test-studies`")
+pytest.importorskip("ray", reason="Ray comes with `make test-long`")
 from proofs import nodes
 
 STUDY = """\

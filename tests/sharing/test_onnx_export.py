@@ -16,8 +16,8 @@ from proofs.ledger import hash_file
 from proofs.sandbox import CLASSES, ROOT
 from tests.conftest import PIXELS, ParamsWriter
 
-pytest.importorskip("onnx", reason="ONNX comes with `make test-sharing`")
-pytest.importorskip("onnxruntime", reason="ONNX Runtime comes with `make test-sharing`")
+pytest.importorskip("onnx", reason="ONNX comes with `make test-results`")
+pytest.importorskip("onnxruntime", reason="ONNX Runtime comes with `make test-results`")
 import onnx
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument

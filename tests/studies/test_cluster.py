@@ -10,7 +10,7 @@ from digits.params import load_params
 from proofs.sandbox import draw_images
 from studies.trial import Rows, train_network
 
-pytest.importorskip("ray", reason="Ray comes with `make test-studies`")
+pytest.importorskip("ray", reason="Ray comes with `make test-long`")
 from studies.cluster import Cluster, cluster
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ray", reason="Ray comes with `make test-studies`")
+pytest.importorskip("ray", reason="Ray comes with `make test-long`")
 
 from digits.answers import ANSWERS, digests, write_answers
 from digits.errors import InputError

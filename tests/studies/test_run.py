@@ -20,7 +20,7 @@ from stages import train
 from studies.design import load_study
 from studies.trial import Rows, train_network
 
-pytest.importorskip("ray", reason="Ray comes with `make test-studies`")
+pytest.importorskip("ray", reason="Ray comes with `make test-long`")
 from studies import run
 
 STUDY = """\

@@ -11,7 +11,7 @@ from digits.measures import wilson_interval
 from studies.design import Trial
 from studies.trial import Result
 
-pytest.importorskip("scipy", reason="scipy comes with `make test-studies`")
+pytest.importorskip("scipy", reason="scipy comes with `make test-long`")
 from studies.summary import Mean, corrected_mean, draw_study, summarise
 
 
