@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.measure import Cost, run
 from proofs.ledger import LOCK, read_lock
-from proofs.repository import git
+from proofs.repository import copy_files
 from proofs.sandbox import ROOT, change_params
 
 STAGES = ("prepare", "train", "evaluate", "predict")
@@ -30,10 +30,7 @@ class Workspace:
     def __init__(self, folder: Path, recipe: Path, changes: Mapping[str, Any]) -> None:
         """Make it in a new `folder`, and change the params of `recipe`, such as "train.lr"."""
         self.folder = folder
-        listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=ROOT)
-        for name in listed.decode().removesuffix("\0").split("\0"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+        copy_files(ROOT, folder)
         shutil.copy(recipe, folder / "params.yaml")
         change_params(folder / "params.yaml", changes)
         subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)

@@ -1,5 +1,6 @@
 """What Git holds."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -28,3 +29,12 @@ def find_commit(revision: str) -> str:
         return git("rev-parse", "--verify", f"{revision}^{{commit}}").decode().strip()
     except InputError as error:
         raise InputError(f"{revision}: {error}; expected a revision of this repository") from None
+
+
+def copy_files(source: Path, folder: Path) -> None:
+    """Copy the files that Git tracks, or would track, as they are, to `folder`."""
+    listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=source)
+    for name in listed.decode().removesuffix("\0").split("\0"):
+        if (source / name).exists():  # it may have been deleted since it was committed
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / name, folder / name)
