@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: help
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-13s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: $(READY) ## Make .venv with every version in requirements.txt; the others do it when need be
@@ -76,6 +76,15 @@ diff: $(READY) ## Show how the metrics differ from those of a commit (REV=, the 
 .PHONY: compare
 compare: $(READY) ## Say whether this network is better than that of a commit, or only luckier (REV=, TO=)
 	@python -m proofs.compare $(or $(REV),HEAD) $(if $(TO),--to $(TO))
+
+# The page runs in a copy of the project, with what `make repro` made.
+.PHONY: tutorial
+tutorial: $(READY) ## Run docs/tutorial.md, and write what it shows into it anew
+	python -m proofs.tutorial
+
+.PHONY: test-tutorial
+test-tutorial: $(READY) ## Run the tutorial on synthetic images, and on what make repro made: the same outputs
+	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/proofs/test_tutorial.py
 
 $(VENV)/studies: requirements-studies.txt $(READY)
 	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
@@ -148,4 +157,4 @@ bench-scale: $(READY) ## Measure every stage on 1, 3 and 10 times the rows (RUNS
 .PHONY: clean
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay
 	rm -rf $(VENV) $(PEERS) .verify .fuzz .screenshots .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf data/mnist data/prepared data/probabilities.npy models report submission.csv
+	rm -rf data/mnist data/prepared data/tutorial data/probabilities.npy models report submission.csv
