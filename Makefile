@@ -86,6 +86,14 @@ tutorial: $(READY) ## Run docs/tutorial.md, and write what it shows into it anew
 test-tutorial: $(READY) ## Run the tutorial on synthetic images, and on what make repro made: the same outputs
 	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/proofs/test_tutorial.py
 
+$(VENV)/hooks: requirements-hooks.txt $(READY)
+	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
+	touch $@
+
+.PHONY: hooks
+hooks: $(VENV)/hooks ## Have `git commit` check format, lint, line ends and large files
+	pre-commit install
+
 $(VENV)/studies: requirements-studies.txt $(READY)
 	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
 	touch $@
