@@ -73,6 +73,11 @@ audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabil
 diff: $(READY) ## Show how the metrics differ from those of a commit (REV=, the last one by default)
 	@dvc metrics diff --md $(or $(REV),HEAD)
 
+.PHONY: diff-plots
+diff-plots: $(READY) ## Draw the plots beside those of a commit in .plots/index.html, and list what differs (REV=)
+	@dvc plots diff $(or $(REV),HEAD) --out .plots > /dev/null
+	@git diff --name-only $(or $(REV),HEAD) -- plots | sed 's/.*/- `&` differs/'
+
 .PHONY: compare
 compare: $(READY) ## Say whether this network is better than that of a commit, or only luckier (REV=, TO=)
 	@python -m proofs.compare $(or $(REV),HEAD) $(if $(TO),--to $(TO))
@@ -164,5 +169,5 @@ bench-scale: $(READY) ## Measure every stage on 1, 3 and 10 times the rows (RUNS
 
 .PHONY: clean
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay
-	rm -rf $(VENV) $(PEERS) .verify .fuzz .screenshots .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) .verify .plots .fuzz .screenshots .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf data/mnist data/prepared data/tutorial data/probabilities.npy models report submission.csv

@@ -1,0 +1,77 @@
+"""What the hosted workflow and .ci/run run is what people run: targets of the Makefile."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from proofs.sandbox import ROOT
+
+WORKFLOW: dict[str, Any] = YAML(typ="safe").load(ROOT / ".github" / "workflows" / "ci.yml")
+JOBS: dict[str, Any] = WORKFLOW["jobs"]
+TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+
+
+def commands(job: str) -> Iterator[list[str]]:
+    """Yield the words of each command of a job, for each value of its matrix."""
+    matrix = JOBS[job].get("strategy", {}).get("matrix", {})
+    choices = [(key, value) for key, values in matrix.items() for value in values] or [("", "")]
+    for step in JOBS[job]["steps"]:
+        for key, value in choices:
+            command = step.get("run", "").replace(f"${{{{ matrix.{key} }}}}", value)
+            yield from (shlex.split(line) for line in command.splitlines())
+
+
+def targets(words: list[str]) -> list[str]:
+    """Return the targets of a `make` that appends what it prints to the summary, or nowhere."""
+    command = words[: words.index(">>")] if ">>" in words else words
+    assert words[len(command) :] in ([], [">>", "$GITHUB_STEP_SUMMARY"])
+    assert command[0] == "make"
+    return [word for word in command[1:] if not word.startswith(("-", "REV="))]
+
+
+@pytest.mark.parametrize("job", sorted(JOBS))
+def test_every_command_of_a_job_is_a_target_or_all_that_ci_runs(job: str) -> None:
+    found = [words for words in commands(job) if words != [".ci/run"]]
+    assert len(found) >= 2
+    for words in found:
+        [target] = targets(words)
+        assert target in TARGETS
+
+
+def test_all_that_ci_runs_are_targets() -> None:
+    lines = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    run = [shlex.split(line)[1] for line in lines if line.startswith("make ")]
+    assert run[:3] == ["setup", "check", "test"]
+    assert {"verify", "repro", "test-studies", "test-tutorial", "test-browser"} <= set(run)
+    assert set(run) <= set(TARGETS)
+
+
+def test_every_python_that_is_supported_is_checked_and_verified() -> None:
+    versions = JOBS["checks"]["strategy"]["matrix"]["python"]
+    text = (ROOT / "requirements.txt").read_text("utf-8")
+    [[first, last]] = re.findall(r"Python 3\.(\d+) to 3\.(\d+)\.", text)
+    assert versions == [f"3.{minor}" for minor in range(int(first), int(last) + 1)]
+    assert list(commands("checks"))[-3:] == [["make", "verify"]] * 3
+
+
+def test_a_pull_request_shows_how_metrics_and_plots_differ_from_its_base() -> None:
+    shown = [words for words in commands("reproduce") if ">>" in words]
+    assert [targets(words) for words in shown] == [["diff"], ["diff-plots"]]
+    assert all("REV=origin/$GITHUB_BASE_REF" in words for words in shown)
+    checkout, *_, upload = JOBS["reproduce"]["steps"]
+    assert checkout["with"]["fetch-depth"] == 0
+    assert upload["with"]["path"].split() == ["report/index.html", ".plots"]
+    assert upload["with"]["include-hidden-files"] is True
+
+
+def test_a_job_may_read_the_repository_and_no_more() -> None:
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    for job in JOBS.values():
+        assert "permissions" not in job
+        assert job["steps"][0]["with"]["persist-credentials"] is False
+        for step in job["steps"]:
+            assert re.fullmatch(r"actions/[a-z-]+@v\d+", step.get("uses", "actions/x@v1"))
