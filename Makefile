@@ -66,7 +66,7 @@ fuzz: $(VENV)/proofs ## Search for bytes that a reader of files gets wrong (FOR=
 
 .PHONY: audit
 audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabilities
-	pip-audit --strict --no-deps --disable-pip --requirement requirements.txt --requirement requirements-proofs.txt --requirement requirements-studies.txt --requirement requirements-browser.txt --requirement requirements-export.txt
+	pip-audit --strict --no-deps --disable-pip $(addprefix --requirement ,$(wildcard requirements*.txt))
 	pip-audit --strict --no-deps --disable-pip --requirement benchmarks/requirements.txt
 
 .PHONY: diff
@@ -86,10 +86,6 @@ compare: $(READY) ## Say whether this network is better than that of a commit, o
 .PHONY: tutorial
 tutorial: $(READY) ## Run docs/tutorial.md, and write what it shows into it anew
 	python -m proofs.tutorial
-
-.PHONY: test-tutorial
-test-tutorial: $(READY) ## Run the tutorial on synthetic images, and on what make repro made: the same outputs
-	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/proofs/test_tutorial.py
 
 $(VENV)/hooks: requirements-hooks.txt $(READY)
 	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
@@ -139,8 +135,8 @@ export: $(VENV)/export ## Write the network as ONNX, for other runtimes, to mode
 	python -m sharing.onnx_export
 
 .PHONY: test-results
-test-results: $(VENV)/browser $(VENV)/export ## Run the tests of what make repro made: the report in Chromium, and exports
-	pytest -m 'long or not long' tests/browser tests/sharing
+test-results: $(VENV)/browser $(VENV)/export ## Run the tests of what make repro made: page, exports and tutorial
+	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/browser tests/sharing tests/proofs/test_tutorial.py
 
 .PHONY: nodes
 nodes: $(VENV)/studies ## Kill one of two nodes of Ray under a study, and compare what it finds (STUDY=fast)

@@ -85,7 +85,7 @@ class Proof:
 
     def restore(self) -> None:
         """Get the previous results back, as the README says."""
-        self.box.run("git", "checkout", "--quiet", "--", "dvc.lock", "metrics", "plots")
+        self.box.run("git", "checkout", "--quiet", "--", "dvc.lock", "metrics", "models", "plots")
         self.box.run("dvc", "checkout", "--quiet")
 
 

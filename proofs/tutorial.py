@@ -33,6 +33,7 @@ BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n.*?^```\n)?|^```console\n(?P<lines>.*?)^```\n",
     re.MULTILINE | re.DOTALL,
 )
+TOOK = re.compile(r"; \d+\.\d s$")
 SHELL = ("bash", "-eu", "-o", "pipefail", "-c")
 
 
@@ -83,8 +84,9 @@ def _run_commands(lines: str, row: int) -> Iterator[str]:
 
 
 def _tidy(printed: str) -> str:
-    """Return what is printed as whole lines, without the blanks at their ends."""
-    return "".join(f"{line.rstrip()}\n" for line in printed.rstrip().splitlines())
+    """Return what is printed as whole lines, without the time that a stage took, and blanks."""
+    lines = (TOOK.sub("", line) for line in printed.rstrip().splitlines())
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def rebuild(project: Path) -> tuple[str, dict[str, bytes]]:
