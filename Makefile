@@ -138,6 +138,13 @@ export: $(VENV)/export ## Write the network as ONNX, for other runtimes, to mode
 test-results: $(VENV)/browser $(VENV)/export ## Run the tests of what make repro made: page, exports and tutorial
 	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/browser tests/sharing tests/proofs/test_tutorial.py
 
+$(VENV)/remotes: requirements-remotes.txt $(READY)
+	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
+	touch $@
+
+.PHONY: remotes
+remotes: $(VENV)/remotes ## Install what DVC needs to push and pull by SSH and to S3 (docs/remotes.md)
+
 .PHONY: nodes
 nodes: $(VENV)/studies ## Kill one of two nodes of Ray under a study, and compare what it finds (STUDY=fast)
 	python -m proofs.nodes studies/$(or $(STUDY),fast).yaml

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -104,7 +105,6 @@ class Sandbox:
         self.folder = folder
         self.mirror = mirror
         self._environment = dict(os.environ) | {
-            "DVC_SITE_CACHE_DIR": str(folder / ".dvc" / "site"),
             "GIT_CONFIG_GLOBAL": os.devnull,
             "PIP_NO_INDEX": "1",
             "SHELL": "/bin/sh",
@@ -125,7 +125,7 @@ class Sandbox:
                 shutil.copy(ROOT / name, self.folder / name)
         (self.folder / ".dvc").mkdir()
         shutil.copy(ROOT / ".dvc" / "config", self.folder / ".dvc" / "config")
-        (self.folder / ".dvc" / ".gitignore").write_text("/site\n/tmp\n/cache\n")
+        (self.folder / ".dvc" / ".gitignore").write_text("/config.local\n/site\n/tmp\n/cache\n")
         shutil.copy(ROOT / "recipes" / "seed.yaml", self.folder / "params.yaml")
 
     def _use_mirror(self, url: str, rows: int, side: int) -> None:
@@ -140,6 +140,13 @@ class Sandbox:
         self.edit("digits/mnist.py", r"IDX_SHA256 = {[^}]*}", f"IDX_SHA256 = {hashes}")
         self.edit("digits/mnist.py", "TIMEOUT = 30", "TIMEOUT = 2")
         self.edit("stages/download.py", "TRAIN_ROWS = 42_000", f"TRAIN_ROWS = {rows}")
+
+    def clone(self, folder: Path) -> "Sandbox":
+        """Clone the last commit to `folder`, as a colleague would: DVC knows nothing there."""
+        self.run("git", "clone", "--quiet", ".", str(folder))
+        other = copy(self)
+        other.folder = folder
+        return other
 
     def edit(self, name: str, pattern: str, new: str) -> None:
         """Put `new` in the place of the one match of a regular expression in a file."""
@@ -160,10 +167,11 @@ class Sandbox:
         output: int = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
         """Start a command in the sandbox, in a process group of its own."""
+        site = {"DVC_SITE_CACHE_DIR": str(self.folder / ".dvc" / "site")}
         return subprocess.Popen(
             command,
             cwd=self.folder,
-            env={**self._environment, **environment},
+            env={**self._environment, **site, **environment},
             stdout=output,
             stderr=output,
             text=True,

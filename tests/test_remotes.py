@@ -1,0 +1,178 @@
+"""What docs/remotes.md says, done: results pushed from one clone, and pulled into another."""
+
+import getpass
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from proofs.faults import Proof, recorded, snapshot
+from proofs.ledger import is_whole, stored
+from proofs.sandbox import ROOT, Sandbox
+from tests import ssh_server
+from tests.test_pipeline import repro
+
+pytestmark = pytest.mark.long
+MODEL = Path("models/mlp.safetensors")
+TAGGER = ("-c", "user.name=a", "-c", "user.email=a@b")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A place for results.
+
+    Attributes:
+        folder: where it keeps them.
+        url: what DVC calls it.
+        private: settings that each clone has for itself.
+    """
+
+    folder: Path
+    url: str
+    private: dict[str, str] = field(default_factory=dict)
+
+    def hold(self, path: Path, box: Sandbox) -> Path:
+        """Return the file in which it holds a result."""
+        return stored(self.folder / "files" / "md5", recorded(box.folder, path))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Remote:
+    """Return a remote that is a folder."""
+    return Remote(tmp_path / "remote", str(tmp_path / "remote"))
+
+
+@pytest.fixture
+def ssh(tmp_path: Path) -> Iterator[Remote]:
+    """Yield a remote that an SSH server on loopback keeps."""
+    if find_spec("dvc_ssh") is None:
+        pytest.skip("dvc-ssh comes with `make test-remotes`")
+    with ssh_server.serve(tmp_path) as server:
+        private = {"user": getpass.getuser(), "keyfile": str(server.key)}
+        url = f"ssh://127.0.0.1:{server.port}{tmp_path}/remote"
+        yield Remote(tmp_path / "remote", url, private)
+
+
+@pytest.fixture(params=["folder", "ssh"])
+def remote(request: pytest.FixtureRequest) -> Remote:
+    """Return each kind of remote."""
+    made: Remote = request.getfixturevalue(request.param)
+    return made
+
+
+@pytest.fixture
+def author(proof: Proof) -> Iterator[Sandbox]:
+    """Yield a sandbox in which the pipeline has run, and put its history back."""
+    commit = proof.box.run("git", "rev-parse", "HEAD").strip()
+    yield proof.box
+    proof.box.run("git", "reset", "--quiet", "--hard", commit)
+    (proof.box.folder / ".dvc" / "config.local").unlink(missing_ok=True)
+
+
+def share(author: Sandbox, remote: Remote) -> None:
+    """Name the remote in a commit, and push the results."""
+    author.run("dvc", "remote", "add", "--default", "results", remote.url)
+    author.run("dvc", "remote", "modify", "results", "verify", "true")
+    author.commit("Name a remote")
+    make_known(author, remote)
+    author.run("dvc", "push")
+
+
+def make_known(box: Sandbox, remote: Remote) -> None:
+    """Set what a clone has for itself."""
+    for name, value in remote.private.items():
+        box.run("dvc", "remote", "modify", "--local", "results", name, value)
+
+
+@pytest.fixture
+def colleague(author: Sandbox, folder: Remote, tmp_path: Path) -> Sandbox:
+    """Return a fresh clone, and the results in a folder."""
+    share(author, folder)
+    return author.clone(tmp_path / "colleague")
+
+
+def test_a_fresh_clone_pulls_every_result_and_has_nothing_to_do(
+    proof: Proof, author: Sandbox, remote: Remote, tmp_path: Path
+) -> None:
+    share(author, remote)
+    colleague = author.clone(tmp_path / "colleague")
+    make_known(colleague, remote)
+    assert str(MODEL) in colleague.run("dvc", "status")
+    colleague.run("dvc", "pull")
+    assert snapshot(colleague.folder) == proof.quiet
+    assert colleague.run("dvc", "status") == "Data and pipelines are up to date.\n"
+    assert repro(colleague) == []
+    assert colleague.run("git", "status", "--porcelain", "--untracked-files=all") == ""
+
+
+def test_what_is_there_is_not_pushed_again(author: Sandbox, folder: Remote) -> None:
+    share(author, folder)
+    assert author.run("dvc", "push") == "Everything is up to date.\n"
+    assert "are in sync" in author.run("dvc", "status", "--cloud")
+    folder.hold(MODEL, author).unlink()
+    assert re.search(rf"new: +{MODEL}\n", author.run("dvc", "status", "--cloud"))
+    assert author.run("dvc", "push") == "1 file pushed\n"
+
+
+def test_one_result_can_be_pulled_alone(colleague: Sandbox) -> None:
+    colleague.run("dvc", "pull", str(MODEL))
+    assert is_whole(colleague.folder / MODEL, recorded(colleague.folder, MODEL))
+    assert not (colleague.folder / "data" / "mnist").exists()
+
+
+def damage(path: Path) -> None:
+    """Change a byte, and leave all else as it was."""
+    mode, content = path.stat().st_mode, path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    path.chmod(mode)
+
+
+def test_damaged_bytes_are_refused_and_built_again(
+    author: Sandbox, remote: Remote, tmp_path: Path
+) -> None:
+    share(author, remote)
+    damage(remote.hold(MODEL, author))
+    colleague = author.clone(tmp_path / "colleague")
+    make_known(colleague, remote)
+    pulled = colleague.attempt("dvc", "pull")
+    assert pulled.returncode != 0
+    assert str(MODEL) in pulled.stderr
+    assert not (colleague.folder / MODEL).exists()
+    assert repro(colleague) == ["train"]
+    assert is_whole(colleague.folder / MODEL, recorded(author.folder, MODEL))
+
+
+def test_without_verify_dvc_believes_damaged_bytes_and_recovery_does_not(
+    author: Sandbox, colleague: Sandbox, folder: Remote
+) -> None:
+    damage(folder.hold(MODEL, author))
+    colleague.run("dvc", "remote", "modify", "results", "verify", "false")
+    colleague.run("dvc", "pull")
+    assert not is_whole(colleague.folder / MODEL, recorded(author.folder, MODEL))
+    assert colleague.run("dvc", "status") == "Data and pipelines are up to date.\n"
+    assert f"damaged bytes of {MODEL}" in colleague.run("python", "-m", "proofs.recovery")
+    assert repro(colleague) == ["train"]
+    assert is_whole(colleague.folder / MODEL, recorded(author.folder, MODEL))
+
+
+def test_the_network_and_the_images_are_had_by_their_names(
+    author: Sandbox, colleague: Sandbox, tmp_path: Path
+) -> None:
+    for name in ("mlp", "mnist"):
+        colleague.run("git", *TAGGER, "tag", "--annotate", "--message", "x", f"{name}@v1.0.0")
+        url, out = colleague.folder.as_uri(), str(tmp_path / name)
+        colleague.run("dvc", "artifacts", "get", url, name, "--out", out)
+    assert is_whole(tmp_path / "mlp", recorded(author.folder, MODEL))
+    assert snapshot(tmp_path / "mnist") == snapshot(author.folder / "data" / "mnist")
+
+
+def test_what_a_clone_has_for_itself_stays_out_of_git() -> None:
+    ignored = subprocess.run(
+        ["git", "check-ignore", "-q", ".dvc/config.local"], cwd=ROOT, check=False
+    )
+    assert ignored.returncode == 0
