@@ -25,6 +25,12 @@ $(READY): requirements.txt
 	python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	touch $(READY)
 
+# What is optional, each installed by the targets that need it.
+EXTRAS := $(patsubst requirements-%.txt,$(VENV)/%,$(wildcard requirements-*.txt))
+$(EXTRAS): $(VENV)/%: requirements-%.txt $(READY)
+	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
+	touch $@
+
 .PHONY: repro
 repro: $(READY) ## Run what is not up to date of the pipeline, on the real data
 	python -m proofs.recovery
@@ -55,11 +61,6 @@ verify: $(READY) ## Rebuild a commit from nothing, and compare every result (REV
 faults: $(READY) ## Kill the pipeline at random moments and break what it stands on (KILLS=50)
 	python -m proofs.faults --kills $(or $(KILLS),50)
 
-# Nothing else needs what these two are made with.
-$(VENV)/proofs: requirements-proofs.txt $(READY)
-	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
-	touch $@
-
 .PHONY: fuzz
 fuzz: $(VENV)/proofs ## Search for bytes that a reader of files gets wrong (FOR=600 seconds for each reader)
 	python -m proofs.fuzz --seconds $(or $(FOR),600)
@@ -87,17 +88,9 @@ compare: $(READY) ## Say whether this network is better than that of a commit, o
 tutorial: $(READY) ## Run docs/tutorial.md, and write what it shows into it anew
 	python -m proofs.tutorial
 
-$(VENV)/hooks: requirements-hooks.txt $(READY)
-	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
-	touch $@
-
 .PHONY: hooks
 hooks: $(VENV)/hooks ## Have `git commit` check format, lint, line ends and large files
 	pre-commit install
-
-$(VENV)/studies: requirements-studies.txt $(READY)
-	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
-	touch $@
 
 .PHONY: study
 study: $(VENV)/studies ## Run a study on Ray: recipes, seeds and folds against each other (STUDY=fast)
@@ -115,20 +108,12 @@ table: $(READY) ## Put what the study of the recipes found into the README
 	python -m studies.table
 
 .PHONY: test-long
-test-long: $(VENV)/studies ## Run the long tests: studies on Ray, experiments, faults
-	pytest -m 'long or not long' tests/studies tests/proofs/test_nodes.py tests/proofs/test_faults.py tests/test_experiments.py
-
-$(VENV)/browser: requirements-browser.txt $(READY)
-	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
-	touch $@
+test-long: $(VENV)/studies $(VENV)/remotes ## Run the long tests: studies on Ray, experiments, faults, DVC remotes
+	pytest -m 'long or not long' tests/studies tests/proofs/test_nodes.py tests/proofs/test_faults.py tests/test_experiments.py tests/test_remotes.py
 
 .PHONY: screenshots
 screenshots: $(VENV)/browser ## Photograph the report, for a look at it and for the README
 	python -m proofs.browser
-
-$(VENV)/export: requirements-export.txt $(READY)
-	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
-	touch $@
 
 .PHONY: export
 export: $(VENV)/export ## Write the network as ONNX, for other runtimes, to models/mlp.onnx
@@ -137,10 +122,6 @@ export: $(VENV)/export ## Write the network as ONNX, for other runtimes, to mode
 .PHONY: test-results
 test-results: $(VENV)/browser $(VENV)/export ## Run the tests of what make repro made: page, exports and tutorial
 	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/browser tests/sharing tests/proofs/test_tutorial.py
-
-$(VENV)/remotes: requirements-remotes.txt $(READY)
-	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
-	touch $@
 
 .PHONY: remotes
 remotes: $(VENV)/remotes ## Install what DVC needs to push and pull by SSH and to S3 (docs/remotes.md)

@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Remote:
 def ssh(tmp_path: Path) -> Iterator[Remote]:
     """Yield a remote that an SSH server on loopback keeps."""
     if find_spec("dvc_ssh") is None:
-        pytest.skip("dvc-ssh comes with `make test-remotes`")
+        pytest.skip("dvc-ssh comes with `make test-long`")
     with ssh_server.serve(tmp_path) as server:
         private = {"user": getpass.getuser(), "keyfile": str(server.key)}
         url = f"ssh://127.0.0.1:{server.port}{tmp_path}/remote"
