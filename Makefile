@@ -120,11 +120,21 @@ export: $(VENV)/export ## Write the network as ONNX, for other runtimes, to mode
 	python -m sharing.onnx_export
 
 .PHONY: test-results
-test-results: $(VENV)/browser $(VENV)/export ## Run the tests of what make repro made: page, exports and tutorial
+test-results: $(VENV)/browser $(VENV)/export $(VENV)/kaggle ## Run the tests of what make repro made: page, exports and tutorial
 	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/browser tests/sharing tests/proofs/test_tutorial.py
 
 .PHONY: remotes
 remotes: $(VENV)/remotes ## Install what DVC needs to push and pull by SSH and to S3 (docs/remotes.md)
+
+.PHONY: kaggle-data
+kaggle-data: $(VENV)/kaggle ## Fetch Kaggle's train.csv and test.csv into data/kaggle/
+	@python -m sharing.competition fetch
+
+# The message comes through the environment: a quote in it is no part of the command.
+.PHONY: submit
+submit: $(VENV)/kaggle ## Check submission.csv, and send it to Kaggle (MESSAGE=)
+	@dvc status --quiet --with-deps predict || { echo "error: submission.csv is not up to date; expected what make repro writes" >&2; exit 1; }
+	@python -m sharing.competition submit --message="$${MESSAGE-}"
 
 .PHONY: nodes
 nodes: $(VENV)/studies ## Kill one of two nodes of Ray under a study, and compare what it finds (STUDY=fast)
