@@ -26,12 +26,17 @@ REQUIREMENTS = Path("requirements.txt")
 # Which target installs each of the others when it needs them.
 EXTRAS = {
     "requirements-browser.txt": "make test-results",
+    "requirements-export.txt": "make export",
+    "requirements-hooks.txt": "make hooks",
+    "requirements-kaggle.txt": "make kaggle-data",
     "requirements-proofs.txt": "make fuzz",
+    "requirements-remotes.txt": "make remotes",
     "requirements-studies.txt": "make study",
 }
 PROGRAMS = {
     "chromium": "make test-results and make screenshots need it",
     "qemu-x86_64": "make emulate needs it",
+    "sshd": "make test-long tests remotes by SSH with it",
 }
 
 
@@ -112,7 +117,7 @@ def check_programs(programs: dict[str, str]) -> Iterator[Finding]:
     if not shutil.which("git"):
         yield Finding("wrong", "git: missing; DVC needs it")
     for name, use in programs.items():
-        found = shutil.which(name)
+        found = shutil.which(name, path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
         yield Finding("ok" if found else "note", f"{name}: {found or f'missing; {use}'}")
 
 

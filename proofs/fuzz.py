@@ -18,9 +18,12 @@ from tempfile import TemporaryDirectory
 
 import atheris
 
-READERS = ("images", "submission", "params", "weights", "tensors", "statistics", "answers")
+READERS = (
+    *("images", "submission", "params", "weights", "tensors", "statistics", "answers"),
+    "picture",
+)
 FOUND = Path(".fuzz")
-SEARCHED = ["digits", "ruamel.yaml", "csv", "gzip", "zipfile", "json"]
+SEARCHED = ["digits", "ruamel.yaml", "csv", "gzip", "zipfile", "json", "PIL"]
 HANG = 10  # seconds for one input
 MEMORY = 2048  # MB, torch's own half included
 

@@ -17,18 +17,22 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from ruamel.yaml import YAML
 
 from digits.answers import read_answers
+from digits.classify import read as read_picture
 from digits.errors import InputError
 from digits.kaggle import read_labelled, read_pixels, read_submission
 from digits.model import Ensemble, encode, load_model
 from digits.params import Params, load_params
+from digits.pictures import FORMATS
 from digits.tensors import Statistics, map_images, read_images
 from digits.training import begin, trained
 from proofs.sandbox import ROOT
 
 CLASSES, PIXELS, IMAGES = 3, 4, 3
+SIDE = 6  # of the image that a picture becomes
 
 
 def _or_refuse(check: Callable[[bytes, Path], None]) -> Callable[[bytes, Path], bool]:
@@ -176,6 +180,17 @@ def check_answers(content: bytes, folder: Path) -> None:
     assert answers == {digest: int(label) for digest, label in rows}
 
 
+@_or_refuse
+def check_picture(content: bytes, folder: Path) -> None:
+    """Read a picture. No other reader knows what is to come out: an image that is not blank."""
+    path = folder / "picture"
+    path.write_bytes(content)
+    pixels = read_picture(str(path), SIDE).pixels
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == (SIDE * SIDE,)
+    assert np.ptp(pixels) > 0
+
+
 READERS: dict[str, Callable[[bytes, Path], bool]] = {
     "images": check_images,
     "submission": check_submission,
@@ -184,6 +199,7 @@ READERS: dict[str, Callable[[bytes, Path], bool]] = {
     "tensors": check_tensors,
     "statistics": check_statistics,
     "answers": check_answers,
+    "picture": check_picture,
 }
 
 
@@ -197,6 +213,7 @@ def examples(reader: str) -> list[bytes]:
         "tensors": _examples_of_tensors,
         "statistics": lambda: [b'{"mean": 33.5, "std": 78.25, "pixels": 4}'],
         "answers": lambda: [b"sha256,label\n" + b"0f" * 32 + b",7\n" + b"1e" * 32 + b",10\n"],
+        "picture": _examples_of_pictures,
     }
     return makers[reader]()
 
@@ -221,3 +238,12 @@ def _examples_of_tensors() -> list[bytes]:
     file = io.BytesIO()
     np.save(file, np.arange(2 * PIXELS, dtype=np.float32).reshape(2, PIXELS))
     return [file.getvalue()]
+
+
+def _examples_of_pictures() -> list[bytes]:
+    colours = np.full((12, 9, 3), 220, dtype=np.uint8)
+    colours[2:10, 4:6] = (20, 30, 90)
+    files = [io.BytesIO() for _ in FORMATS]
+    for file, kind in zip(files, FORMATS, strict=True):
+        Image.fromarray(colours).save(file, format=kind)
+    return [file.getvalue() for file in files]

@@ -17,6 +17,7 @@ from digits.tensors import Statistics, map_images
 from proofs.sandbox import ROOT, serve
 from stages import evaluate, prepare, report, train
 from tests.conftest import ParamsWriter
+from tests.strokes import PAPER, STROKES, parse
 
 pytest.importorskip("playwright", reason="Playwright comes with `make test-results`")
 from proofs import browser as proofs_browser
@@ -34,26 +35,6 @@ pytestmark = [
     ),
 ]
 ADDRESS = (ROOT / proofs_browser.REPORT).as_uri()
-PAPER = 280  # units of the strokes, across and down
-# Strokes as a hand draws them, from the upper left corner; a slash lifts the pen.
-STROKES = {
-    0: "140,40 90,70 70,140 90,215 140,240 190,210 210,140 190,70 140,40",
-    1: "150,40 146,110 140,180 135,245",
-    2: "80,85 105,50 155,42 190,75 175,125 130,180 75,235 140,232 210,230",
-    3: "80,60 130,40 185,60 180,105 130,130 185,155 195,205 140,240 80,225",
-    4: "95,45 85,100 80,150 140,150 205,145 / 185,50 180,150 175,245",
-    5: "195,45 110,45 95,130 150,120 195,155 190,210 140,240 80,225",
-    6: "175,40 125,80 90,150 95,215 140,242 185,215 180,170 140,150 100,175",
-    7: "70,55 135,52 205,50 175,115 145,180 125,245",
-    8: "185,70 145,40 100,65 110,115 165,150 190,200 145,240 95,210 115,155 170,115 185,70",
-    9: "190,90 150,50 100,70 95,120 140,140 185,105 190,90 180,165 165,245",
-}
-
-
-def parse(strokes: str) -> list[list[tuple[int, int]]]:
-    """Return the points of each stroke."""
-    points = [one.split() for one in strokes.split("/")]
-    return [[(int(x), int(y)) for x, y in (at.split(",") for at in one)] for one in points]
 
 
 @pytest.fixture(scope="module")

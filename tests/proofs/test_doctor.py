@@ -8,6 +8,7 @@ from digits.errors import InputError
 from digits.params import Numerics
 from proofs import doctor
 from proofs.doctor import Finding
+from proofs.sandbox import ROOT
 
 PORTABLE = Numerics(mode="portable", threads=2)
 
@@ -82,10 +83,14 @@ def test_fewer_cores_than_threads_are_worth_a_note(monkeypatch: pytest.MonkeyPat
     assert doctor.check_threads(Numerics(mode="portable", threads=1)).state == "ok"
 
 
+def test_all_that_is_optional_is_looked_for() -> None:
+    assert sorted(doctor.EXTRAS) == sorted(path.name for path in ROOT.glob("requirements-*.txt"))
+
+
 def test_a_program_that_is_missing_is_named_with_what_needs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     git, other = doctor.check_programs({"qemu-x86_64": "make emulate needs it"})
     assert git == Finding("wrong", "git: missing; DVC needs it")
     assert other == Finding("note", "qemu-x86_64: missing; make emulate needs it")

@@ -23,9 +23,7 @@ def test_a_search_says_how_many_inputs_it_tried(
 def test_an_unknown_reader_is_refused(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["fuzz", "pictures"])
+    monkeypatch.setattr(sys, "argv", ["fuzz", "songs"])
     with pytest.raises(SystemExit):
         fuzz.main()
-    assert (
-        "pictures: expected images, submission, params, weights, tensors" in capfd.readouterr().err
-    )
+    assert "songs: expected images, submission, params, weights, tensors" in capfd.readouterr().err

@@ -130,6 +130,12 @@ def test_what_stages_write_is_read_right_or_refused_in_one_line(
     check(reader, data.draw(any_of(reader)))
 
 
+@given(content=any_of("picture"))
+@quick
+def test_pictures_are_read_or_refused_in_one_line(content: bytes) -> None:
+    check("picture", content)
+
+
 def wrong_value(*_: object) -> object:
     return np.zeros(IMAGES, dtype=np.int64)
 

@@ -1,0 +1,182 @@
+"""classify: what the network makes of picture files.
+
+    python -m digits.classify FILE ...
+    python -m digits.classify --json FILE ...
+
+Reads params.yaml, data/prepared/statistics.json and models/mlp.safetensors of this folder, and the
+pictures; `-` is standard input. Prints a table or, as JSON, a list with an object for each picture:
+
+    file            as it was given
+    predicted       the name of the likeliest class
+    label           its number
+    probabilities   of each class, by its name, rounded to 6 digits
+
+A picture that cannot be used has a line on standard error instead; the others are answered all the
+same, and the exit status is 1.
+"""
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from digits import numerics
+from digits.errors import InputError, expecting, report
+from digits.framing import prepare
+from digits.inference import infer, probabilities
+from digits.ink import BlankError
+from digits.model import MODEL, Ensemble, load_model
+from digits.params import load_params
+from digits.pictures import read_picture
+from digits.tensors import PREPARED, Statistics
+
+STATISTICS = PREPARED / "statistics.json"
+STANDARD_INPUT = {"-": "/dev/stdin"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that can be classified.
+
+    Attributes:
+        file: as it was given.
+        pixels: as the network knows them, shape (pixels,), from 0 to 255.
+    """
+
+    file: str
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the network makes of a picture.
+
+    Attributes:
+        file: the picture's.
+        probabilities: of each class, shape (classes,).
+    """
+
+    file: str
+    probabilities: NDArray[np.float64]
+
+    def likeliest(self) -> list[int]:
+        """Return all classes, the likeliest first."""
+        order: list[int] = np.argsort(-self.probabilities, kind="stable").tolist()
+        return order
+
+
+def load_network(classes: int) -> tuple[Statistics, Ensemble]:
+    """Return what images were normalised with, and the network.
+
+    Raises:
+        InputError: they are not there, or do not fit each other or the number of classes.
+    """
+    for path in (STATISTICS, MODEL):
+        if not path.exists():
+            raise InputError(f"{path}: no such file; expected what `make repro` makes")
+    statistics = Statistics.load(STATISTICS)
+    return statistics, load_model(MODEL, statistics.pixels, classes)
+
+
+def read(file: str, side: int) -> Picture:
+    """Read and prepare a picture for images of `side` x `side` pixels.
+
+    Raises:
+        InputError: there is no such file, or no picture in it, or a blank one.
+    """
+    path = Path(STANDARD_INPUT.get(file, file))
+    colours = read_picture(path)
+    with expecting(path, "something that stands out from its background", BlankError):
+        return Picture(file, prepare(colours, side).reshape(-1))
+
+
+def read_all(files: Iterable[str], side: int) -> list[Picture]:
+    """Read all pictures that can be used, and say of the others why they cannot."""
+    pictures = []
+    for file in files:
+        try:
+            pictures.append(read(file, side))
+        except InputError as error:
+            print(f"error: {error}", file=sys.stderr)
+    return pictures
+
+
+def classify(
+    pictures: Sequence[Picture], statistics: Statistics, model: Ensemble, shift: int
+) -> list[Answer]:
+    """Return what the network makes of each picture.
+
+    Args:
+        pictures: of as many pixels as the network has inputs.
+        statistics: what images were normalised with.
+        model: the network.
+        shift: pixels, up to which the pictures are shifted, to average the answers.
+    """
+    if not pictures:
+        return []
+    images = statistics.normalise(np.stack([picture.pixels for picture in pictures]))
+    shares, _ = probabilities(infer(model, torch.from_numpy(images), shift))
+    return [Answer(picture.file, row) for picture, row in zip(pictures, shares, strict=True)]
+
+
+def as_table(answers: Sequence[Answer], names: Sequence[str]) -> str:
+    """Return a table of the two likeliest classes of each picture."""
+    rows = [("file", "answer", "probability", "second", "probability")]
+    for answer in answers:
+        file = answer.file if answer.file.isprintable() else repr(answer.file)
+        first, second, *_ = answer.likeliest()
+        shares = [f"{answer.probabilities[label]:.4f}" for label in (first, second)]
+        rows.append((file, names[first], shares[0], names[second], shares[1]))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    form = "{:{}}  {:{}}  {:>{}}  {:{}}  {:>{}}"
+    return "\n".join(form.format(*chain(*zip(row, widths, strict=True))) for row in rows)
+
+
+def as_json(answers: Sequence[Answer], names: Sequence[str]) -> str:
+    """Return a list of objects in JSON, with the keys that this module's docstring says."""
+    listed = []
+    for answer in answers:
+        label, *_ = answer.likeliest()
+        shares = dict(zip(names, answer.probabilities.round(6).tolist(), strict=True))
+        listed.append(
+            {
+                "file": answer.file,
+                "predicted": names[label],
+                "label": label,
+                "probabilities": shares,
+            }
+        )
+    return json.dumps(listed, indent=2)
+
+
+def main() -> None:
+    """Classify the pictures that the command line names."""
+    parser = ArgumentParser(
+        prog="python -m digits.classify", description="Say what the network makes of pictures."
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a picture; - is standard input")
+    parser.add_argument("--json", action="store_true", help="all probabilities, as JSON")
+    arguments = parser.parse_args()
+    params = load_params()
+    numerics.configure(params.numerics)
+    statistics, model = load_network(params.data.classes)
+    pictures = read_all(arguments.files, statistics.side)
+    answers = classify(pictures, statistics, model, params.predict.shift)
+    names = params.data.names
+    if arguments.json:
+        print(as_json(answers, names))
+    elif answers:
+        print(as_table(answers, names))
+    if len(pictures) < len(arguments.files):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    report(main)

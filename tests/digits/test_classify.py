@@ -1,0 +1,142 @@
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digits import classify
+from digits.classify import Answer, as_json, as_table
+from digits.errors import InputError, report
+from digits.kaggle import read_pixels, read_submission
+from digits.model import MODEL
+from stages import predict, train
+from stages import prepare as prepare_stage
+from tests.conftest import ParamsWriter
+from tests.strokes import draw
+
+ANSWERS = [
+    Answer("a.png", np.array([0.1, 0.7, 0.2])),
+    Answer("a longer name.png", np.array([0.0, 1e-7, 1 - 1e-7])),
+    Answer("two\nlines.png", np.array([0.5, 0.5, 0.0])),
+]
+
+
+@pytest.fixture
+def trained(project: Path) -> Path:
+    """Go to a project with a network, and with the test images as pictures 0.png to 11.png."""
+    for stage in (prepare_stage, train):
+        stage.main()
+    images = np.concatenate(list(read_pixels(Path("test.csv"))))
+    for number, image in enumerate(images):
+        Image.fromarray(image.reshape(4, 4)).save(f"{number}.png")
+    return project
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command; return its exit status."""
+    monkeypatch.setattr(sys, "argv", ["classify", *arguments])
+    try:
+        report(classify.main)
+    except SystemExit as end:
+        # Python itself prints what is no number.
+        print(end.code if isinstance(end.code, str) else "", file=sys.stderr)
+        return 1 if isinstance(end.code, str) else int(end.code or 0)
+    return 0
+
+
+def answers(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_pictures_of_the_networks_size_are_answered_as_predict_answers_them(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict.main()
+    capsys.readouterr()
+    files = [f"{number}.png" for number in range(12)]
+    assert run(monkeypatch, "--json", *files) == 0
+    found = answers(capsys)
+    assert [answer["file"] for answer in found] == files
+    labels = read_submission(Path("submission.csv"), 12, 3)
+    assert [answer["label"] for answer in found] == labels.tolist()
+    assert [answer["predicted"] for answer in found] == [str(label) for label in labels]
+
+
+def test_answers_are_averaged_over_the_shifts_of_predict(
+    trained: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write_params: ParamsWriter,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run(monkeypatch, "--json", "0.png")
+    plain = answers(capsys)
+    write_params({"predict.shift": 1})
+    run(monkeypatch, "--json", "0.png")
+    assert answers(capsys)[0]["probabilities"] != plain[0]["probabilities"]
+
+
+def test_a_table_aligns_the_two_likeliest_classes() -> None:
+    assert as_table(ANSWERS, ["zero", "one", "two"]).splitlines() == [
+        "file               answer  probability  second  probability",
+        "a.png              one          0.7000  two          0.2000",
+        "a longer name.png  two          1.0000  one          0.0000",
+        r"'two\nlines.png'   zero         0.5000  one          0.5000",
+    ]
+
+
+def test_json_has_all_probabilities_by_class() -> None:
+    assert json.loads(as_json(ANSWERS, ["zero", "one", "two"]))[1] == {
+        "file": "a longer name.png",
+        "predicted": "two",
+        "label": 2,
+        "probabilities": {"zero": 0, "one": 0, "two": 1},
+    }
+
+
+def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_their_answers(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (9, 9), 7).save("blank.png")
+    Path("text.png").write_text("no picture")
+    assert run(monkeypatch, "0.png", "text.png", "1.png", "blank.png", "none.png", "0.png") == 1
+    told = capsys.readouterr()
+    names = [line.split()[0] for line in told.out.splitlines()]
+    assert names == ["file", "0.png", "1.png", "0.png"]
+    formats = "a picture: PNG, JPEG, GIF, BMP, WebP or TIFF"
+    assert told.err.splitlines()[:3] == [
+        f"error: text.png: not a picture; expected {formats}",
+        "error: blank.png: blank; expected something that stands out from its background",
+        f"error: none.png: no such file; expected {formats}",
+    ]
+
+
+@pytest.mark.parametrize(("option", "expected"), [([], ""), (["--json"], "[]\n")])
+def test_where_no_picture_can_be_used_there_is_no_answer(
+    trained: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: list[str],
+    expected: str,
+) -> None:
+    capsys.readouterr()
+    assert run(monkeypatch, *option, "none.png") == 1
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize("missing", [classify.STATISTICS, MODEL])
+def test_without_a_network_it_says_how_to_make_one(trained: Path, missing: Path) -> None:
+    missing.unlink()
+    with pytest.raises(InputError) as error:
+        classify.load_network(3)
+    assert str(error.value) == f"{missing}: no such file; expected what `make repro` makes"
+
+
+def test_standard_input_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    draw(3, size=50).save(path)
+    monkeypatch.setattr(classify, "STANDARD_INPUT", {"-": str(path)})
+    assert np.array_equal(classify.read("-", 28).pixels, classify.read(str(path), 28).pixels)

@@ -1,0 +1,113 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from digits.framing import broaden, frame, measure_pen, prepare
+from digits.ink import BlankError
+from tests.strokes import draw
+
+SIDE = 28
+TRIED = (1, 4, 7, 8)
+
+
+def prepared(digit: int, *, side: int = SIDE, size: int = 112, **options: Any) -> NDArray[np.int64]:
+    colours = np.asarray(draw(digit, size=size, **options), np.float64)
+    return prepare(colours, side).astype(np.int64)
+
+
+@pytest.mark.parametrize("digit", TRIED)
+@pytest.mark.parametrize(
+    ("options", "difference"),
+    [
+        ({"paper": (0, 0, 0), "ink": (255, 255, 255)}, 0.5),
+        ({"paper": (250, 240, 200), "ink": (30, 40, 140)}, 1),
+        ({"size": 300}, 6),
+        ({"size": 60}, 6),
+        ({"size": 250, "share": 0.4, "corner": (0.55, 0.1)}, 6),
+    ],
+)
+def test_a_digit_is_prepared_alike_whatever_its_colour_size_and_place(
+    digit: int, options: dict[str, Any], difference: float
+) -> None:
+    assert np.abs(prepared(digit) - prepared(digit, **options)).mean() < difference
+
+
+@pytest.mark.parametrize("digit", TRIED)
+@pytest.mark.parametrize("side", [28, 57])
+def test_ink_fits_the_box_and_its_centre_of_mass_is_the_middle(digit: int, side: int) -> None:
+    pixels = prepared(digit, side=side)
+    assert pixels.shape == (side, side)
+    places = np.argwhere(pixels > 127)
+    assert max(np.ptp(places, axis=0) + 1) == pytest.approx(side * 20 / 28, rel=0.06)
+    for axis in (0, 1):
+        centre = np.average(np.arange(side) + 0.5, weights=pixels.sum(axis=1 - axis))
+        assert centre == pytest.approx(side / 2, abs=0.2)
+
+
+def test_ink_is_white_and_paper_black() -> None:
+    pixels = prepared(4, paper=(200, 190, 180), ink=(90, 80, 90))
+    assert (pixels > 240).sum() > 30
+    assert (pixels == 0).mean() > 0.7
+
+
+@pytest.mark.parametrize("pen", [3, 4, 10])
+def test_a_thin_pen_becomes_as_broad_as_the_pages(pen: float) -> None:
+    pixels = prepared(4, pen=pen, size=250)
+    assert measure_pen(pixels > 127) == pytest.approx(2.4, abs=0.4)
+    assert pixels.max() >= 250
+
+
+def test_a_broad_pen_stays_as_broad() -> None:
+    assert measure_pen(prepared(4, pen=50) > 127) > 3.5
+
+
+def test_a_digit_that_fills_its_picture_is_framed_as_any_other() -> None:
+    tight = np.asarray(draw(7, size=112, pen=30).crop((22, 16, 88, 104)), np.float64)
+    assert np.abs(prepare(tight, SIDE) - prepared(7, pen=30)).mean() < 4
+
+
+def test_specks_far_from_the_ink_change_nothing() -> None:
+    ink = np.zeros((100, 100))
+    ink[20:60, 40:48] = 1
+    expected = frame(ink, SIDE)
+    ink[95, 3] = 1
+    assert np.array_equal(frame(ink, SIDE), expected)
+
+
+@pytest.mark.parametrize("negative", [False, True])
+def test_a_picture_of_the_networks_own_size_stays_as_it_is(negative: bool) -> None:
+    greys = np.zeros((SIDE, SIDE))
+    greys[2:20, 3:5] = np.arange(36).reshape(18, 2) * 7
+    colours = np.repeat(greys[..., np.newaxis], 3, axis=2)
+    assert np.array_equal(prepare(255 - colours if negative else colours, SIDE), greys)
+
+
+def test_a_blank_picture_of_the_networks_own_size_is_refused() -> None:
+    with pytest.raises(BlankError):
+        prepare(np.full((SIDE, SIDE, 3), 200.0), SIDE)
+
+
+@pytest.mark.parametrize("shape", [(1, 50), (50, 1), (2, 3), (3, 400)])
+def test_a_picture_of_any_shape_is_framed(shape: tuple[int, int]) -> None:
+    ink = np.zeros(shape)
+    ink[-1, -1] = 1
+    assert frame(ink, SIDE).max() == 1
+
+
+@pytest.mark.parametrize("width", [3, 9])
+def test_the_width_of_strokes_is_measured_upright_and_aslant(width: int) -> None:
+    down, across = np.mgrid[:100, :100]
+    assert measure_pen(np.abs(across - 50) <= width // 2) == pytest.approx(width, rel=0.1)
+    aslant = np.abs(across - down) <= width // 2
+    assert measure_pen(aslant) == pytest.approx(width / np.sqrt(2), rel=0.1)
+
+
+def test_a_point_becomes_a_disc() -> None:
+    ink = np.zeros((15, 15))
+    ink[7, 7] = 0.5
+    down, across = np.mgrid[-7:8, -7:8]
+    broad, distance = broaden(ink, 9), np.hypot(down, across)
+    assert (broad[distance <= 4] == 1).all()
+    assert (broad[distance > 4.5] == 0).all()
