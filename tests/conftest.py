@@ -28,12 +28,13 @@ def pytest_configure() -> None:
     numerics.configure(Numerics(mode="portable", threads=2))
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this very hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # One process begins with all tests that use the sandbox, which takes long to make; the other
     # takes file by file.
     items.sort(key=lambda item: not uses_sandbox(item))
     for item in items:
-        group = "sandbox" if uses_sandbox(item) else str(item.path)
+        group = "sandbox" if uses_sandbox(item) else item.location[0]
         item.add_marker(pytest.mark.xdist_group(group))
 
 
