@@ -9,9 +9,11 @@ of them, as dvc.lock tells.
 """
 
 import csv
+import json
 from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +21,11 @@ from numpy.typing import NDArray
 from digits.comparison import Comparison, compare
 from digits.errors import InputError, expecting, report, shorten
 from digits.params import PARAMS
-from digits.tensors import PREPARED
-from proofs.ledger import LOCK, outputs, read_lock
+from proofs.ledger import LOCK, Lock, read_lock
 from proofs.repository import find_commit, git
 
 PREDICTIONS = Path("plots/confusion.csv")
 COLUMNS = ["actual", "predicted"]
-VALIDATION = str(PREPARED / "validation")
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Predicted:
 
     Attributes:
         name: the revision, in messages.
-        rows: the hash of the validation images and labels, in dvc.lock.
+        origin: what the validation rows were drawn from, and how, as dvc.lock has it.
         held_out: whether the network was not trained on them.
         actual: names of classes, shape (rows,).
         predicted: names of classes, shape (rows,).
     """
 
     name: str
-    rows: str
+    origin: str
     held_out: bool
     actual: NDArray[np.str_]
     predicted: NDArray[np.str_]
@@ -60,11 +60,26 @@ def read_predictions(revision: str | None) -> Predicted:
         text = _read(revision, PREDICTIONS).decode("utf-8")
         actual, predicted = _check_table(path, list(csv.reader(text.splitlines(), strict=True)))
     lock = read_lock(_read(revision, LOCK).decode(), f"{where}{LOCK}")
-    rows = [output.md5 for output in outputs(lock) if output.path == VALIDATION]
-    stages = lock["stages"]
-    params = stages.get("evaluate", {}).get("params", {}).get(str(PARAMS), {})
-    held_out = params.get("train.rows", "train") == "train"
-    return Predicted(name, "".join(rows), held_out, actual, predicted)
+    held_out = _params(lock, "evaluate").get("train.rows", "train") == "train"
+    return Predicted(name, _origin(lock), held_out, actual, predicted)
+
+
+def _origin(lock: Lock) -> str:
+    """Return the hash of the labelled images, and the params of the split.
+
+    The hash of the validation rows themselves would change with the form in which they are stored.
+    """
+    params = _params(lock, "prepare")
+    train = params.get("data", {}).get("train")
+    dependencies = lock["stages"].get("prepare", {}).get("deps", [])
+    hashes = [dependency["md5"] for dependency in dependencies if dependency["path"] == train]
+    return json.dumps([hashes, params.get("prepare")], sort_keys=True)
+
+
+def _params(lock: Lock, stage: str) -> dict[str, Any]:
+    """Return the params that a stage ran with."""
+    found: dict[str, Any] = lock["stages"].get(stage, {}).get("params", {}).get(str(PARAMS), {})
+    return found
 
 
 def _check_table(path: Path, rows: list[list[str]]) -> NDArray[np.str_]:
@@ -93,10 +108,10 @@ def check_same_rows(before: Predicted, after: Predicted) -> None:
             f"{after.name}: {counts[1]:,} validation rows, and {counts[0]:,} in {before.name}; "
             "expected the same rows"
         )
-    if before.rows != after.rows or (before.actual != after.actual).any():
+    if before.origin != after.origin or (before.actual != after.actual).any():
         raise InputError(
             f"{after.name}: other validation rows than in {before.name}; "
-            "expected the same split of the same data, normalised alike, and classes named alike"
+            "expected the same split of the same data, and classes named alike"
         )
     for predicted in (before, after):
         if not predicted.held_out:

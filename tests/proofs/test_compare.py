@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,14 +11,19 @@ import pytest
 from digits.errors import InputError
 from digits.files import write_csv
 from proofs import compare
+from proofs.sandbox import ROOT
 
 Runner = Callable[..., str]
 ACTUAL = np.arange(200) % 4
 LOCK = """stages:
   prepare:
-    outs:
-    - path: data/prepared/validation
-      md5: {}.dir
+    deps:
+    - path: train.csv
+      md5: {}
+    params:
+      params.yaml:
+        data: {{train: train.csv}}
+        prepare: {{validation: 200, seed: {}}}
 """
 
 
@@ -43,7 +49,7 @@ def run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     subprocess.run(["git", "init"], check=True, capture_output=True)
-    Path("dvc.lock").write_text(LOCK.format("aa"))
+    Path("dvc.lock").write_text(LOCK.format("aa", 0))
     write(slice(0, 20))
     commit()
 
@@ -100,17 +106,20 @@ def test_other_rows_are_refused(run: Runner, actual: list[int], message: str) ->
         run("HEAD")
 
 
-def test_other_images_with_the_same_labels_are_refused(run: Runner) -> None:
-    Path("dvc.lock").write_text(LOCK.format("bb"))
+@pytest.mark.parametrize(("images", "seed"), [("bb", 0), ("aa", 1)])
+def test_other_images_with_the_same_labels_are_refused(
+    run: Runner, images: str, seed: int
+) -> None:
+    Path("dvc.lock").write_text(LOCK.format(images, seed))
     with pytest.raises(InputError, match="the working tree: other validation rows than in HEAD"):
         run("HEAD")
 
 
 def test_a_network_trained_on_its_validation_rows_is_refused(run: Runner) -> None:
     evaluate = "  evaluate:\n    params:\n      params.yaml:\n        train.rows: {}\n"
-    Path("dvc.lock").write_text(LOCK.format("aa") + evaluate.format("train"))
+    Path("dvc.lock").write_text(LOCK.format("aa", 0) + evaluate.format("train"))
     assert "accuracy" in run("HEAD")
-    Path("dvc.lock").write_text(LOCK.format("aa") + evaluate.format("all"))
+    Path("dvc.lock").write_text(LOCK.format("aa", 0) + evaluate.format("all"))
     with pytest.raises(InputError, match=r"the working tree: train\.rows = 'all': trained on its"):
         run("HEAD")
 
@@ -130,3 +139,16 @@ def test_what_is_no_revision_or_holds_no_answers_is_refused(run: Runner) -> None
     commit()
     with pytest.raises(InputError, match="does not exist in"):
         run("HEAD", "--to", "HEAD")
+
+
+def test_the_comparison_in_the_readme_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    readme = (ROOT / "README.md").read_text()
+    [found] = re.findall(r'make compare REV="\$\(git rev-parse (\S.*)\)"', readme)
+    command = ["bash", "-c", f"git rev-parse {found}"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        pytest.skip("a clone without the whole history")
+    compare.check_same_rows(
+        compare.read_predictions(ran.stdout.strip()), compare.read_predictions("HEAD")
+    )
