@@ -48,14 +48,13 @@ def choose_device(numerics: Numerics, device: str) -> torch.device:
     """
     available, portable = torch.cuda.is_available(), numerics.mode == "portable"
     if device == "cuda":
-        where = "params.yaml: train.device = 'cuda'"
         if portable:
-            raise InputError(
-                f"{where}: numerics.mode = 'portable' promises the same bytes on any CPU; "
-                "expected numerics.mode = 'machine'"
-            )
+            raise _not_portable("train.device = 'cuda'")
         if not available:
-            raise InputError(f"{where}: torch finds no GPU; expected one (or train.device = 'cpu')")
+            raise InputError(
+                "params.yaml: train.device = 'cuda': torch finds no GPU; "
+                "expected one (or train.device = 'cpu')"
+            )
     if device == "cpu" or portable or not available:
         return torch.device("cpu")
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS's condition for the same bytes
@@ -63,9 +62,32 @@ def choose_device(numerics: Numerics, device: str) -> torch.device:
     return torch.device("cuda")
 
 
+def check_precision(numerics: Numerics, precision: str) -> None:
+    """Check that training may multiply in that precision.
+
+    Processors round products of bfloat16, and what they are added to, each in its own way.
+
+    Args:
+        numerics: whose mode the precision must not contradict.
+        precision: "float32" or "bfloat16".
+
+    Raises:
+        InputError: the precision is "bfloat16", and the mode is `portable`.
+    """
+    if precision != "float32" and numerics.mode == "portable":
+        raise _not_portable(f"train.precision = {precision!r}")
+
+
 def name_device(device: torch.device) -> str:
     """Return "cpu", or the type of the GPU: bytes repeat on the same type only."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _not_portable(setting: str) -> InputError:
+    return InputError(
+        f"params.yaml: {setting}: numerics.mode = 'portable' promises the same bytes on any CPU; "
+        "expected numerics.mode = 'machine'"
+    )
 
 
 def _check_environment() -> None:

@@ -136,6 +136,7 @@ class Train(Section):
     seed: Seed
     networks: Annotated[int, Field(ge=1, le=1000)]
     device: Literal["cpu", "cuda", "auto"]
+    precision: Literal["float32", "bfloat16"]
 
     def members(self) -> list["Train"]:
         """Return the params of each network alone: the first has the seed, the others the next."""

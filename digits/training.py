@@ -201,19 +201,26 @@ def take_step(
     labels = training.labels.index_select(0, batch)
     if params.augment.distorts:
         images = augment(images, params.augment, state.generator)
-    loss, gradients = differentiate(state, images, labels, params.label_smoothing)
+    loss, gradients = differentiate(state, images, labels, params)
     descend(state, gradients, rate, params)
     return loss
 
 
 def differentiate(
-    state: TrainingState, images: Tensor, labels: Tensor, label_smoothing: float
+    state: TrainingState, images: Tensor, labels: Tensor, params: Train
 ) -> tuple[Tensor, list[Tensor]]:
-    """Return the mean loss of a batch, and its gradient by each parameter."""
-    if not isinstance(state.model, RegularisedMLP):
-        return backpropagate(state.parameters, images, labels, label_smoothing)
-    logits = state.model(images)
-    loss = functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    """Return the mean loss of a batch, and its gradient by each parameter.
+
+    With bfloat16, what matrix products take and give is rounded to it, while the parameters, the
+    loss and the step stay in float32: mixed precision (Kalamkar et al. 2019, "A study of BFLOAT16
+    for deep learning training").
+    """
+    rounded = params.precision == "bfloat16"
+    if not (rounded or isinstance(state.model, RegularisedMLP)):
+        return backpropagate(state.parameters, images, labels, params.label_smoothing)
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=rounded):
+        logits = state.model(images)
+    loss = functional.cross_entropy(logits.float(), labels, label_smoothing=params.label_smoothing)
     return loss.detach(), list(torch.autograd.grad(loss, state.parameters))
 
 

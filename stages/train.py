@@ -107,6 +107,7 @@ def main() -> str:
     training, validation = load_split(classes)
     if train.rows == "all":
         training = training.joined(validation)
+    numerics.check_precision(params.numerics, train.precision)
     device = numerics.choose_device(params.numerics, train.device)
     there = training.to(device), validation.to(device)
     fits, checkpoints = [], []

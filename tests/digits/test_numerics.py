@@ -162,3 +162,11 @@ def test_a_gpu_that_cannot_be_used_is_an_error(
     monkeypatch.setattr("torch.cuda.is_available", lambda: available)
     with pytest.raises(InputError, match=rf"^params.yaml: train.device = 'cuda': {message}"):
         choose(mode, "cuda")
+
+
+def test_bfloat16_is_refused_where_bytes_must_be_portable() -> None:
+    numerics.check_precision(Numerics(mode="portable", threads=2), "float32")
+    numerics.check_precision(Numerics(mode="machine", threads=2), "bfloat16")
+    message = "^params.yaml: train.precision = 'bfloat16': numerics.mode = 'portable' promises .*"
+    with pytest.raises(InputError, match=f"{message}; expected numerics.mode = 'machine'$"):
+        numerics.check_precision(Numerics(mode="portable", threads=2), "bfloat16")

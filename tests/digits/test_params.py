@@ -197,6 +197,7 @@ def test_the_notebooks_recipe_stays_the_notebooks() -> None:
         "seed": 0,
         "networks": 1,
         "device": "cpu",
+        "precision": "float32",
         "augment": dict.fromkeys(["rotation", "scale", "shear", "shift", "elastic"], 0.0)
         | {"smoothness": 4.0},
     }

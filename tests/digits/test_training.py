@@ -14,6 +14,7 @@ from digits.training import (
     TrainingState,
     average,
     begin,
+    differentiate,
     fit,
     learning_rate,
     trained,
@@ -71,6 +72,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(train: Trai
         {"input_noise": 0.5},
         {"hidden_noise": 0.5},
         {"averaging": 0.9},
+        {"precision": "bfloat16"},
         {"augment": {"rotation": 10.0}},
         {"augment": {"scale": 0.1}},
         {"augment": {"shear": 0.1}},
@@ -104,6 +106,21 @@ def nested(train: Train, change: dict[str, Any]) -> dict[str, Any]:
     if "augment" not in change:
         return change
     return change | {"augment": train.augment.model_copy(update=change["augment"])}
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_in_bfloat16_gradients_are_those_of_float32_but_for_rounding(
+    train: Train, batch_norm: bool
+) -> None:
+    rows, found = draw_labelled(95), {}
+    for precision in ("float32", "bfloat16"):
+        changed = train.model_copy(update={"batch_norm": batch_norm, "precision": precision})
+        state = begin(PIXELS, CLASSES, changed)
+        loss, gradients = differentiate(state, rows.images, rows.labels, changed)
+        found[precision] = [loss, torch.cat([gradient.flatten() for gradient in gradients])]
+    for exact, rounded in zip(found["float32"], found["bfloat16"], strict=True):
+        assert exact.dtype == rounded.dtype == torch.float32
+        assert 0 < (exact - rounded).norm() < 0.02 * exact.norm()
 
 
 @pytest.mark.parametrize("nesterov", [False, True])

@@ -107,9 +107,7 @@ def test_other_rows_are_refused(run: Runner, actual: list[int], message: str) ->
 
 
 @pytest.mark.parametrize(("images", "seed"), [("bb", 0), ("aa", 1)])
-def test_other_images_with_the_same_labels_are_refused(
-    run: Runner, images: str, seed: int
-) -> None:
+def test_other_images_with_the_same_labels_are_refused(run: Runner, images: str, seed: int) -> None:
     Path("dvc.lock").write_text(LOCK.format(images, seed))
     with pytest.raises(InputError, match="the working tree: other validation rows than in HEAD"):
         run("HEAD")
