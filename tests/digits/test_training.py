@@ -49,8 +49,11 @@ def test_a_network_learns_what_is_easy(train: Train, schedule: str) -> None:
     assert epochs[-1].validation_loss < 0.2
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(train: Train) -> None:
-    first, again, other = (run(train, seed=seed) for seed in (0, 0, 1))
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(
+    train: Train, precision: str
+) -> None:
+    first, again, other = (run(train, precision=precision, seed=seed) for seed in (0, 0, 1))
     assert weights(first[0]) == weights(again[0])
     assert first[1] == again[1]
     assert weights(first[0]) != weights(other[0])
