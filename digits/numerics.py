@@ -78,6 +78,12 @@ def check_precision(numerics: Numerics, precision: str) -> None:
         raise _not_portable(f"train.precision = {precision!r}")
 
 
+def multiplies_bfloat16() -> bool:
+    """Return whether this CPU has products of bfloat16; else they take longer than float32's."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
 def name_device(device: torch.device) -> str:
     """Return "cpu", or the type of the GPU: bytes repeat on the same type only."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -64,6 +64,16 @@ def print_row(epoch: Epoch) -> None:
     )
 
 
+def warn_of_precision(precision: str, device: torch.device) -> None:
+    """Warn where training multiplies in a precision that this processor is slow in."""
+    if precision == "bfloat16" and device.type == "cpu" and not numerics.multiplies_bfloat16():
+        print(
+            "warning: params.yaml: train.precision = 'bfloat16': this processor has no such "
+            "products; expected 'float32', which takes less time here",
+            file=sys.stderr,
+        )
+
+
 def warn_of_chance(last: Epoch, labels: torch.Tensor) -> None:
     """Warn where the network does no better than always giving the commonest class."""
     commonest = labels.bincount().max().item() / len(labels)
@@ -109,6 +119,7 @@ def main() -> str:
         training = training.joined(validation)
     numerics.check_precision(params.numerics, train.precision)
     device = numerics.choose_device(params.numerics, train.device)
+    warn_of_precision(train.precision, device)
     there = training.to(device), validation.to(device)
     fits, checkpoints = [], []
     for number, member in enumerate(train.members(), start=1):

@@ -152,6 +152,22 @@ def test_a_network_that_learns_is_not_warned_of(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("prepared")
+@pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16", "avx512_fp16"])
+def test_a_processor_that_is_slow_in_bfloat16_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+    write_params: ParamsWriter,
+    capsys: pytest.CaptureFixture[str],
+    flag: str,
+) -> None:
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {flag: True})
+    write_params({"numerics.mode": "machine", "train.precision": "bfloat16", "train.epochs": 10})
+    train.main()
+    assert ("expected 'float32', which takes less time here" in capsys.readouterr().err) == (
+        flag == "avx512_fp16"
+    )
+
+
 class Killed(BaseException):
     pass
 
