@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,7 +28,9 @@ from studies.design import RESULTS, load_study
 from studies.journal import Journal
 from studies.trial import train_network
 
-PATIENCE = 120.0  # seconds for a node to start
+PATIENCE = 120.0  # seconds for a node to start, and to train
+# What Ray calls a process that trains, and one that waits for a task.
+TRAINING, IDLE = f"ray::{train_network.__name__}", "ray::IDLE"
 ASIDE = ("seconds", "commit")
 
 
@@ -67,8 +69,10 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def two_nodes(cores: int) -> Iterator[tuple[dict[str, str], subprocess.Popen[bytes]]]:
-    """Yield the environment of those who use a Ray of two nodes, and the second node.
+def two_nodes(
+    cores: int,
+) -> Iterator[tuple[dict[str, str], subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
+    """Yield the environment of those who use a Ray of two nodes, and both nodes.
 
     Args:
         cores: of each node, as Ray counts them.
@@ -79,11 +83,11 @@ def two_nodes(cores: int) -> Iterator[tuple[dict[str, str], subprocess.Popen[byt
     environment = SETTINGS | {"OMP_WAIT_POLICY": "passive"} | os.environ | secret
     environment["RAY_ADDRESS"] = f"127.0.0.1:{port}"
     head = ("--head", f"--port={port}", "--include-dashboard=false", each)
-    with node(environment, *head):
+    with node(environment, *head) as first:
         wait_until(lambda: is_open(port), "the first node")
         with node(environment, f"--address={environment['RAY_ADDRESS']}", each) as second:
-            wait_until(lambda: runs(second, "raylet"), "the second node")
-            yield environment, second
+            wait_until(lambda: bool(started(second, "raylet")), "the second node")
+            yield environment, first, second
 
 
 def is_open(port: int) -> bool:
@@ -105,13 +109,28 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
-def runs(process: subprocess.Popen[bytes], name: str) -> bool:
-    """Return whether a node has started a process of that name, and it runs."""
-    names = []
+def started(process: subprocess.Popen[bytes], *names: str) -> list[psutil.Process]:
+    """Return the processes of a node that have one of these names."""
+    found = []
     for child in psutil.Process(process.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            names.append(child.name())
-    return name in names
+            if child.name() in names:
+                found.append(child)
+    return found
+
+
+@contextmanager
+def held_back(processes: Sequence[psutil.Process]) -> Iterator[None]:
+    """Stop processes, and let them go on when the block ends."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def run_with_a_kill(path: Path, cores: int) -> None:
@@ -124,14 +143,16 @@ def run_with_a_kill(path: Path, cores: int) -> None:
     if journal.count():
         raise InputError(f"{journal.folder}: a study that was stopped; expected none")
     command = [sys.executable, "-m", "studies.run", str(path)]
-    training = f"ray::{train_network.__name__}"
-    with two_nodes(cores) as (environment, second):
+    with two_nodes(cores) as (environment, first, second):
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as study:
-            while not (journal.count() >= half and runs(second, training)):
+            while journal.count() < half:
                 if study.poll() is not None:
                     raise InputError(f"{path}: ended before a node was killed; expected it to last")
                 time.sleep(0.05)
-            kill(second)
+            # A second node that is slow to start would find that the first has trained them all.
+            with held_back(started(first, TRAINING, IDLE)):
+                wait_until(lambda: bool(started(second, TRAINING)), "a training on the second node")
+                kill(second)
         if study.returncode:
             raise InputError(f"{path}: ended with {study.returncode}; expected it to go on")
 

@@ -3,6 +3,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+import psutil
 import pytest
 
 from digits.errors import InputError
@@ -82,3 +83,13 @@ def test_a_study_that_was_begun_before_proves_nothing(results: Path) -> None:
     Path("study.journal/a.json").touch()
     with pytest.raises(InputError, match=r"journal: a study that was stopped; expected none"):
         nodes.main()
+
+
+def test_processes_are_held_back_for_the_length_of_a_block_and_one_that_ended_is_no_error() -> None:
+    ended = psutil.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    with psutil.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        with nodes.held_back([ended, process]):
+            nodes.wait_until(lambda: process.status() == psutil.STATUS_STOPPED, "a stop")
+        nodes.wait_until(lambda: process.status() != psutil.STATUS_STOPPED, "an end of it")
+        process.kill()
