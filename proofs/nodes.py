@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,9 +28,8 @@ from studies.design import RESULTS, load_study
 from studies.journal import Journal
 from studies.trial import train_network
 
-PATIENCE = 120.0  # seconds for a node to start, and to train
-# What Ray calls a process that trains, and one that waits for a task.
-TRAINING, IDLE = f"ray::{train_network.__name__}", "ray::IDLE"
+PATIENCE = 120.0  # seconds for a node to start
+TRAINING = f"ray::{train_network.__name__}"  # what Ray calls a process that trains
 ASIDE = ("seconds", "commit")
 
 
@@ -70,22 +69,24 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def two_nodes(
-    cores: int,
+    cores: int, others: int
 ) -> Iterator[tuple[dict[str, str], subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
     """Yield the environment of those who use a Ray of two nodes, and both nodes.
 
     Args:
-        cores: of each node, as Ray counts them.
+        cores: of the first node, as Ray counts them.
+        others: of the second.
     """
-    port, each = find_port(), f"--num-cpus={cores}"
+    port = find_port()
     secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     # The nodes share the cores: threads that wait by spinning would take them from each other.
     environment = SETTINGS | {"OMP_WAIT_POLICY": "passive"} | os.environ | secret
     environment["RAY_ADDRESS"] = f"127.0.0.1:{port}"
-    head = ("--head", f"--port={port}", "--include-dashboard=false", each)
+    head = ("--head", f"--port={port}", "--include-dashboard=false", f"--num-cpus={cores}")
     with node(environment, *head) as first:
         wait_until(lambda: is_open(port), "the first node")
-        with node(environment, f"--address={environment['RAY_ADDRESS']}", each) as second:
+        address = f"--address={environment['RAY_ADDRESS']}"
+        with node(environment, address, f"--num-cpus={others}") as second:
             wait_until(lambda: bool(started(second, "raylet")), "the second node")
             yield environment, first, second
 
@@ -109,32 +110,65 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
-def started(process: subprocess.Popen[bytes], *names: str) -> list[psutil.Process]:
-    """Return the processes of a node that have one of these names."""
+def started(process: subprocess.Popen[bytes], name: str) -> list[psutil.Process]:
+    """Return the processes of a node that have that name."""
     found = []
     for child in psutil.Process(process.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if child.name() in names:
+            if child.name() == name:
                 found.append(child)
     return found
 
 
-@contextmanager
-def held_back(processes: Sequence[psutil.Process]) -> Iterator[None]:
-    """Stop processes, and let them go on when the block ends."""
-    for process in processes:
+def catch_training(
+    study: subprocess.Popen[bytes], first: subprocess.Popen[bytes], second: subprocess.Popen[bytes]
+) -> None:
+    """Stop a training of the second node in its midst.
+
+    The first node waits for that: it could train all networks before the second has started.
+
+    Raises:
+        InputError: the study has ended before.
+    """
+    waiting: list[psutil.Process] = []
+    while not stopped(second):
+        waiting += stopped(first)
+        wait_a_little(study)
+    for process in waiting:
         with suppress(psutil.NoSuchProcess):
-            process.suspend()
+            process.resume()
+
+
+def stopped(node: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Stop what trains on a node, and return it."""
+    return [process for process in started(node, TRAINING) if stop(process, TRAINING)]
+
+
+def stop(process: psutil.Process, name: str) -> bool:
+    """Stop a process, and return whether it still had that name then; else it goes on."""
     try:
-        yield
-    finally:
-        for process in processes:
-            with suppress(psutil.NoSuchProcess):
-                process.resume()
+        process.suspend()
+        if process.name() == name:
+            return True
+        process.resume()
+    except psutil.NoSuchProcess:
+        pass
+    return False
+
+
+def wait_a_little(study: subprocess.Popen[bytes]) -> None:
+    """Wait while the study runs.
+
+    Raises:
+        InputError: it has ended.
+    """
+    if study.poll() is not None:
+        raise InputError("the study ended before a node was killed; expected it to last")
+    time.sleep(0.05)
 
 
 def run_with_a_kill(path: Path, cores: int) -> None:
-    """Run a study on two nodes, and kill the second one half-way, while it trains a network.
+    """Run a study on two nodes, and kill the second one half-way, in the midst of a training.
 
     Raises:
         InputError: the study was begun before, or ends otherwise than well, or before that.
@@ -143,16 +177,12 @@ def run_with_a_kill(path: Path, cores: int) -> None:
     if journal.count():
         raise InputError(f"{journal.folder}: a study that was stopped; expected none")
     command = [sys.executable, "-m", "studies.run", str(path)]
-    with two_nodes(cores) as (environment, first, second):
+    with two_nodes(cores, cores) as (environment, first, second):
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as study:
+            catch_training(study, first, second)
             while journal.count() < half:
-                if study.poll() is not None:
-                    raise InputError(f"{path}: ended before a node was killed; expected it to last")
-                time.sleep(0.05)
-            # A second node that is slow to start would find that the first has trained them all.
-            with held_back(started(first, TRAINING, IDLE)):
-                wait_until(lambda: bool(started(second, TRAINING)), "a training on the second node")
-                kill(second)
+                wait_a_little(study)
+            kill(second)
         if study.returncode:
             raise InputError(f"{path}: ended with {study.returncode}; expected it to go on")
 

@@ -23,6 +23,7 @@ SENT = {
     "excludes": ["*.journal", "results"],
 }
 PATIENCE = 5.0  # seconds for a cluster to answer
+WATCH = 5.0  # seconds until it is looked whether what tasks wait for is still there
 RETRIES = 10  # of a task whose machine dies
 # Of what is started here: nothing is reported to Ray's makers, and tasks, which are timed, do not
 # give way to other work.
@@ -32,6 +33,18 @@ Key = TypeVar("Key", bound=Hashable)
 Found = TypeVar("Found")
 # The params of a task, and its other arguments, before the rows.
 Task = tuple[Params, *tuple[Any, ...]]
+
+
+class TaskError(InputError):
+    """A task has raised an `InputError`.
+
+    Attributes:
+        key: what names the task.
+    """
+
+    def __init__(self, key: Hashable, cause: InputError) -> None:
+        super().__init__(str(cause))
+        self.key = key
 
 
 class Cluster:
@@ -56,10 +69,29 @@ class Cluster:
             tasks: by whatever names them.
 
         Raises:
-            InputError: a task has raised it.
+            TaskError: a task has raised an `InputError`.
         """
-        remote = ray.remote(max_retries=RETRIES)(function)
-        most, pending = _most_cores(), {}
+        most = _most_cores()
+        pending = self._submit(function, tasks, most)
+        while pending:
+            ended, _ = ray.wait(list(pending), timeout=WATCH)
+            for one in ended:
+                key = pending.pop(one)
+                yield key, _get(one, key)
+            if not ended and _most_cores() < most:
+                # The largest machine has died: Ray would wait for another of its size.
+                most = _most_cores()
+                for one in pending:
+                    ray.cancel(one)
+                pending = self._submit(
+                    function, {key: tasks[key] for key in pending.values()}, most
+                )
+
+    def _submit(
+        self, function: Callable[..., Found], tasks: Mapping[Key, Task], most: float
+    ) -> dict[Any, Key]:
+        """Return what Ray calls the result of each task, on machines of `most` cores at most."""
+        remote, pending = ray.remote(max_retries=RETRIES)(function), {}
         for key, (params, *others) in tasks.items():
             # Threads are a part of the arithmetic: they share what cores there are.
             placed = remote.options(
@@ -67,15 +99,22 @@ class Cluster:
                 runtime_env={"env_vars": _worker(params)},
             )
             pending[placed.remote(params, *others, self.rows)] = key
-        while pending:
-            [done, *_], _ = ray.wait(list(pending))
-            try:
-                found = ray.get(done)
-            except RayTaskError as error:
-                if isinstance(error.cause, InputError):
-                    raise error.cause from None
-                raise
-            yield pending.pop(done), found
+        return pending
+
+
+def _get(ended: Any, key: Hashable) -> Any:  # noqa: ANN401  (whatever the task returns)
+    """Return what a task has returned, or raise what it has raised.
+
+    Args:
+        ended: what Ray calls its result.
+        key: what names the task.
+    """
+    try:
+        return ray.get(ended)
+    except RayTaskError as error:
+        if isinstance(error.cause, InputError):
+            raise TaskError(key, error.cause) from None
+        raise
 
 
 def _worker(params: Params) -> dict[str, str]:
@@ -111,7 +150,8 @@ def cluster(rows: Rows) -> Iterator[Cluster]:
         ray.init(address, runtime_env=code, logging_level=logging.ERROR, log_to_driver=False)
     except OSError as error:
         raise InputError(
-            f"RAY_ADDRESS = {address}: {error}; expected a Ray cluster that this machine is part of"
+            f"RAY_ADDRESS = {address}: {error}; expected a Ray cluster that this machine "
+            "is part of, and whose token it has"
         ) from None
     try:
         yield Cluster(rows)

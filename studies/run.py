@@ -19,18 +19,19 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from digits import numerics
 from digits.answers import ANSWERS
 from digits.checkpoint import identify
 from digits.errors import InputError, report
 from digits.files import write_csv, write_json
-from digits.params import Params, load_params
+from digits.params import PARAMS, Params, load_params
 from digits.process import alone, end_with_parent
 from digits.split import stratified_folds
 from digits.tensors import PREPARED, map_images, map_labelled
 from digits.training import Labelled
 from proofs.repository import find_commit, git
 from stages.score import find_truth
-from studies.cluster import Cluster, Task, cluster
+from studies.cluster import Cluster, Task, TaskError, cluster
 from studies.design import RESULTS, Study, Trial, load_study
 from studies.journal import Journal, name_training
 from studies.summary import Results, draw_study, summarise
@@ -69,6 +70,7 @@ def _check_variant(params: Params, prepared: Params) -> None:
         raise InputError("train.rows = 'all' holds no row out; expected 'train'")
     if params.train.device != "cpu":
         raise InputError(f"train.device = {params.train.device!r}; expected 'cpu' in a study")
+    numerics.check_precision(params.numerics, params.train.precision)
 
 
 def load_rows(params: Params, study: Study) -> Rows:
@@ -152,9 +154,18 @@ def train_all(
     rows: Rows,
     journal: Journal,
 ) -> dict[Trial, Task]:
-    """Return for each trial its params, its fold, and what its trainings have come to."""
+    """Return for each trial its params, its fold, and what its trainings have come to.
+
+    Raises:
+        InputError: a training has failed.
+    """
     names, tasks = plan(study, variants, rows)
-    fits = train_missing(machines, tasks, journal, rows.images.shape[1])
+    try:
+        fits = train_missing(machines, tasks, journal, rows.images.shape[1])
+    except TaskError as error:
+        trial = next(trial for trial, needed in names.items() if error.key in needed)
+        where = f"variants.{trial.variant}, seed {trial.seed}, fold {trial.fold}"
+        raise InputError(f"{where}: {str(error).removeprefix(f'{PARAMS}: ')}") from None
     return {
         trial: (variants[trial.variant], trial.fold, [fits[name] for name in needed])
         for trial, needed in names.items()

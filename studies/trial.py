@@ -94,7 +94,6 @@ def train_network(params: Params, fold: int, rows: Rows) -> Fit:
     It settles the arithmetic of its process, as a stage does.
     """
     numerics.configure(params.numerics)
-    numerics.check_precision(params.numerics, params.train.precision)
     device = numerics.choose_device(params.numerics, params.train.device)
     training, held_out = rows.choose(rows.folds != fold), rows.choose(rows.folds == fold)
     state = begin(rows.images.shape[1], params.data.classes, params.train, device)

@@ -15,9 +15,34 @@ from proofs import nodes
 
 STUDY = """\
 variants:
-  plain: {recipe: params.yaml, set: {numerics.threads: 1, train.epochs: 600}, seeds: 4}
+  plain: {recipe: params.yaml, set: {numerics.threads: 1, train.epochs: 2000}, seeds: 4}
 folds: 2
 test: false
+"""
+# Tasks for two threads, which return their processes: the first at once, the others when a file is
+# there.
+TASKS = """
+import os, sys, time
+from pathlib import Path
+import numpy as np
+import ray
+from digits.params import load_params
+from studies.cluster import cluster
+from studies.trial import Rows
+
+def name_process(_, number, __):
+    while number and not Path(FILE).exists():
+        time.sleep(0.05)
+    return os.getpid()
+
+FILE = sys.argv[1]
+params = load_params(changes={"numerics.threads": 2})
+images, labels = np.zeros((0, 16), np.float32), np.zeros(0, np.int64)
+with cluster(Rows(images, labels, labels, images, labels)) as machines:
+    while ray.cluster_resources()["CPU"] < 3:
+        time.sleep(0.05)
+    for key, process in machines.run(name_process, {key: (params, key) for key in range(3)}):
+        print("task", key, process, flush=True)
 """
 
 
@@ -41,6 +66,27 @@ def test_a_study_survives_the_death_of_a_node(
     nodes.main()
     assert "the same summary, byte for byte, of 8 trials" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in RESULTS.iterdir()} == before
+
+
+@pytest.mark.long
+def test_what_only_a_machine_that_died_was_large_enough_for_is_run_on_what_is_left(
+    project: Path,
+) -> None:
+    killed = project / "killed"
+    command = [sys.executable, "-c", TASKS, str(killed)]
+    with nodes.two_nodes(1, 2) as (environment, _, second):
+        environment["PYTHONPATH"] = str(ROOT)
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, text=True
+        ) as driver:
+            # Ray says that a node has died, among them.
+            ended = (line.split()[1:] for line in driver.stdout or () if line.startswith("task "))
+            first, process = next(ended)
+            nodes.kill(second)
+            killed.touch()
+            rest = dict(ended)
+    assert sorted([first, *rest]) == ["0", "1", "2"]
+    assert process not in rest.values()
 
 
 @pytest.fixture
@@ -85,11 +131,20 @@ def test_a_study_that_was_begun_before_proves_nothing(results: Path) -> None:
         nodes.main()
 
 
-def test_processes_are_held_back_for_the_length_of_a_block_and_one_that_ended_is_no_error() -> None:
-    ended = psutil.Popen([sys.executable, "-c", ""])
-    ended.wait()
+def test_a_process_is_stopped_only_while_it_has_the_name_that_was_looked_for() -> None:
     with psutil.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
-        with nodes.held_back([ended, process]):
-            nodes.wait_until(lambda: process.status() == psutil.STATUS_STOPPED, "a stop")
-        nodes.wait_until(lambda: process.status() != psutil.STATUS_STOPPED, "an end of it")
+        name = process.name()
+        assert not nodes.stop(process, f"not {name}")
+        nodes.wait_until(lambda: process.status() != psutil.STATUS_STOPPED, "an end of the stop")
+        assert nodes.stop(process, name)
+        nodes.wait_until(lambda: process.status() == psutil.STATUS_STOPPED, "a stop")
         process.kill()
+        process.wait()
+        assert not nodes.stop(process, name)
+
+
+def test_a_study_that_ends_before_a_node_is_killed_is_an_error() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as study:
+        study.wait()
+        with pytest.raises(InputError, match="ended before a node was killed"):
+            nodes.wait_a_little(study)

@@ -11,7 +11,7 @@ from proofs.sandbox import draw_images
 from studies.trial import Rows, train_network
 
 pytest.importorskip("ray", reason="Ray comes with `make test-long`")
-from studies.cluster import Cluster, cluster
+from studies.cluster import Cluster, TaskError, cluster
 
 
 def draw_rows() -> Rows:
@@ -41,6 +41,8 @@ def test_what_a_task_cannot_do_is_told_in_its_own_words(project: Path, machines:
     with pytest.raises(InputError, match=r"^params.yaml: train.lr: the loss is .* smaller") as told:
         list(machines.run(train_network, tasks))
     assert "\n" not in str(told.value)
+    assert isinstance(told.value, TaskError)
+    assert told.value.key == 0
 
 
 @pytest.mark.long

@@ -22,6 +22,7 @@ from studies.trial import Rows, train_network
 
 pytest.importorskip("ray", reason="Ray comes with `make test-long`")
 from studies import run
+from studies.cluster import TaskError
 
 STUDY = """\
 variants:
@@ -110,6 +111,25 @@ def test_with_one_fold_a_trial_is_what_the_stage_trains(
         assert networks[trial] == hashlib.sha256(MODEL.read_bytes()).hexdigest()
 
 
+def test_a_training_that_fails_is_told_with_its_variant_seed_and_fold(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_all(
+        self: OneAfterTheOther,
+        function: Callable[..., Any],
+        tasks: Mapping[Any, tuple[Any, ...]],
+    ) -> Iterator[Any]:
+        if function is train_network:
+            raise TaskError(list(tasks)[-1], InputError("params.yaml: train.lr: the loss is nan"))
+        yield
+
+    monkeypatch.setattr(OneAfterTheOther, "run", run_all)
+    with pytest.raises(
+        InputError, match=r"^variants\.fast, seed 0, fold 1: train\.lr: the loss is nan$"
+    ):
+        run.main()
+
+
 def test_a_study_that_was_stopped_goes_on_with_what_is_missing(
     study: Path,
     clusters: list[OneAfterTheOther],
@@ -142,6 +162,10 @@ def test_a_study_that_was_stopped_goes_on_with_what_is_missing(
         ("prepare.seed: 4", "prepare: .*seed=4; expected that of params.yaml, .*seed=0"),
         ("train.rows: all", "train.rows = 'all' holds no row out; expected 'train'"),
         ("train.device: auto", "train.device = 'auto'; expected 'cpu' in a study"),
+        (
+            "train.precision: bfloat16",
+            "params.yaml: train.precision = 'bfloat16': .* 'portable' pro",
+        ),
         ("train.lr: fast", "params.yaml: train.lr = 'fast': expected a valid number"),
     ],
 )
