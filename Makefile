@@ -8,6 +8,8 @@ VENV := .venv
 BASE_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys._base_executable)' 2>/dev/null)
 READY := $(VENV)/ready
 PEERS := .peers
+# On a terminal, pip shows how far it is.
+PIP_INSTALL := pip install --disable-pip-version-check $(shell [ -t 2 ] || echo --quiet)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: help
@@ -22,13 +24,13 @@ $(READY): requirements.txt
 	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: this is Python %s; expected 3.11 or newer: make setup PYTHON=python3.12" % sys.version.split()[0])'
 	rm -rf $(VENV)
 	$(BASE_PYTHON) -m venv $(VENV)
-	python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	python -m $(PIP_INSTALL) --requirement requirements.txt
 	touch $(READY)
 
 # What is optional, each installed by the targets that need it.
 EXTRAS := $(patsubst requirements-%.txt,$(VENV)/%,$(wildcard requirements-*.txt))
 $(EXTRAS): $(VENV)/%: requirements-%.txt $(READY)
-	python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --requirement $<
+	python -m $(PIP_INSTALL) --constraint requirements.txt --requirement $<
 	touch $@
 
 .PHONY: repro
@@ -38,9 +40,10 @@ repro: $(READY) ## Run what is not up to date of the pipeline, on the real data
 	@rm -f models/*.checkpoint # of runs that were stopped, and whose results DVC had all the same
 	@echo "Now: open report/index.html; make diff says what changed; change params.yaml and make repro"
 
+# It installs nothing: without an environment, it says what else there is.
 .PHONY: doctor
-doctor: $(READY) ## Say what this machine has, and whether the pipeline can run on it
-	@python -m proofs.doctor
+doctor: ## Say what this machine has, and whether the pipeline can run on it
+	@$(if $(wildcard $(VENV)/bin/python),python,$(PYTHON)) -m proofs.doctor
 
 # Two processes share the cores: threads that wait by spinning would take them from each other.
 .PHONY: test
@@ -72,7 +75,7 @@ audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabil
 
 .PHONY: diff
 diff: $(READY) ## Show how the metrics differ from those of a commit (REV=, the last one by default)
-	@dvc metrics diff --md $(or $(REV),HEAD)
+	@table=$$(dvc metrics diff --md $(or $(REV),HEAD)); if [[ $$table == *metrics/* ]]; then echo "$$table"; else echo "No metric differs from those of $(or $(REV),HEAD)."; fi
 
 .PHONY: diff-plots
 diff-plots: $(READY) ## Draw the plots beside those of a commit in .plots/index.html, and list what differs (REV=)
@@ -117,6 +120,7 @@ screenshots: $(VENV)/browser ## Photograph the report, for a look at it and for 
 
 .PHONY: export
 export: $(VENV)/export ## Write the network as ONNX, for other runtimes, to models/mlp.onnx
+	@dvc status --quiet --with-deps evaluate || { echo "error: models/mlp.safetensors is not up to date; expected what make repro writes" >&2; exit 1; }
 	python -m sharing.onnx_export
 
 .PHONY: test-results
@@ -149,8 +153,8 @@ emulate: $(READY) ## Check that emulated processors give the same bytes (needs q
 $(PEERS)/ready: benchmarks/requirements.txt $(READY)
 	rm -rf $(PEERS)
 	$(BASE_PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $< torch
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	$(PEERS)/bin/python -m $(PIP_INSTALL) --constraint $< torch
+	$(PEERS)/bin/python -m $(PIP_INSTALL) --no-deps --requirement $<
 	touch $@
 
 .PHONY: bench
@@ -164,4 +168,5 @@ bench-scale: $(READY) ## Measure every stage on 1, 3 and 10 times the rows (RUNS
 .PHONY: clean
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay
 	rm -rf $(VENV) $(PEERS) .verify .plots .fuzz .screenshots .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf data/mnist data/prepared data/tutorial data/probabilities.npy models report submission.csv
+	rm -rf data/mnist data/prepared data/tutorial data/probabilities.npy report submission.csv
+	rm -f models/*.safetensors models/*.checkpoint models/*.onnx models/*.partial

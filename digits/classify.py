@@ -28,16 +28,16 @@ import torch
 from numpy.typing import NDArray
 
 from digits import numerics
-from digits.errors import InputError, expecting, report
+from digits.errors import InputError, expecting, report, shorten
 from digits.framing import prepare
 from digits.inference import infer, probabilities
 from digits.ink import BlankError
 from digits.model import MODEL, Ensemble, load_model
-from digits.params import load_params
+from digits.params import PARAMS, load_params
 from digits.pictures import read_picture
 from digits.tensors import PREPARED, Statistics
 
-STATISTICS = PREPARED / "statistics.json"
+STATISTICS, EVALUATION = PREPARED / "statistics.json", Path("metrics/evaluation.json")
 STANDARD_INPUT = {"-": "/dev/stdin"}
 
 
@@ -83,6 +83,21 @@ def load_network(classes: int) -> tuple[Statistics, Ensemble]:
             raise InputError(f"{path}: no such file; expected what `make repro` makes")
     statistics = Statistics.load(STATISTICS)
     return statistics, load_model(MODEL, statistics.pixels, classes)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Check that the classes have the names that evaluate told the network's by, if it ran.
+
+    Raises:
+        InputError: they have others, so that answers would have wrong names.
+    """
+    if not EVALUATION.exists():
+        return
+    with expecting(EVALUATION, "what evaluate writes", ValueError, KeyError, TypeError):
+        known = list(json.loads(EVALUATION.read_bytes())["recall"])
+    if known != list(names):
+        told = f"{shorten(list(names))}; the network in {MODEL} was made for {shorten(known)}"
+        raise InputError(f"{PARAMS}: data.class_names = {told}; expected make repro to have run")
 
 
 def read(file: str, side: int) -> Picture:
@@ -167,6 +182,7 @@ def main() -> None:
     params = load_params()
     numerics.configure(params.numerics)
     statistics, model = load_network(params.data.classes)
+    check_names(params.data.names)
     pictures = read_all(arguments.files, statistics.side)
     answers = classify(pictures, statistics, model, params.predict.shift)
     names = params.data.names

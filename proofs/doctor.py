@@ -3,7 +3,7 @@
     python -m proofs.doctor
 
 Prints a line for each thing that was looked at: ok, a note on what only some targets need, or what
-is wrong and how to mend it, which ends in status 1.
+is wrong and how to mend it, which ends in status 1. Where nothing is installed yet, it says so.
 """
 
 import os
@@ -12,17 +12,21 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from digits import numerics
 from digits.errors import InputError, report
-from digits.params import Numerics, load_params
-from proofs.platform import describe_processor, other_versions
+from proofs.machine import available_memory, describe_processor, other_versions
+
+if TYPE_CHECKING:
+    from digits.params import Numerics
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Python
 DISK, MEMORY = 2.0, 1.0  # GB that the pipeline takes on MNIST, environment and cache among them
+ENVIRONMENT = Path(".venv")
 REQUIREMENTS = Path("requirements.txt")
+NAMED = 8  # packages, at most
 # Which target installs each of the others when it needs them.
 EXTRAS = {
     "requirements-browser.txt": "make test-results",
@@ -48,16 +52,39 @@ class Finding:
     words: str
 
 
-def look(settings: Numerics) -> Iterator[Finding]:
-    """Yield what was found of everything that matters."""
+def look() -> Iterator[Finding]:
+    """Yield what was found of everything that matters.
+
+    Raises:
+        InputError: params.yaml cannot be used.
+    """
     yield check_python(sys.version_info[:2])
-    yield check_versions(REQUIREMENTS)
-    yield check_numerics(settings)
-    yield check_threads(settings)
+    if find_spec("torch") is None and not ENVIRONMENT.exists():
+        yield Finding("note", f"{ENVIRONMENT}: nothing is installed yet; make repro does that")
+        yield Finding("note", f"{describe_processor()}; portable, the default, needs AVX2")
+    else:
+        yield check_versions(REQUIREMENTS)
+        yield from check_platform()
     yield check_size("disk", shutil.disk_usage(Path()).free, DISK)
-    yield check_size("memory", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"), MEMORY)
+    yield check_size("memory", available_memory(), MEMORY)
     yield from check_extras(EXTRAS)
     yield from check_programs(PROGRAMS)
+
+
+def check_platform() -> Iterator[Finding]:
+    """Look at what arithmetic there is, if there is what does it.
+
+    Raises:
+        InputError: params.yaml cannot be used.
+    """
+    try:
+        from digits.params import load_params  # noqa: PLC0415  (of what is to be looked for)
+
+        settings = load_params().numerics
+        yield check_numerics(settings)
+        yield check_threads(settings)
+    except ImportError as error:
+        yield Finding("wrong", f"{describe_processor()}; {error}")
 
 
 def check_python(version: tuple[int, int]) -> Finding:
@@ -71,13 +98,17 @@ def check_versions(requirements: Path) -> Finding:
     """Look at the version of everything that is pinned."""
     others = list(other_versions(requirements))
     if others:
-        words = f"versions other than in {requirements}: {', '.join(others)}; make setup mends that"
-        return Finding("wrong", words)
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        named = ", ".join(others[:NAMED]) + more
+        mend = "rm -rf .venv && make setup"
+        return Finding("wrong", f"other than in {requirements}: {named}; {mend} mends that")
     return Finding("ok", f"every version as in {requirements}")
 
 
-def check_numerics(settings: Numerics) -> Finding:
+def check_numerics(settings: "Numerics") -> Finding:
     """Look at whether the processor and the environment allow the numeric platform."""
+    from digits import numerics  # noqa: PLC0415  (of what is to be looked for)
+
     where = f"{describe_processor()}; numerics.mode = {settings.mode!r}"
     try:
         numerics.configure(settings)
@@ -88,7 +119,7 @@ def check_numerics(settings: Numerics) -> Finding:
     return Finding("ok", f"{where}: the same bytes as on any other x86-64 machine with AVX2")
 
 
-def check_threads(settings: Numerics) -> Finding:
+def check_threads(settings: "Numerics") -> Finding:
     """Look at how many cores there are for the threads."""
     cores = len(os.sched_getaffinity(0))
     words = f"{cores} cores for numerics.threads = {settings.threads}"
@@ -132,7 +163,7 @@ def tell(findings: Iterable[Finding]) -> bool:
 
 def main() -> None:
     """Look at everything, and end with status 1 if something is wrong."""
-    if not tell(look(load_params().numerics)):
+    if not tell(look()):
         raise InputError("what is wrong above; expected it mended before make repro")
 
 

@@ -3,13 +3,13 @@
 import os
 import platform
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
 from digits import numerics
 from digits.params import Numerics
+from proofs.machine import describe_processor, other_versions
 
 # Each makes torch or MKL choose other code than it would for this processor.
 _VARIABLES = ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE")
@@ -29,15 +29,6 @@ def describe(params: Numerics) -> str:
     )
 
 
-def describe_processor() -> str:
-    """Return the name of this processor and its widest vectors."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    facts = dict(line.split("\t", 1) for line in lines if "\t" in line)
-    name = facts.get("model name", ": unknown processor").lstrip("\t: ")
-    widest = [flag for flag in ("avx512f", "avx2", "avx") if flag in facts.get("flags", "").split()]
-    return f"{name} ({widest[0] if widest else 'without avx'})"
-
-
 def reasons(params: Numerics, requirements: Path) -> Iterator[str]:
     """Yield why results built here might differ from those of the commit, the likeliest last."""
     changed = list(other_versions(requirements))
@@ -54,18 +45,3 @@ def reasons(params: Numerics, requirements: Path) -> Iterator[str]:
             "none is known: in mode portable, with every version as pinned, this should not be; "
             "either the commit does not hold what its code makes, or it is a bug: please report it"
         )
-
-
-def other_versions(requirements: Path) -> Iterator[str]:
-    """Yield the packages that are not as pinned, each with its version and the pinned one."""
-    for line in requirements.read_text(encoding="utf-8").splitlines():
-        name, pinned, rest = line.partition("==")
-        if not pinned or line.startswith("#"):
-            continue
-        wanted = rest.partition(";")[0].strip()
-        try:
-            found = version(name).partition("+")[0]
-        except PackageNotFoundError:
-            found = "missing"
-        if found != wanted:
-            yield f"{name} {found}, pinned {wanted}"

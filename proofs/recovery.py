@@ -5,7 +5,8 @@
 DVC writes dvc.lock and its list of locks in place: killed at that moment, it leaves a file that it
 cannot read. It takes a lock for held as long as any process has the number of the one that took it.
 And it never looks into its cache again: bytes that a disk has changed come back as results. Nothing
-is done where all is well, but that half-written files go.
+is done where all is well, but that half-written files go. Of a missing file of one's own, which
+nothing can put right, it says what to do.
 """
 
 import json
@@ -18,6 +19,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 from digits.errors import InputError, report
+from digits.params import PARAMS, Data, load_params
 from digits.process import alone
 from digits.tensors import PREPARED
 from proofs.ledger import (
@@ -31,6 +33,7 @@ from proofs.ledger import (
     read_lock,
     stored,
 )
+from stages.download import MNIST
 
 BUSY = Path(".dvc/tmp/lock")
 LOCKS = Path(".dvc/tmp/rwlock")
@@ -152,10 +155,8 @@ def _discard(md5: str, paths: list[Path]) -> str | None:
     return f"recovery: DVC's cache held damaged bytes of {names}; removed, to be built anew"
 
 
-def main() -> None:
-    """Put right whatever is wrong."""
-    if not BUSY.parent.is_dir():  # no DVC has run here yet
-        return
+def recover() -> None:
+    """Put right whatever a run has left wrong."""
     with _locked(BUSY) as mine:
         if mine:  # and so no DVC is writing either file
             restore_lock()
@@ -163,6 +164,25 @@ def main() -> None:
     known = _known()
     sweep(known)
     discard_damage(known)
+
+
+def check_data(data: Data) -> None:
+    """Check that the CSV files are there that no stage makes.
+
+    Raises:
+        InputError: one is missing.
+    """
+    for key, name in (("train", data.train), ("test", data.test)):
+        if MNIST not in Path(name).parents and not Path(name).exists():
+            expected = "a CSV file of images; data/README.md says how to come by one"
+            raise InputError(f"{PARAMS}: data.{key} = {name!r}: no such file; expected {expected}")
+
+
+def main() -> None:
+    """Put right what can be, and check the rest."""
+    if BUSY.parent.is_dir():  # else no DVC has run here yet
+        recover()
+    check_data(load_params().data)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""What the hosted workflow and .ci/run run is what people run: targets of the Makefile."""
+"""Targets of the Makefile: the hosted workflow and .ci/run run what people run."""
 
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,3 +77,20 @@ def test_a_job_may_read_the_repository_and_no_more() -> None:
         assert job["steps"][0]["with"]["persist-credentials"] is False
         for step in job["steps"]:
             assert re.fullmatch(r"actions/[a-z-]+@v\d+", step.get("uses", "actions/x@v1"))
+
+
+def test_clean_leaves_all_that_git_has(tmp_path: Path) -> None:
+    command = ["git", "ls-files", "-z"]
+    tracked = subprocess.check_output(command, cwd=ROOT, text=True).split("\0")[:-1]
+    made = [
+        ".venv/bin/python",
+        "data/mnist/train.csv",
+        "models/mlp.safetensors",
+        "report/index.html",
+    ]
+    for name in [*tracked, *made]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["make", "-f", ROOT / "Makefile", "clean"], cwd=tmp_path, check=True)
+    found = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(found) == sorted(tracked)

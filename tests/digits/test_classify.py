@@ -12,7 +12,7 @@ from digits.classify import Answer, as_json, as_table
 from digits.errors import InputError, report
 from digits.kaggle import read_pixels, read_submission
 from digits.model import MODEL
-from stages import predict, train
+from stages import evaluate, predict, train
 from stages import prepare as prepare_stage
 from tests.conftest import ParamsWriter
 from tests.strokes import draw
@@ -140,3 +140,31 @@ def test_standard_input_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.M
     draw(3, size=50).save(path)
     monkeypatch.setattr(classify, "STANDARD_INPUT", {"-": str(path)})
     assert np.array_equal(classify.read("-", 28).pixels, classify.read(str(path), 28).pixels)
+
+
+def test_class_names_that_the_network_was_not_made_for_are_refused(
+    trained: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write_params: ParamsWriter,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    evaluate.main()
+    assert run(monkeypatch, "0.png") == 0
+    write_params({"data.class_names": ["shirt", "boot", "bag"]})
+    capsys.readouterr()
+    assert run(monkeypatch, "0.png") == 1
+    assert capsys.readouterr().err == (
+        "error: params.yaml: data.class_names = ['shirt', 'boot', 'bag']; the network in "
+        "models/mlp.safetensors was made for ['0', '1', '2']; expected make repro to have run\n"
+    )
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"recall": 1}', "torn"])
+def test_an_evaluation_that_is_none_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    classify.EVALUATION.parent.mkdir()
+    classify.EVALUATION.write_text(content)
+    with pytest.raises(InputError, match=r"evaluation.json: .*; expected what evaluate writes"):
+        classify.check_names(["a", "b"])

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -59,7 +62,44 @@ def test_a_version_that_is_not_the_pinned_one_is_wrong(tmp_path: Path) -> None:
     path.write_text(f"# A comment.\nnumpy=={version('numpy')}\nnothing-of-that-name==1.0\n")
     found = doctor.check_versions(path)
     assert found.state == "wrong"
-    assert "nothing-of-that-name missing, pinned 1.0; make setup" in found.words
+    assert "nothing-of-that-name missing, pinned 1.0; rm -rf .venv && make setup" in found.words
+
+
+def test_of_many_versions_the_first_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text("".join(f"nothing-{number}==1.0\n" for number in range(10)))
+    found = doctor.check_versions(path)
+    assert "nothing-7 missing, pinned 1.0 and 2 more; rm -rf" in found.words
+
+
+def run_without_packages(folder: Path) -> subprocess.CompletedProcess[str]:
+    (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    for path in ROOT.glob("requirements*.txt"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    # -S: without the packages of the environment.
+    command = [sys.executable, "-S", "-m", "proofs.doctor"]
+    paths = {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        command, cwd=folder, env=os.environ | paths, capture_output=True, text=True, check=False
+    )
+
+
+def test_before_anything_is_installed_the_machine_is_looked_at_all_the_same(
+    tmp_path: Path,
+) -> None:
+    told = run_without_packages(tmp_path).stdout
+    assert "note   .venv: nothing is installed yet; make repro does that\n" in told
+    assert "; portable, the default, needs AVX2\n" in told
+    assert "GB of memory free; expected 1\n" in told
+
+
+def test_an_environment_without_its_packages_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / ".venv").mkdir()
+    ran = run_without_packages(tmp_path)
+    assert ran.returncode == 1
+    assert ran.stderr == "error: what is wrong above; expected it mended before make repro\n"
+    assert "wrong  other than in requirements.txt: torch missing, pinned " in ran.stdout
+    assert "; No module named 'pydantic'\n" in ran.stdout
 
 
 def test_a_processor_without_avx2_cannot_keep_the_promise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def test_in_machine_mode_the_platform_is_the_reason(requirements: Path) -> None:
     assert reason.endswith("AVX2 kernels")
 
 
-def testother_versions_are_the_reason(requirements: Path) -> None:
+def test_other_versions_are_the_reason(requirements: Path) -> None:
     requirements.write_text("numpy==1.0\nno-such-package==2.0; python_version < '3.12'\n")
     [reason] = platform.reasons(PORTABLE, requirements)
     assert reason == (

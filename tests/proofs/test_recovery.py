@@ -12,6 +12,7 @@ from digits.errors import InputError
 from digits.process import alone
 from proofs import recovery
 from proofs.ledger import CACHE, stored
+from proofs.sandbox import ROOT
 
 LOCK, LOCKS = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
 WHOLE = "schema: '2.0'\nstages: {}\n"
@@ -23,6 +24,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     LOCK.write_text(WHOLE)
+    Path("params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     LOCKS.parent.mkdir(parents=True)
     who = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
     for command in (["init"], ["add", "dvc.lock"], [*who, "commit", "--message", "Begin"]):
@@ -207,3 +209,15 @@ def test_a_damaged_list_of_a_directory_goes(repository: Path) -> None:
     path = keep(b"[]", "aa.dir")
     recovery.main()
     assert not path.exists()
+
+
+def test_a_file_of_ones_own_that_is_missing_is_told_with_what_to_do(repository: Path) -> None:
+    params = Path("params.yaml")
+    recovery.main()
+    params.write_text(params.read_text().replace("data/mnist/test.csv", "data/kaggle/test.csv"))
+    line = r"^params.yaml: data.test = 'data/kaggle/test.csv': no such file; .* data/README.md says"
+    with pytest.raises(InputError, match=line):
+        recovery.main()
+    Path("data/kaggle").mkdir(parents=True)
+    Path("data/kaggle/test.csv").touch()
+    recovery.main()

@@ -1,0 +1,36 @@
+"""What this machine has, told by Python alone: before anything is installed, too."""
+
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+
+def describe_processor() -> str:
+    """Return the name of this processor and its widest vectors."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    facts = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    name = facts.get("model name", ": unknown processor").lstrip("\t: ")
+    widest = [flag for flag in ("avx512f", "avx2", "avx") if flag in facts.get("flags", "").split()]
+    return f"{name} ({widest[0] if widest else 'without avx'})"
+
+
+def other_versions(requirements: Path) -> Iterator[str]:
+    """Yield the packages that are not as pinned, each with its version and the pinned one."""
+    for line in requirements.read_text(encoding="utf-8").splitlines():
+        name, pinned, rest = line.partition("#")[0].partition("==")
+        if not pinned:
+            continue
+        wanted = rest.partition(";")[0].strip()
+        try:
+            found = version(name).partition("+")[0]
+        except PackageNotFoundError:
+            found = "missing"
+        if found != wanted:
+            yield f"{name} {found}, pinned {wanted}"
+
+
+def available_memory() -> int:
+    """Return how many bytes of memory programs can still have, caches given up for them."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    facts = dict(line.split(":", 1) for line in lines)
+    return int(facts["MemAvailable"].removesuffix("kB")) * 1024
