@@ -84,7 +84,9 @@ def read_published(path: Path, known: Mapping[str, int]) -> dict[str, str]:
 
 
 def summarise(order: Sequence[str], errors: int, published: Mapping[str, str]) -> dict[str, object]:
-    """Return how the published errors are ranked, from 1, for `dvc metrics diff`.
+    """Return how many published errors are found, for `dvc metrics diff`, and their ranks, from 1.
+
+    DVC compares numbers by name, and leaves out lists: the ranks are for people.
 
     Args:
         order: digests of the labelled rows, the most doubtful first.
@@ -101,7 +103,10 @@ def summarise(order: Sequence[str], errors: int, published: Mapping[str, str]) -
         "published_in_rows": len(lying),
         f"published_among_first_{SUSPECTS}": sum(one <= SUSPECTS for one in lying.values()),
         "published_among_errors": sum(one <= errors for one in lying.values()),
-        "published_ranks": dict(sorted(lying.items(), key=lambda item: item[1])),
+        "published_ranks": [
+            {"image": name, "rank": rank}
+            for name, rank in sorted(lying.items(), key=lambda item: item[1])
+        ],
     }
 
 

@@ -55,7 +55,7 @@ def test_a_wrong_label_is_the_first_suspect(study: Path) -> None:
     summary = json.loads(labels.METRICS.read_text())
     assert summary["published"] == summary["published_in_rows"] == 1
     assert summary["published_among_first_100"] == 1
-    assert summary["published_ranks"] == {f"train {MISLABELLED}": 1}
+    assert summary["published_ranks"] == [{"image": f"train {MISLABELLED}", "rank": 1}]
     assert 1 <= summary["out_of_fold_errors"] < 9
     assert not Path("study.journal").exists()
 
@@ -96,7 +96,11 @@ def test_ranks_count_from_1_and_leave_out_what_is_not_in_the_rows() -> None:
     assert summary["published_in_rows"] == 3
     assert summary["published_among_first_100"] == 1
     assert summary["published_among_errors"] == 2
-    assert summary["published_ranks"] == {"test 1": 100, "test 2": 101, "train 4": 301}
+    assert summary["published_ranks"] == [
+        {"image": "test 1", "rank": 100},
+        {"image": "test 2", "rank": 101},
+        {"image": "train 4", "rank": 301},
+    ]
 
 
 def test_the_readme_tells_how_many_published_errors_are_found() -> None:
