@@ -112,7 +112,7 @@ table: $(READY) ## Put what the study of the recipes found into the README
 
 .PHONY: test-long
 test-long: $(VENV)/studies $(VENV)/remotes ## Run the long tests: studies on Ray, experiments, faults, DVC remotes
-	pytest -m 'long or not long' tests/studies tests/proofs/test_nodes.py tests/proofs/test_faults.py tests/test_experiments.py tests/test_remotes.py
+	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/studies tests/proofs/test_nodes.py tests/proofs/test_faults.py tests/test_experiments.py tests/test_remotes.py
 
 .PHONY: screenshots
 screenshots: $(VENV)/browser ## Photograph the report, for a look at it and for the README
@@ -148,6 +148,7 @@ nodes: $(VENV)/studies ## Kill one of two nodes of Ray under a study, and compar
 emulate: $(READY) ## Check that emulated processors give the same bytes (needs qemu-x86_64)
 	python -m proofs.emulation
 	python -m proofs.emulation --steps 20 --recipe recipes/fast.yaml
+	python -m proofs.emulation --steps 15 --recipe proofs/everything.yaml
 
 # fastai and the others are measured as their users have them, and nothing of ours is in the way.
 $(PEERS)/ready: benchmarks/requirements.txt $(READY)

@@ -23,8 +23,8 @@ def write_card(path: Path, values: Mapping[str, Any]) -> None:
 
     Args:
         path: of the card.
-        values: `network`, `description`, `names`, `side`, `mean`, `std`, `portable`, and as the
-            metrics have them `score`, `evaluation` and `calibration`.
+        values: `network`, `images` (what they are called), `description`, `names`, `side`, `mean`,
+            `std`, `portable`, and as the metrics have them `score`, `evaluation` and `calibration`.
     """
     environment = Environment(
         loader=FileSystemLoader(SOURCES),
@@ -44,9 +44,9 @@ def write_card(path: Path, values: Mapping[str, Any]) -> None:
 
 def _describe_for_hubs(values: Mapping[str, Any]) -> dict[str, object]:
     """Return what hubs list a model by."""
-    results = [_result("validation", values["evaluation"])]
+    results = [_result(values["images"], "validation", values["evaluation"])]
     if values["score"]["rows"]:
-        results.insert(0, _result("test", values["score"]))
+        results.insert(0, _result(values["images"], "test", values["score"]))
     return {
         "license": "mit",
         "library_name": "pytorch",
@@ -57,10 +57,10 @@ def _describe_for_hubs(values: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
-def _result(split: str, metrics: Mapping[str, Any]) -> dict[str, object]:
+def _result(images: str, split: str, metrics: Mapping[str, Any]) -> dict[str, object]:
     accuracy: Sequence[object] = [{"type": "accuracy", "value": metrics["accuracy"]}]
     return {
         "task": {"type": "image-classification"},
-        "dataset": {"name": f"{metrics['rows']} images", "type": "csv", "split": split},
+        "dataset": {"name": images, "type": "csv", "split": split},
         "metrics": accuracy,
     }

@@ -46,7 +46,9 @@ def read_picture(path: Path) -> NDArray[np.float64]:
             most = f"{Image.MAX_IMAGE_PIXELS:,}"
             raise InputError(f"{path}: too many pixels; expected at most {most}") from None
         except UnidentifiedImageError:
-            raise InputError(f"{path}: not a picture; expected {EXPECTED}") from None
+            raise InputError(
+                f"{path}: no picture of a format that is read; expected {EXPECTED}"
+            ) from None
     colours.thumbnail((LARGEST, LARGEST))
     return fill(np.asarray(colours))
 

@@ -2,6 +2,7 @@
 
     python -m proofs.emulation --steps 200
     python -m proofs.emulation --steps 20 --recipe recipes/fast.yaml
+    python -m proofs.emulation --steps 15 --recipe proofs/everything.yaml
 
 Trains a recipe, by default that of params.yaml, for some steps on data/prepared, predicts the
 validation rows and draws their worst and their confusion: natively, on one core, and under CPUs
@@ -66,7 +67,8 @@ def digest(steps: int, recipe: Path = PARAMS) -> dict[str, str]:
     """Return the SHA-256 of what `steps` steps of training lead to, by name."""
     model, held_out = train_steps(steps, recipe)
     actual = held_out.labels.numpy()
-    shares, logarithms = probabilities(infer(model, held_out.images))
+    shift = load_params(recipe).predict.shift
+    shares, logarithms = probabilities(infer(model, held_out.images, shift))
     predictions = Predictions(actual, shares)
     losses = (
         negative_log_likelihood(logarithms, actual),

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from digits import calibration, figures, measures, numerics
 from digits.figures import RIGHT, WRONG
@@ -148,7 +149,8 @@ def draw(
     clearest = predictions.hardest()[-1]
     label = f"label {names[predictions.actual[clearest]]}"
     figures.draw_digit(PLOTS / "digit.png", statistics.picture(images[clearest]), label)
-    for name, title, tiles in galleries(predictions, images, statistics, names, size):
+    drawn = list(galleries(predictions, images, statistics, names, size))
+    for name, title, tiles in tqdm(drawn, "galleries", leave=False, disable=None):
         draw_gallery(PLOTS / f"{name}.png", title, tiles)
 
 
@@ -180,4 +182,5 @@ def main() -> str:
     figures.draw_confusion(PLOTS / "confusion.png", confusion, told, names)
     curves = read_columns(PLOTS / "training.csv", CURVES, "what train writes")
     figures.draw_curves(PLOTS / "training.png", *curves.values())
-    return f"{told}, accuracy {summary['accuracy']:.4f}; wrote {METRICS} and {PLOTS}"
+    told += f", accuracy {summary['accuracy']:.4f}"
+    return f"read {MODEL} and {summary['rows']:,} images; {told}; wrote {METRICS} and {PLOTS}"

@@ -212,6 +212,7 @@ def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDAr
         "mean": statistics.mean,
         "std": statistics.std,
         "network": name_network(params, statistics.pixels),
+        "images": Path(params.data.train).parent.name or "train",
         "score": read_metrics("score", "rows", "errors"),
         "evaluation": read_metrics("evaluation", *EVALUATION),
         "calibration": read_metrics("calibration", "raw", "scaled", "temperature"),
@@ -236,7 +237,8 @@ def main() -> str:
     values, pictures = gather(params, statistics)
     report.write_report(REPORT, values, report.pack(pictures))
     write_card(CARD, values)
+    wrong, megabytes = values["data"]["errors"], REPORT.stat().st_size / 1e6
     return (
-        f"{values['doubted_errors']} of {values['data']['errors']} misclassified images have a "
-        f"label in doubt; wrote {CARD} and {REPORT}, {REPORT.stat().st_size / 1e6:.1f} MB"
+        f"read {METRICS}, {PREPARED} and {SUSPECTS}; {values['doubted_errors']} of {wrong} "
+        f"misclassified images have a label in doubt; wrote {CARD} and {REPORT}, {megabytes:.1f} MB"
     )

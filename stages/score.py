@@ -58,7 +58,7 @@ class Score:
     def describe(self) -> str:
         """Return the accuracy and its interval in words."""
         if not self.rows:
-            return "none"
+            return "no score"
         low, high = self.interval
         interval = f"95 % interval {low:.5f} to {high:.5f}"
         return f"accuracy {self.accuracy:.5f} ({interval}) on {self.rows:,} rows"

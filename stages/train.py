@@ -51,7 +51,7 @@ def fit_network(
     for epoch in fit(state, training, validation, train):
         print_row(epoch)
         checkpoint.save(state)
-        write_history(state.history)
+        write_history(state.history, held_out=train.rows == "train")
     return trained(state), state.history
 
 
@@ -94,19 +94,21 @@ def mean_history(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
     return means
 
 
-def write_history(history: Sequence[Epoch]) -> None:
-    """Write the curves, and the metrics of the last epoch."""
+def write_history(history: Sequence[Epoch], *, held_out: bool) -> None:
+    """Write the curves, and the metrics of the last epoch, and whether validation was held out."""
     write_csv(CURVES, [field.name for field in fields(Epoch)], map(astuple, history))
-    write_json(METRICS, asdict(history[-1]))
+    write_json(METRICS, asdict(history[-1]) | {"held_out": held_out})
 
 
-def write_results(fits: Sequence[tuple[MLP, list[Epoch]]], labels: torch.Tensor) -> None:
+def write_results(
+    fits: Sequence[tuple[MLP, list[Epoch]]], labels: torch.Tensor, *, held_out: bool
+) -> None:
     """Write the networks, and the mean of their histories on validation rows of those labels."""
     networks, histories = zip(*fits, strict=True)
     history = mean_history(histories)
     warn_of_chance(history[-1], labels)
     save_model(Ensemble(networks), MODEL)
-    write_history(history)
+    write_history(history, held_out=held_out)
 
 
 def main() -> str:
@@ -129,7 +131,9 @@ def main() -> str:
         checkpoints.append(Checkpoint(identify(settings, training, validation)))
         state = begin(training.images.shape[1], classes, member, device)
         fits.append(fit_network(state, *there, member, checkpoints[-1]))
-    write_results(fits, validation.labels)
+    held_out = train.rows == "train"
+    write_results(fits, validation.labels, held_out=held_out)
     for checkpoint in checkpoints:
         checkpoint.remove()
-    return f"read {len(training.labels):,} rows, {train.epochs} times; wrote {MODEL}"
+    told = "" if held_out else " (the validation rows among them)"
+    return f"read {len(training.labels):,} rows{told}, {train.epochs} times; wrote {MODEL}"

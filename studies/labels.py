@@ -104,8 +104,8 @@ def summarise(order: Sequence[str], errors: int, published: Mapping[str, str]) -
         f"published_among_first_{SUSPECTS}": sum(one <= SUSPECTS for one in lying.values()),
         "published_among_errors": sum(one <= errors for one in lying.values()),
         "published_ranks": [
-            {"image": name, "rank": rank}
-            for name, rank in sorted(lying.items(), key=lambda item: item[1])
+            {"image": name, "rank": number}
+            for name, number in sorted(lying.items(), key=lambda item: item[1])
         ],
     }
 

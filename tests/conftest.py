@@ -21,6 +21,12 @@ from stages import prepare
 
 PIXELS = 16
 
+RAY = {
+    "tests/proofs/test_nodes.py",
+    "tests/studies/test_cluster.py",
+    "tests/studies/test_labels.py",
+}
+
 ParamsWriter = Callable[[dict[str, Any]], None]
 
 
@@ -35,6 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not uses_sandbox(item))
     for item in items:
         group = "sandbox" if uses_sandbox(item) else item.location[0]
+        # Ray gives its processes half a minute to start: never two of them at once.
+        group = "ray" if group in RAY else group
         item.add_marker(pytest.mark.xdist_group(group))
 
 

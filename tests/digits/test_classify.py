@@ -108,7 +108,7 @@ def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_their_answers(
     assert names == ["file", "0.png", "1.png", "0.png"]
     formats = "a picture: PNG, JPEG, GIF, BMP, WebP or TIFF"
     assert told.err.splitlines()[:3] == [
-        f"error: text.png: not a picture; expected {formats}",
+        f"error: text.png: no picture of a format that is read; expected {formats}",
         "error: blank.png: blank; expected something that stands out from its background",
         f"error: none.png: no such file; expected {formats}",
     ]

@@ -11,6 +11,7 @@ from digits.model_card import write_card
 SCORE = {"rows": 28000, "accuracy": 0.98, "interval_95": {"low": 0.978, "high": 0.982}}
 VALUES: dict[str, Any] = {
     "network": "784-2",
+    "images": "mnist",
     "description": "A network 784-2.",
     "names": ["a|b", "<script>"],
     "side": 28,
@@ -48,6 +49,7 @@ def test_its_head_tells_hubs_the_results(tmp_path: Path) -> None:
         result["dataset"]["split"]: result["metrics"][0]["value"] for result in index["results"]
     }
     assert found == {"test": 0.98, "validation": 0.9812857142857143}
+    assert {result["dataset"]["name"] for result in index["results"]} == {"mnist"}
     assert head["pipeline_tag"] == "image-classification"
 
 

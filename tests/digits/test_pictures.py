@@ -134,7 +134,9 @@ def test_a_picture_of_which_nothing_is_seen_is_white(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    assert refused(path) == ("not a picture; expected a picture: PNG, JPEG, GIF, BMP, WebP or TIFF")
+    assert refused(path) == (
+        "no picture of a format that is read; expected a picture: PNG, JPEG, GIF, BMP, WebP or TIFF"
+    )
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from digits.errors import InputError
+from digits.params import Augment, Train, load_params
 from proofs import emulation
 from proofs.sandbox import ROOT
 from stages import prepare
@@ -41,3 +42,17 @@ def test_a_missing_emulator_is_named(study: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(emulation, "MACHINES", {"other": ["qemu-none"]})
     with pytest.raises(InputError, match=r"^qemu-none: not installed; expected it for 'other'$"):
         emulation.main()
+
+
+def test_everything_that_may_be_on_is_on_in_a_run_under_emulated_processors() -> None:
+    seed, everything = (
+        load_params(ROOT / name) for name in ("recipes/seed.yaml", "proofs/everything.yaml")
+    )
+    assert everything.numerics.mode == "portable"
+    # What the number of steps stands for, and what portable does not allow.
+    aside = {"rows", "widths", "epochs", "batch_size", "seed", "networks", "device", "precision"}
+    for name in Train.model_fields.keys() - aside - {"augment"}:
+        assert getattr(everything.train, name) != getattr(seed.train, name), name
+    for name in Augment.model_fields:
+        assert getattr(everything.train.augment, name) != getattr(seed.train.augment, name), name
+    assert everything.predict.shift

@@ -103,7 +103,7 @@ def test_images_in_doubt_are_shown_where_they_lie() -> None:
     assert [entry[1:3] for entry in listed] == [[one.given, one.suggested] for one in suspects]
     assert [entry[5:] for entry in listed] == [[100, 700]] * 3
     assert listed[1][0] == 0
-    assert told.startswith("1 of ")
+    assert "labels/suspects.csv; 1 of " in told
 
 
 @pytest.mark.usefixtures("reported")

@@ -62,7 +62,7 @@ def test_other_images_have_no_score(project: Path) -> None:
         "rows_without_answer": 12,
         "errors": 0,
     }
-    assert "; none; 12 rows without an answer; " in score.main()
+    assert "; no score; 12 rows without an answer; " in score.main()
 
 
 def test_a_submission_of_another_length_is_refused(project: Path) -> None:

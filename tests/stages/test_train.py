@@ -46,9 +46,12 @@ def test_all_rows_are_the_training_and_the_validation_rows(
     write_params: ParamsWriter,
 ) -> None:
     write_params({"train.rows": "all"})
-    assert train.main().startswith("read 90 rows, 3 times; ")
+    told = train.main()
+    assert told.startswith("read 90 rows (the validation rows among them), 3 times; ")
+    assert json.loads(train.METRICS.read_text())["held_out"] is False
     write_params({})
     assert train.main().startswith("read 60 rows, 3 times; ")
+    assert json.loads(train.METRICS.read_text())["held_out"] is True
 
 
 @pytest.mark.usefixtures("prepared")
@@ -98,7 +101,8 @@ def test_the_table_the_curves_and_the_metrics_agree(capsys: pytest.CaptureFixtur
         curves = list(csv.DictReader(file))
     metrics = json.loads(train.METRICS.read_text())
     assert [row["epoch"] for row in curves] == ["1", "2", "3"]
-    assert {key: float(value) for key, value in curves[-1].items()} == metrics
+    last = {key: float(value) for key, value in curves[-1].items()}
+    assert last | {"held_out": True} == metrics
     header, *rows = capsys.readouterr().out.splitlines()
     assert header.split("  ") == ["epoch", "training loss", "validation loss", "accuracy"]
     printed = np.array([[float(cell) for cell in row.split()] for row in rows])
