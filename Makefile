@@ -106,6 +106,9 @@ labels: $(VENV)/studies ## Find the labels that are in doubt, and show them in t
 	cp studies/results/labels.csv labels/suspects.csv
 	dvc repro report
 
+.PHONY: ray
+ray: $(VENV)/studies ## Install what a machine of a Ray cluster needs
+
 .PHONY: table
 table: $(READY) ## Put what the study of the recipes found into the README
 	python -m studies.table

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from digits.errors import InputError, report
+from digits.errors import InputError, expecting, report
 from studies.cluster import SETTINGS
 from studies.design import RESULTS, load_study
 from studies.journal import Journal
@@ -179,9 +179,13 @@ def run_with_a_kill(path: Path, cores: int) -> None:
     command = [sys.executable, "-m", "studies.run", str(path)]
     with two_nodes(cores, cores) as (environment, first, second):
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as study:
-            catch_training(study, first, second)
-            while journal.count() < half:
-                wait_a_little(study)
+            try:
+                catch_training(study, first, second)
+                while journal.count() < half:
+                    wait_a_little(study)
+            except BaseException:
+                study.kill()
+                raise
             kill(second)
         if study.returncode:
             raise InputError(f"{path}: ended with {study.returncode}; expected it to go on")
@@ -213,7 +217,8 @@ def main() -> None:
     summary, table, chart = (
         RESULTS / f"{arguments.study.stem}.{suffix}" for suffix in ("json", "csv", "png")
     )
-    before = summary.read_bytes(), read_table(table)
+    with expecting(summary, "what make study writes"):
+        before = summary.read_bytes(), read_table(table)
     with kept(summary, table, chart):
         run_with_a_kill(arguments.study, arguments.cores)
         after = summary.read_bytes(), read_table(table)

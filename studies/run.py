@@ -31,6 +31,7 @@ from digits.tensors import PREPARED, map_images, map_labelled
 from digits.training import Labelled
 from proofs.repository import find_commit, git
 from stages.score import find_truth
+from studies import trial as trial_code
 from studies.cluster import Cluster, Task, TaskError, cluster
 from studies.design import RESULTS, Study, Trial, load_study
 from studies.journal import Journal, name_training
@@ -38,7 +39,7 @@ from studies.summary import Results, draw_study, summarise
 from studies.trial import Fit, Result, Rows, judge, train_network
 
 PREPARING = ("data", "download", "prepare")  # the sections that data/prepared was made with
-CODE = ("digits", "stages", "studies", "recipes", ":!studies/results")
+CODE = ("digits", "stages", "studies/*.py", "recipes")
 
 
 def load_variants(study: Study, prepared: Params) -> dict[str, Params]:
@@ -65,7 +66,11 @@ def _check_variant(params: Params, prepared: Params) -> None:
     for section in PREPARING:
         if getattr(params, section) != getattr(prepared, section):
             found, expected = getattr(params, section), getattr(prepared, section)
-            raise InputError(f"{section}: {found}; expected that of params.yaml, {expected}")
+            key = next(key for key, value in found if value != getattr(expected, key))
+            wanted = f"{getattr(expected, key)!r}, which {PREPARED} was made with"
+            raise InputError(
+                f"{section}.{key} = {getattr(found, key)!r}; expected {wanted} (`set` changes it)"
+            )
     if params.train.rows == "all":
         raise InputError("train.rows = 'all' holds no row out; expected 'train'")
     if params.train.device != "cpu":
@@ -118,7 +123,9 @@ def plan(
 
     An ensemble and its networks alone share their trainings.
     """
-    origin = identify((), Labelled(torch.from_numpy(rows.images), torch.from_numpy(rows.labels)))
+    labelled = Labelled(torch.from_numpy(rows.images), torch.from_numpy(rows.labels))
+    # `identify` looks at the library's code alone.
+    origin = identify((Path(trial_code.__file__).read_bytes(),), labelled)
     names: dict[Trial, list[str]] = {trial: [] for trial in study.trials()}
     tasks: dict[str, Task] = {}
     for trial, needed in names.items():

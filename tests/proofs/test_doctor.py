@@ -89,7 +89,7 @@ def test_before_anything_is_installed_the_machine_is_looked_at_all_the_same(
 ) -> None:
     told = run_without_packages(tmp_path).stdout
     assert "note   .venv: nothing is installed yet; make repro does that\n" in told
-    assert "; portable, the default, needs AVX2\n" in told
+    assert "; expected AVX2 for portable, the default\n" in told
     assert "GB of memory free; expected 1\n" in told
 
 
@@ -125,6 +125,21 @@ def test_fewer_cores_than_threads_are_worth_a_note(monkeypatch: pytest.MonkeyPat
 
 def test_all_that_is_optional_is_looked_for() -> None:
     assert sorted(doctor.EXTRAS) == sorted(path.name for path in ROOT.glob("requirements-*.txt"))
+
+
+@pytest.mark.parametrize(
+    ("widest", "state"),
+    [("avx512f", "ok"), ("avx2", "ok"), ("avx", "wrong"), ("without avx", "wrong")],
+)
+def test_portable_needs_avx2_before_anything_is_installed_too(widest: str, state: str) -> None:
+    assert doctor.check_processor(f"A processor ({widest})").state == state
+
+
+def test_any_name_of_a_program_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    _, found = doctor.check_programs({"none other": "nobody needs it"})
+    assert found == Finding("ok", f"none: {tmp_path / 'other'}")
 
 
 def test_a_program_that_is_missing_is_named_with_what_needs_it(

@@ -124,6 +124,12 @@ def test_another_result_is_an_error_and_the_one_from_before_stays(
     assert {path: path.read_bytes() for path in results.iterdir()} == before
 
 
+def test_a_study_that_was_never_run_has_nothing_to_compare_with(results: Path) -> None:
+    (results / "study.json").unlink()
+    with pytest.raises(InputError, match=r"study.json: no such file; expected what make study wri"):
+        nodes.main()
+
+
 def test_a_study_that_was_begun_before_proves_nothing(results: Path) -> None:
     Path("study.journal").mkdir()
     Path("study.journal/a.json").touch()
