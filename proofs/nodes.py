@@ -28,7 +28,7 @@ from studies.design import RESULTS, load_study
 from studies.journal import Journal
 from studies.trial import train_network
 
-PATIENCE = 120.0  # seconds for a node to start
+PATIENCE = 300.0  # seconds for a node to start, and then to train
 TRAINING = f"ray::{train_network.__name__}"  # what Ray calls a process that trains
 ASIDE = ("seconds", "commit")
 
@@ -128,10 +128,13 @@ def catch_training(
     The first node waits for that: it could train all networks before the second has started.
 
     Raises:
-        InputError: the study has ended before.
+        InputError: the study has ended before, or it takes longer than `PATIENCE`.
     """
     waiting: list[psutil.Process] = []
+    end = time.monotonic() + PATIENCE
     while not stopped(second):
+        if time.monotonic() > end:
+            raise InputError(f"the second node: trains nothing after {PATIENCE:g} seconds")
         waiting += stopped(first)
         wait_a_little(study)
     for process in waiting:

@@ -124,7 +124,7 @@ def _worker(params: Params) -> dict[str, str]:
 
 def _most_cores() -> float:
     cores = [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]
-    return float(max(cores))
+    return float(max([1.0, *cores]))  # where there is none yet, one that is to come
 
 
 def _check_address(address: str) -> None:
