@@ -10,6 +10,8 @@ READY := $(VENV)/ready
 PEERS := .peers
 # On a terminal, pip shows how far it is.
 PIP_INSTALL := pip install --disable-pip-version-check $(shell [ -t 2 ] || echo --quiet)
+# Fail unless a stage and all before it are up to date: the stage, and the file in question.
+up_to_date = dvc status --quiet --with-deps $(1) || { echo "error: $(2) is not up to date; expected what make repro writes" >&2; exit 1; }
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: help
@@ -123,7 +125,7 @@ screenshots: $(VENV)/browser ## Photograph the report, for a look at it and for 
 
 .PHONY: export
 export: $(VENV)/export ## Write the network as ONNX, for other runtimes, to models/mlp.onnx
-	@dvc status --quiet --with-deps evaluate || { echo "error: models/mlp.safetensors is not up to date; expected what make repro writes" >&2; exit 1; }
+	@$(call up_to_date,evaluate,models/mlp.safetensors)
 	python -m sharing.onnx_export
 
 .PHONY: test-results
@@ -140,7 +142,7 @@ kaggle-data: $(VENV)/kaggle ## Fetch Kaggle's train.csv and test.csv into data/k
 # The message comes through the environment: a quote in it is no part of the command.
 .PHONY: submit
 submit: $(VENV)/kaggle ## Check submission.csv, and send it to Kaggle (MESSAGE=)
-	@dvc status --quiet --with-deps predict || { echo "error: submission.csv is not up to date; expected what make repro writes" >&2; exit 1; }
+	@$(call up_to_date,predict,submission.csv)
 	@python -m sharing.competition submit --message="$${MESSAGE-}"
 
 .PHONY: nodes

@@ -15,11 +15,11 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from digits.errors import InputError, report
+from proofs.machine import CHROMIUM
 
 REPORT = Path("report/index.html")
 SCREENSHOTS = Path(".screenshots")
 PICTURE = Path("docs/report.png")
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDTHS = {"phone": 400, "desk": 1100}  # pixels
 SECTIONS = ("wrong", "confusion", "labels", "hard", "draw", "calibration", "training", "reproduce")
 TRIES = 5
@@ -27,7 +27,7 @@ TRIES = 5
 
 def find_chromium() -> str | None:
     """Return the path of an installed Chromium, or None."""
-    return next(filter(None, map(shutil.which, NAMES)), None)
+    return next(filter(None, map(shutil.which, CHROMIUM)), None)
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def chromium() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
         raise InputError(
-            f"no {' or '.join(NAMES)}; expected one, such as Debian's package chromium"
+            f"no {' or '.join(CHROMIUM)}; expected one, such as Debian's package chromium"
         )
     # As root, which containers often are, it starts without its sandbox only.
     options = ["--no-sandbox"] if os.geteuid() == 0 else []

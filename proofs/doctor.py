@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from digits.errors import InputError, report
-from proofs.machine import available_memory, describe_processor, other_versions
+from proofs.machine import (
+    CHROMIUM,
+    available_memory,
+    describe_processor,
+    has_avx2,
+    other_versions,
+)
 
 if TYPE_CHECKING:
     from digits.params import Numerics
@@ -38,9 +44,9 @@ EXTRAS = {
     "requirements-studies.txt": "make study",
 }
 PROGRAMS = {
-    "chromium chromium-browser google-chrome": "make test-results and make screenshots need it",
-    "qemu-x86_64": "make emulate needs it",
-    "sshd": "make test-long tests remotes by SSH with it",
+    CHROMIUM: "make test-results and make screenshots need it",
+    ("qemu-x86_64",): "make emulate needs it",
+    ("sshd",): "make test-long tests remotes by SSH with it",
 }
 
 
@@ -61,7 +67,7 @@ def look() -> Iterator[Finding]:
     yield check_python(sys.version_info[:2])
     if find_spec("torch") is None and not ENVIRONMENT.exists():
         yield Finding("note", f"{ENVIRONMENT}: nothing is installed yet; make repro does that")
-        yield check_processor(describe_processor())
+        yield check_processor()
     else:
         yield check_versions(REQUIREMENTS)
         yield from check_platform()
@@ -105,10 +111,10 @@ def check_versions(requirements: Path) -> Finding:
     return Finding("ok", f"every version as in {requirements}")
 
 
-def check_processor(words: str) -> Finding:
-    """Look at whether the processor described by `words` has what the default, portable, needs."""
-    enough = words.endswith(("(avx2)", "(avx512f)"))
-    return Finding("ok" if enough else "wrong", f"{words}; expected AVX2 for portable, the default")
+def check_processor() -> Finding:
+    """Look at whether the processor has what the default, portable, needs."""
+    words = f"{describe_processor()}; expected AVX2 for portable, the default"
+    return Finding("ok" if has_avx2() else "wrong", words)
 
 
 def check_numerics(settings: "Numerics") -> Finding:
@@ -149,15 +155,14 @@ def check_extras(extras: dict[str, str]) -> Iterator[Finding]:
         yield Finding(state, f"{name}: {installs if others else 'installed as pinned'}")
 
 
-def check_programs(programs: dict[str, str]) -> Iterator[Finding]:
+def check_programs(programs: dict[tuple[str, ...], str]) -> Iterator[Finding]:
     """Look for programs, by what needs them; any name of one will do."""
     if not shutil.which("git"):
         yield Finding("wrong", "git: missing; DVC needs it")
     path = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
     for names, use in programs.items():
-        name, *_ = names.split()
-        found = next(filter(None, (shutil.which(one, path=path) for one in names.split())), None)
-        yield Finding("ok" if found else "note", f"{name}: {found or f'missing; {use}'}")
+        found = next(filter(None, (shutil.which(name, path=path) for name in names)), None)
+        yield Finding("ok" if found else "note", f"{names[0]}: {found or f'missing; {use}'}")
 
 
 def tell(findings: Iterable[Finding]) -> bool:

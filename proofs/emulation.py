@@ -32,7 +32,7 @@ from digits.measures import (
     negative_log_likelihood,
 )
 from digits.model import Ensemble, save_model
-from digits.params import PARAMS, load_params
+from digits.params import PARAMS, Params, load_params
 from digits.tensors import PREPARED, Statistics
 from digits.training import Labelled, begin, fit, trained
 from stages.train import load_split
@@ -46,9 +46,8 @@ MACHINES = {
 }
 
 
-def train_steps(steps: int, recipe: Path) -> tuple[Ensemble, Labelled]:
+def train_steps(steps: int, params: Params) -> tuple[Ensemble, Labelled]:
     """Train for `steps` steps; return the network and the first validation rows."""
-    params = load_params(recipe)
     numerics.configure(params.numerics)
     training, validation = load_split(params.data.classes)
     rows = steps * params.train.batch_size
@@ -65,10 +64,10 @@ def train_steps(steps: int, recipe: Path) -> tuple[Ensemble, Labelled]:
 
 def digest(steps: int, recipe: Path = PARAMS) -> dict[str, str]:
     """Return the SHA-256 of what `steps` steps of training lead to, by name."""
-    model, held_out = train_steps(steps, recipe)
+    params = load_params(recipe)
+    model, held_out = train_steps(steps, params)
     actual = held_out.labels.numpy()
-    shift = load_params(recipe).predict.shift
-    shares, logarithms = probabilities(infer(model, held_out.images, shift))
+    shares, logarithms = probabilities(infer(model, held_out.images, params.predict.shift))
     predictions = Predictions(actual, shares)
     losses = (
         negative_log_likelihood(logarithms, actual),

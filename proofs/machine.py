@@ -4,13 +4,27 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+# What Debian and others call it.
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+def read_processor() -> dict[str, str]:
+    """Return what the kernel says of this processor, by its own names."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    facts = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, _, value in facts}
+
+
+def has_avx2() -> bool:
+    """Return whether this processor has what mode portable needs."""
+    return "avx2" in read_processor().get("flags", "").split()
+
 
 def describe_processor() -> str:
     """Return the name of this processor and its widest vectors."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    facts = dict(line.split("\t", 1) for line in lines if "\t" in line)
-    name = facts.get("model name", ": unknown processor").lstrip("\t: ")
-    widest = [flag for flag in ("avx512f", "avx2", "avx") if flag in facts.get("flags", "").split()]
+    facts = read_processor()
+    name, flags = facts.get("model name", "unknown processor"), facts.get("flags", "").split()
+    widest = [flag for flag in ("avx512f", "avx2", "avx") if flag in flags]
     return f"{name} ({widest[0] if widest else 'without avx'})"
 
 

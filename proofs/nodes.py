@@ -131,12 +131,15 @@ def catch_training(
         InputError: the study has ended before, or it takes longer than `PATIENCE`.
     """
     waiting: list[psutil.Process] = []
-    end = time.monotonic() + PATIENCE
-    while not stopped(second):
-        if time.monotonic() > end:
-            raise InputError(f"the second node: trains nothing after {PATIENCE:g} seconds")
-        waiting += stopped(first)
-        wait_a_little(study)
+
+    def second_trains() -> bool:
+        check_runs(study)
+        if stopped(second):
+            return True
+        waiting.extend(stopped(first))
+        return False
+
+    wait_until(second_trains, "a training on the second node")
     for process in waiting:
         with suppress(psutil.NoSuchProcess):
             process.resume()
@@ -159,15 +162,14 @@ def stop(process: psutil.Process, name: str) -> bool:
     return False
 
 
-def wait_a_little(study: subprocess.Popen[bytes]) -> None:
-    """Wait while the study runs.
+def check_runs(study: subprocess.Popen[bytes]) -> None:
+    """Check that the study runs.
 
     Raises:
         InputError: it has ended.
     """
     if study.poll() is not None:
         raise InputError("the study ended before a node was killed; expected it to last")
-    time.sleep(0.05)
 
 
 def run_with_a_kill(path: Path, cores: int) -> None:
@@ -185,7 +187,8 @@ def run_with_a_kill(path: Path, cores: int) -> None:
             try:
                 catch_training(study, first, second)
                 while journal.count() < half:
-                    wait_a_little(study)
+                    check_runs(study)
+                    time.sleep(0.05)
             except BaseException:
                 study.kill()
                 raise

@@ -78,14 +78,12 @@ class Cluster:
             for one in ended:
                 key = pending.pop(one)
                 yield key, _get(one, key)
-            if not ended and _most_cores() < most:
+            if not ended and (left := _most_cores()) < most:
                 # The largest machine has died: Ray would wait for another of its size.
-                most = _most_cores()
                 for one in pending:
                     ray.cancel(one)
-                pending = self._submit(
-                    function, {key: tasks[key] for key in pending.values()}, most
-                )
+                missing = {key: tasks[key] for key in pending.values()}
+                most, pending = left, self._submit(function, missing, left)
 
     def _submit(
         self, function: Callable[..., Found], tasks: Mapping[Key, Task], most: float

@@ -64,13 +64,13 @@ def load_variants(study: Study, prepared: Params) -> dict[str, Params]:
 
 def _check_variant(params: Params, prepared: Params) -> None:
     for section in PREPARING:
-        if getattr(params, section) != getattr(prepared, section):
-            found, expected = getattr(params, section), getattr(prepared, section)
-            key = next(key for key, value in found if value != getattr(expected, key))
-            wanted = f"{getattr(expected, key)!r}, which {PREPARED} was made with"
-            raise InputError(
-                f"{section}.{key} = {getattr(found, key)!r}; expected {wanted} (`set` changes it)"
-            )
+        for key, value in getattr(params, section):
+            expected = getattr(getattr(prepared, section), key)
+            if value != expected:
+                raise InputError(
+                    f"{section}.{key} = {value!r}; expected {expected!r}, which {PREPARED} was "
+                    "made with (`set` changes it)"
+                )
     if params.train.rows == "all":
         raise InputError("train.rows = 'all' holds no row out; expected 'train'")
     if params.train.device != "cpu":

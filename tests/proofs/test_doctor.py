@@ -9,7 +9,7 @@ import torch
 
 from digits.errors import InputError
 from digits.params import Numerics
-from proofs import doctor
+from proofs import doctor, machine
 from proofs.doctor import Finding
 from proofs.sandbox import ROOT
 
@@ -128,17 +128,26 @@ def test_all_that_is_optional_is_looked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("widest", "state"),
-    [("avx512f", "ok"), ("avx2", "ok"), ("avx", "wrong"), ("without avx", "wrong")],
+    ("flags", "state"),
+    [
+        ("avx avx2 avx512f", "ok"),
+        ("avx avx2", "ok"),
+        ("avx", "wrong"),
+        ("sse2", "wrong"),
+        ("", "wrong"),
+    ],
 )
-def test_portable_needs_avx2_before_anything_is_installed_too(widest: str, state: str) -> None:
-    assert doctor.check_processor(f"A processor ({widest})").state == state
+def test_portable_needs_avx2_before_anything_is_installed_too(
+    monkeypatch: pytest.MonkeyPatch, flags: str, state: str
+) -> None:
+    monkeypatch.setattr(machine, "read_processor", lambda: {"flags": flags})
+    assert doctor.check_processor().state == state
 
 
 def test_any_name_of_a_program_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "other").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    _, found = doctor.check_programs({"none other": "nobody needs it"})
+    _, found = doctor.check_programs({("none", "other"): "nobody needs it"})
     assert found == Finding("ok", f"none: {tmp_path / 'other'}")
 
 
@@ -146,6 +155,6 @@ def test_a_program_that_is_missing_is_named_with_what_needs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
-    git, other = doctor.check_programs({"qemu-x86_64": "make emulate needs it"})
+    git, other = doctor.check_programs({("qemu-x86_64",): "make emulate needs it"})
     assert git == Finding("wrong", "git: missing; DVC needs it")
     assert other == Finding("note", "qemu-x86_64: missing; make emulate needs it")

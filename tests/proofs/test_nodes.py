@@ -153,4 +153,4 @@ def test_a_study_that_ends_before_a_node_is_killed_is_an_error() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as study:
         study.wait()
         with pytest.raises(InputError, match="ended before a node was killed"):
-            nodes.wait_a_little(study)
+            nodes.check_runs(study)
