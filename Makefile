@@ -3,16 +3,21 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 PYTHON ?= python3
+# What comes from outside is text and no part of a script: make expands nothing in it, and the shell
+# of a recipe has it in its environment.
+OUTSIDE := FOR KILLS MESSAGE PYTHON REV RUNS STUDY TO
+$(foreach name,$(OUTSIDE),$(eval override $(name) := $$(value $(name))))
+export $(OUTSIDE)
 VENV := .venv
 # What an environment is made with: never the python of the environment that it is to replace.
-BASE_PYTHON := $(shell $(PYTHON) -c 'import sys; print(sys._base_executable)' 2>/dev/null)
+base_python = "$$("$$PYTHON" -c 'import sys; print(sys._base_executable)')"
 READY := $(VENV)/ready
 PEERS := .peers
 # On a terminal, pip shows how far it is.
 PIP_INSTALL := pip install --disable-pip-version-check $(shell [ -t 2 ] || echo --quiet)
 # Fail unless a stage and all before it are up to date: the stage, and the file in question.
 up_to_date = dvc status --quiet --with-deps $(1) || { echo "error: $(2) is not up to date; expected what make repro writes" >&2; exit 1; }
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PATH := $(CURDIR)/$(VENV)/bin:$(value PATH)
 
 .PHONY: help
 help: ## Show this list
@@ -22,10 +27,10 @@ help: ## Show this list
 setup: $(READY) ## Make .venv with every version in requirements.txt; the others do it when need be
 
 $(READY): requirements.txt
-	@test -n "$(BASE_PYTHON)" || { echo "error: no $(PYTHON); expected Python 3.11 or newer" >&2; exit 1; }
-	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: this is Python %s; expected 3.11 or newer: make setup PYTHON=python3.12" % sys.version.split()[0])'
+	@command -v "$$PYTHON" > /dev/null || { echo "error: no $$PYTHON; expected Python 3.11 or newer" >&2; exit 1; }
+	@$(base_python) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: this is Python %s; expected 3.11 or newer: make setup PYTHON=python3.12" % sys.version.split()[0])'
 	rm -rf $(VENV)
-	$(BASE_PYTHON) -m venv $(VENV)
+	$(base_python) -m venv $(VENV)
 	python -m $(PIP_INSTALL) --requirement requirements.txt
 	touch $(READY)
 
@@ -45,7 +50,7 @@ repro: $(READY) ## Run what is not up to date of the pipeline, on the real data
 # It installs nothing: without an environment, it says what else there is.
 .PHONY: doctor
 doctor: ## Say what this machine has, and whether the pipeline can run on it
-	@$(if $(wildcard $(VENV)/bin/python),python,$(PYTHON)) -m proofs.doctor
+	@$(if $(wildcard $(VENV)/bin/python),python,"$$PYTHON") -m proofs.doctor
 
 # Two processes share the cores: threads that wait by spinning would take them from each other.
 .PHONY: test
@@ -60,15 +65,15 @@ check: $(READY) ## Check format, lint and types
 
 .PHONY: verify
 verify: $(READY) ## Rebuild a commit from nothing, and compare every result (REV=, by default the last)
-	python -m proofs.verify $(REV)
+	python -m proofs.verify -- $${REV:+"$$REV"}
 
 .PHONY: faults
 faults: $(READY) ## Kill the pipeline at random moments and break what it stands on (KILLS=50)
-	python -m proofs.faults --kills $(or $(KILLS),50)
+	python -m proofs.faults --kills "$${KILLS:-50}"
 
 .PHONY: fuzz
 fuzz: $(VENV)/proofs ## Search for bytes that a reader of files gets wrong (FOR=600 seconds for each reader)
-	python -m proofs.fuzz --seconds $(or $(FOR),600)
+	python -m proofs.fuzz --seconds "$${FOR:-600}"
 
 .PHONY: audit
 audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabilities
@@ -77,16 +82,17 @@ audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabil
 
 .PHONY: diff
 diff: $(READY) ## Show how the metrics differ from those of a commit (REV=, the last one by default)
-	@table=$$(dvc metrics diff --md $(or $(REV),HEAD)); if [[ $$table == *metrics/* ]]; then echo "$$table"; else echo "No metric differs from those of $(or $(REV),HEAD)."; fi
+	@commit=$$(python -m proofs.recorded -- "$${REV:-HEAD}"); table=$$(dvc metrics diff --md "$$commit"); \
+	if [[ $$table == *metrics/* ]]; then echo "$$table"; else echo "No metric differs from those of $${REV:-HEAD}."; fi
 
 .PHONY: diff-plots
 diff-plots: $(READY) ## Draw the plots beside those of a commit in .plots/index.html, and list what differs (REV=)
-	@dvc plots diff $(or $(REV),HEAD) --out .plots > /dev/null
-	@git diff --name-only $(or $(REV),HEAD) -- plots | sed 's/.*/- `&` differs/'
+	@commit=$$(python -m proofs.recorded -- "$${REV:-HEAD}"); dvc plots diff "$$commit" --out .plots > /dev/null; \
+	git diff --name-only "$$commit" -- plots | sed 's/.*/- `&` differs/'
 
 .PHONY: compare
 compare: $(READY) ## Say whether this network is better than that of a commit, or only luckier (REV=, TO=)
-	@python -m proofs.compare $(or $(REV),HEAD) $(if $(TO),--to $(TO))
+	@python -m proofs.compare $${TO:+--to="$$TO"} -- "$${REV:-HEAD}"
 
 # The page runs in a copy of the project, with what `make repro` made.
 .PHONY: tutorial
@@ -99,7 +105,7 @@ hooks: $(VENV)/hooks ## Have `git commit` check format, lint, line ends and larg
 
 .PHONY: study
 study: $(VENV)/studies ## Run a study on Ray: recipes, seeds and folds against each other (STUDY=fast)
-	dvc repro studies/dvc.yaml:$(or $(STUDY),fast)
+	dvc repro "studies/dvc.yaml:$${STUDY:-fast}"
 
 # `dvc repro` alone does not look for doubtful labels, which takes minutes: what it reads is a copy.
 .PHONY: labels
@@ -143,11 +149,11 @@ kaggle-data: $(VENV)/kaggle ## Fetch Kaggle's train.csv and test.csv into data/k
 .PHONY: submit
 submit: $(VENV)/kaggle ## Check submission.csv, and send it to Kaggle (MESSAGE=)
 	@$(call up_to_date,predict,submission.csv)
-	@python -m sharing.competition submit --message="$${MESSAGE-}"
+	@python -m sharing.competition submit --message="$$MESSAGE"
 
 .PHONY: nodes
 nodes: $(VENV)/studies ## Kill one of two nodes of Ray under a study, and compare what it finds (STUDY=fast)
-	python -m proofs.nodes studies/$(or $(STUDY),fast).yaml
+	python -m proofs.nodes "studies/$${STUDY:-fast}.yaml"
 
 .PHONY: emulate
 emulate: $(READY) ## Check that emulated processors give the same bytes (needs qemu-x86_64)
@@ -158,18 +164,18 @@ emulate: $(READY) ## Check that emulated processors give the same bytes (needs q
 # fastai and the others are measured as their users have them, and nothing of ours is in the way.
 $(PEERS)/ready: benchmarks/requirements.txt $(READY)
 	rm -rf $(PEERS)
-	$(BASE_PYTHON) -m venv $(PEERS)
+	$(base_python) -m venv $(PEERS)
 	$(PEERS)/bin/python -m $(PIP_INSTALL) --constraint $< torch
 	$(PEERS)/bin/python -m $(PIP_INSTALL) --no-deps --requirement $<
 	touch $@
 
 .PHONY: bench
 bench: $(PEERS)/ready ## Measure this pipeline beside fastai and others, and the machine's limit (RUNS=5)
-	python -m benchmarks.compare --peers $(PEERS)/bin/python --runs $(or $(RUNS),5)
+	python -m benchmarks.compare --peers $(PEERS)/bin/python --runs "$${RUNS:-5}"
 
 .PHONY: bench-scale
 bench-scale: $(READY) ## Measure every stage on 1, 3 and 10 times the rows (RUNS=3)
-	python -m benchmarks.scale --runs $(or $(RUNS),3)
+	python -m benchmarks.scale --runs "$${RUNS:-3}"
 
 .PHONY: clean
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay

@@ -56,7 +56,7 @@ class Workspace:
 
     def files(self, stage: str, part: str) -> list[Path]:
         """Return the files behind the "deps" or the "outs" of a stage that was reproduced."""
-        lock = read_lock((self.folder / LOCK).read_text(encoding="utf-8"))
+        lock = read_lock(self.folder / LOCK)
         paths = [self.folder / entry["path"] for entry in lock["stages"][stage][part]]
         inside = [path.rglob("*") if path.is_dir() else [path] for path in paths]
         return [path for found in inside for path in found if path.is_file()]

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, written under another name and moved into place.
 
-A run that is killed may leave that other name, which ends in `.partial`; the next one clears it.
+That name is random, made anew, and ends in `.partial`: a link that lies in its place is not
+followed. A run that is killed may leave it behind; `find_partial` finds it.
 """
 
 import csv
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 from math import isfinite
 from pathlib import Path
+from secrets import token_hex
 
 from digits.errors import InputError, expecting, one_line
 
@@ -24,10 +26,11 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         InputError: the file cannot be written.
     """
-    temporary = path.with_name(path.name + ".partial")
+    temporary = _name_partial(path)
     try:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.touch(exist_ok=False)
             yield temporary
             temporary.replace(path)
     finally:
@@ -39,21 +42,48 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_directory(path: Path) -> Iterator[Path]:
     """Yield a new, empty directory beside `path`, and put it in the place of `path` at the end.
 
-    When the block raises, that directory goes, and what stood at `path` before stays.
+    When the block raises, that directory goes, and what stood at `path` before stays. What stood
+    there and cannot be deleted stays as well, under another name.
 
     Raises:
         InputError: the directory, or a file in it, cannot be written.
     """
-    temporary = path.with_name(path.name + ".partial")
+    old = _name_partial(path)
+    with directory_beside(path) as temporary:
+        yield temporary
+        with suppress(FileNotFoundError):
+            path.rename(old)
+        try:
+            temporary.rename(path)
+        except OSError:
+            old.rename(path)
+            raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def directory_beside(path: Path) -> Iterator[Path]:
+    """Yield a new, empty directory beside `path`, which goes at the end.
+
+    Raises:
+        InputError: it, or a file in it, cannot be written.
+    """
+    temporary = _name_partial(path)
     try:
         with _writing(path):
-            shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
             yield temporary
-            shutil.rmtree(path, ignore_errors=True)
-            temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _name_partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{token_hex(4)}.partial")
+
+
+def find_partial(folder: Path, pattern: str) -> list[Path]:
+    """Return what runs that were killed left in a folder of files whose names match `pattern`."""
+    return list(folder.glob(f"{pattern}.{'[0-9a-f]' * 8}.partial"))
 
 
 @contextmanager

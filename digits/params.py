@@ -1,8 +1,9 @@
 """The parameters, read once from params.yaml into frozen, typed objects, one per section."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -20,7 +21,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from digits.errors import InputError, expecting, one_line, shorten
 
 PARAMS = Path("params.yaml")
-BYTES = 2**16  # of a params file, at most
+BYTES = 2**18  # of a file of YAML, at most, and values in it
 CLASSES = 1000  # at most
 NAME = 60  # characters of a class's name, at most
 
@@ -41,7 +42,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-SectionT = TypeVar("SectionT", bound=Section)
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class Data(Section):
@@ -182,13 +183,20 @@ def load_params(path: Path = PARAMS, changes: Mapping[str, object] | None = None
     return load_section(path, Params, changes)
 
 
-def load_section(
-    path: Path, kind: type[SectionT], changes: Mapping[str, object] | None = None
-) -> SectionT:
+def load_section(path: Path, kind: type[Kind], changes: Mapping[str, object] | None = None) -> Kind:
     """Read and check a whole file of one kind, as `load_params` does."""
-    content = _load_yaml(path)
+    content = load_yaml(path, "the parameters")
     for key, value in (changes or {}).items():
         content = _changed(content, key.split("."), value)
+    return check(path, kind, content)
+
+
+def check(path: Path, kind: type[Kind], content: object) -> Kind:
+    """Return a file's content as a model of its kind.
+
+    Raises:
+        InputError: it is of another kind; the message names the first key that is.
+    """
     try:
         return kind.model_validate(content)
     except ValidationError as error:
@@ -205,25 +213,61 @@ def _changed(content: object, keys: Sequence[str], value: object) -> object:
     return {**inside, keys[0]: _changed(inside.get(keys[0]), keys[1:], value)}
 
 
-def _load_yaml(path: Path) -> object:
+def load_yaml(path: Path, expected: str, name: str = "") -> Any:  # noqa: ANN401
+    """Return what a file of YAML 1.2 holds, by the rules that DVC reads by: 1e-3 is a number.
+
+    Args:
+        path: the file.
+        expected: what it should be, for messages.
+        name: what it is called there, if not by its path.
+
+    Raises:
+        InputError: it cannot be read, is no YAML, or is larger than such a file can be.
+    """
+    named = Path(name or path)
     try:
-        with expecting(path, "the parameters"), path.open("rb") as file:
+        with expecting(named, expected), path.open("rb") as file:
             content = file.read(BYTES + 1)
         if len(content) > BYTES:
-            raise InputError(f"{path}: over {BYTES} bytes; expected the parameters")
-        # DVC reads params.yaml by the same rules, so that 1e-3 is a number to both.
-        return YAML(typ="safe", pure=True).load(content.decode("utf-8"))
+            raise InputError(f"{named}: over {BYTES} bytes; expected {expected}")
+        loaded = YAML(typ="safe", pure=True).load(content.decode("utf-8"))
+        _check_values(loaded)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"row {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InputError(f"{path}: {where}{error.problem}; expected YAML") from None
+        raise InputError(f"{named}: {where}{error.problem}; expected YAML") from None
     except (YAMLError, UnicodeDecodeError):
-        raise InputError(f"{path}: not a text file; expected YAML") from None
+        raise InputError(f"{named}: not a text file; expected YAML") from None
     except RecursionError:
-        raise InputError(f"{path}: nested too deeply; expected sections with keys") from None
+        raise InputError(f"{named}: nested too deeply; expected {expected}") from None
     # Of a date that the calendar does not have, and of tags whose values are not theirs.
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: {one_line(error)}; expected YAML") from None
+        raise InputError(f"{named}: {one_line(error)}; expected YAML") from None
+    else:
+        return loaded
+
+
+def _check_values(loaded: object) -> None:
+    """Raise ValueError where aliases make more of a file than it holds, up to endlessly."""
+    left, inside = BYTES, [loaded]
+    while inside:
+        one = inside.pop()
+        left -= 1
+        if left < 0:
+            raise ValueError(f"over {BYTES} values")
+        if isinstance(one, dict):
+            inside.extend(chain.from_iterable(one.items()))
+        elif isinstance(one, list | tuple | set):
+            inside.extend(one)
+
+
+def leaves(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """Yield all that lies in a value of YAML or JSON, under its whole name, such as a.b.c."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(f"{name}.{key}" if name else str(key), inner)
+    else:
+        yield name, value
 
 
 def _explain(error: ErrorDetails) -> str:

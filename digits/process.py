@@ -18,6 +18,7 @@ from pathlib import Path
 from digits.errors import report
 
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+_PATIENCE = 10  # seconds to end in
 
 
 def run_stage(main: Callable[[], None]) -> None:
@@ -32,14 +33,28 @@ def _run_alone(main: Callable[[], None]) -> None:
 
 
 def end_with_parent() -> None:
-    """Have this process ended by SIGTERM when its parent ends, however that happens.
+    """Have this process ended by SIGTERM when its parent ends, and tidily: temporary files go.
 
     The parent is the thread that started it: see prctl(2), PR_SET_PDEATHSIG. Where the variable
     STAGE_PARENT holds the parent's number, a parent that has ended already is noticed as well.
     """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.signal(signal.SIGTERM, _end)
+    follow_parent()
     if os.environ.get("STAGE_PARENT", "") not in ("", str(os.getppid())):
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def follow_parent() -> None:
+    """Ask the kernel to send this process SIGTERM when its parent ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _end(number: int, _: object) -> None:
+    """End by an exception, so that what `with` and `finally` promise is done."""
+    # Where Python is in a place that passes over exceptions, the kernel ends it all the same.
+    signal.signal(number, signal.SIG_DFL)
+    signal.alarm(_PATIENCE)
+    sys.exit(128 + number)
 
 
 @contextmanager

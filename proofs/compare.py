@@ -9,7 +9,6 @@ of them, as dvc.lock tells.
 """
 
 import csv
-import json
 from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,9 @@ from numpy.typing import NDArray
 
 from digits.comparison import Comparison, compare
 from digits.errors import InputError, expecting, report, shorten
-from digits.params import PARAMS
-from proofs.ledger import LOCK, Lock, read_lock
-from proofs.repository import find_commit, git
+from digits.params import PARAMS, leaves
+from proofs.ledger import Lock, read_recorded
+from proofs.repository import files_of
 
 PREDICTIONS = Path("plots/confusion.csv")
 COLUMNS = ["actual", "predicted"]
@@ -54,12 +53,12 @@ def read_predictions(revision: str | None) -> Predicted:
         InputError: there is no such revision, or no such table in it.
     """
     name = revision or "the working tree"
-    where = f"{revision}:" if revision else ""
-    path = Path(f"{where}{PREDICTIONS}")
-    with expecting(path, "a table of classes", UnicodeDecodeError, csv.Error):
-        text = _read(revision, PREDICTIONS).decode("utf-8")
-        actual, predicted = _check_table(path, list(csv.reader(text.splitlines(), strict=True)))
-    lock = read_lock(_read(revision, LOCK).decode(), f"{where}{LOCK}")
+    path = Path(f"{name}:{PREDICTIONS}")
+    with files_of(revision) as folder:
+        with expecting(path, "a table of classes", UnicodeDecodeError, csv.Error):
+            text = (folder / PREDICTIONS).read_text(encoding="utf-8")
+            actual, predicted = _check_table(path, list(csv.reader(text.splitlines(), strict=True)))
+        lock = read_recorded(folder, name)
     held_out = _params(lock, "evaluate").get("train.rows", "train") == "train"
     return Predicted(name, _origin(lock), held_out, actual, predicted)
 
@@ -73,7 +72,7 @@ def _origin(lock: Lock) -> str:
     train = params.get("data", {}).get("train")
     dependencies = lock["stages"].get("prepare", {}).get("deps", [])
     hashes = [dependency["md5"] for dependency in dependencies if dependency["path"] == train]
-    return json.dumps([hashes, params.get("prepare")], sort_keys=True)
+    return repr((hashes, sorted(leaves("", params.get("prepare")))))
 
 
 def _params(lock: Lock, stage: str) -> dict[str, Any]:
@@ -91,13 +90,6 @@ def _check_table(path: Path, rows: list[list[str]]) -> NDArray[np.str_]:
     if len(rows) < 2:
         raise InputError(f"{path}: row 2: no data; expected rows below the header")
     return np.array(rows[1:]).T
-
-
-def _read(revision: str | None, path: Path) -> bytes:
-    if revision is None:
-        with expecting(path, "a result of the pipeline"):
-            return path.read_bytes()
-    return git("show", f"{find_commit(revision)}:{path}")
 
 
 def check_same_rows(before: Predicted, after: Predicted) -> None:

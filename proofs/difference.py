@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import PurePath
 
 import numpy as np
@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from digits.errors import one_line, shorten
+from digits.params import leaves
 
 _SHOWN = 3
 _NONE = object()  # that JSON never gives
@@ -68,7 +69,7 @@ def _pixels(old: bytes, new: bytes) -> str:
 
 
 def _values(old: bytes, new: bytes) -> str:
-    before, after = (dict(_flatten("", json.loads(content))) for content in (old, new))
+    before, after = (dict(leaves("", json.loads(content))) for content in (old, new))
     names = [name for name in before | after if before.get(name, _NONE) != after.get(name, _NONE)]
     if not names:
         return "the same values, written otherwise"
@@ -77,14 +78,6 @@ def _values(old: bytes, new: bytes) -> str:
         for name in names[:_SHOWN]
     ]
     return "; ".join(shown) + _more(len(names))
-
-
-def _flatten(name: str, value: object) -> Iterator[tuple[str, object]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flatten(f"{name}.{key}" if name else key, inner)
-    else:
-        yield name, value
 
 
 def _rows(old: bytes, new: bytes) -> str:

@@ -28,8 +28,9 @@ from digits.errors import InputError, report
 from digits.model import MODEL
 from digits.params import PARAMS, load_params
 from digits.tensors import PREPARED
-from proofs.ledger import CACHE, LOCK, hash_file, is_whole, outputs, read_lock, stored
+from proofs.ledger import LOCK, find_cache, is_whole, outputs, read_lock, stored
 from proofs.sandbox import ROOT, Sandbox, sandbox
+from stages._inputs import hash_path
 
 STATISTICS = PREPARED / "statistics.json"
 START = 1.0  # seconds that DVC takes before the first stage
@@ -43,7 +44,7 @@ def snapshot(folder: Path) -> dict[str, str]:
     """Return the hash of every file but those that Git, DVC and Python keep for themselves."""
     kept = {".git", ".dvc", "__pycache__"}
     paths = (path for path in folder.rglob("*") if not kept & set(path.parts))
-    return {str(path.relative_to(folder)): hash_file(path) for path in paths if path.is_file()}
+    return {str(path.relative_to(folder)): hash_path(path) for path in paths if path.is_file()}
 
 
 class Proof:
@@ -91,7 +92,7 @@ class Proof:
 
 def recorded(folder: Path, path: Path) -> str:
     """Return the hash of an output in the dvc.lock of `folder`."""
-    lock = read_lock((folder / LOCK).read_text(encoding="utf-8"))
+    lock = read_lock(folder / LOCK)
     [md5] = [output.md5 for output in outputs(lock) if output.path == str(path)]
     return md5
 
@@ -265,7 +266,7 @@ def run_two_at_once(proof: Proof) -> None:
 def corrupt_cache(proof: Proof, path: Path) -> None:
     """Change a bit of a result in DVC's cache, take the result away, and have it come back."""
     folder = proof.box.folder
-    kept = stored(folder / CACHE, recorded(folder, path))
+    kept = stored(find_cache(folder), recorded(folder, path))
     content = kept.read_bytes()
     kept.chmod(0o644)
     kept.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))

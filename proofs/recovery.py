@@ -11,32 +11,32 @@ nothing can put right, it says what to do.
 
 import json
 import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
+from functools import partial
+from glob import escape
 from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
 
 from digits.errors import InputError, report
-from digits.params import PARAMS, Data, load_params
+from digits.files import find_partial, replacing
+from digits.params import PARAMS, Data, load_params, load_yaml
 from digits.process import alone
 from digits.tensors import PREPARED
-from proofs.ledger import (
-    CACHE,
-    LOCK,
-    Output,
-    files,
-    hash_file,
-    is_whole,
-    outputs,
-    read_lock,
-    stored,
-)
+from proofs import ledger
+from proofs.ledger import LOCK, Output, find_cache, is_whole, read_lock, stored
+from proofs.repository import files_of, git
+from stages._inputs import NOTES, describe_changes, hash_path
 from stages.download import MNIST
 
 BUSY = Path(".dvc/tmp/lock")
 LOCKS = Path(".dvc/tmp/rwlock")
+MODELS = Path("models")
+ASIDE = BUSY.with_name(LOCK.name)
 
 
 @contextmanager
@@ -52,29 +52,30 @@ def _locked(path: Path) -> Iterator[bool]:
 
 
 def restore_lock() -> None:
-    """Put the last commit's dvc.lock in the place of one that was cut short.
+    """Put the last commit's dvc.lock in the place of one that is not whole, which is kept aside.
 
     Raises:
-        InputError: a merge has left conflicts in it.
+        InputError: it cannot be read at all, or a merge has left conflicts in it.
     """
-    if not LOCK.exists() or _is_whole_lock():
+    if not LOCK.exists() or not (reason := _find_damage(LOCK)):
         return
     if b"\n<<<<<<< " in LOCK.read_bytes():
         raise InputError(f"{LOCK}: conflicts of a merge; expected them resolved")
-    LOCK.unlink()
-    command = ["git", "checkout", "--quiet", "HEAD", "--", str(LOCK)]
-    ran = subprocess.run(command, capture_output=True, check=False)
-    now = "removed, since no commit has it" if ran.returncode else "it is the last commit's again"
-    print(f"recovery: {LOCK} was cut short by a run that was killed; {now}")
+    LOCK.replace(ASIDE)
+    now = "removed, since no commit has it"
+    with suppress(InputError):
+        git("checkout", "--quiet", "HEAD", "--", str(LOCK))
+        now = "it is the last commit's again"
+    print(f"recovery: {reason}; {now}, and the damaged one is {ASIDE}")
 
 
-def _is_whole_lock() -> bool:
-    text = LOCK.read_text(encoding="utf-8")
+def _find_damage(lock: Path) -> str:
+    """Return why a dvc.lock is not whole, and nothing if it is."""
     try:
-        read_lock(text)
-    except InputError:
-        return False
-    return text.endswith("\n")
+        read_lock(lock)
+    except InputError as error:
+        return str(error)
+    return "" if lock.read_bytes().endswith(b"\n") else f"{lock}: cut short; expected it whole"
 
 
 def release_locks() -> None:
@@ -106,14 +107,53 @@ def _is_running(number: int, command: str) -> bool:
     return command.encode() in b" ".join(words)
 
 
+def forget_edited() -> None:
+    """Remove from dvc.lock, and from the run-cache, what was edited just as its stage had ended.
+
+    A stage leaves a note of what it was made from, and DVC looks a moment later: where it has
+    recorded something else for the same results, that is false, and the stage is to run again.
+    """
+    for path in NOTES.glob("*.json"):
+        with suppress(ValueError, LookupError, TypeError, AttributeError, InputError):
+            _forget(path.stem, json.loads(path.read_bytes()))
+        path.unlink()
+
+
+def _forget(stage: str, note: Mapping[str, Any]) -> None:
+    """Remove what DVC has recorded of a stage where it is not what its note says."""
+    path = Path(note["lock"])
+    lock = read_lock(path)
+    entry = lock["stages"][stage]
+    changes = describe_changes(note["inputs"], ledger.inputs(entry), f"when {stage} ran")
+    made = {out["path"]: out["md5"] for out in entry["outs"]}
+    # Else DVC has not recorded that run, or the file is a commit's by now.
+    if changes and made == note["outputs"] and entry != _committed(path, stage):
+        del lock["stages"][stage]
+        with replacing(path) as temporary:
+            YAML().dump(lock, temporary)
+        for run in (find_cache() / "runs").glob("*/*/*"):
+            with suppress(InputError):
+                if load_yaml(run, "a run") == entry:
+                    run.unlink()
+        print(f"recovery: {changes}, edited as it ended: {stage} is to run again")
+
+
+def _committed(lock: Path, stage: str) -> object:
+    """Return what the last commit has recorded of a stage, or None."""
+    with suppress(InputError, KeyError), files_of("HEAD") as folder:
+        return read_lock(folder / lock)["stages"][stage]
+    return None
+
+
 def sweep(known: Sequence[Output]) -> None:
     """Remove what stages that were killed were writing, unless a stage is running."""
-    written = [PREPARED, *(Path(output.path) for output in known)]
-    left = {path.with_name(f"{path.name}.partial") for path in written}
-    left |= set(Path("models").glob("*.checkpoint.partial"))
+    written = [MNIST, PREPARED, *(Path(output.path) for output in known)]
+    left = find_partial(MODELS, "*.checkpoint")
+    for path in written:
+        left += find_partial(path.parent, escape(path.name))
     with suppress(OSError), alone(Path(), wait=False):
         for path in left:
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
@@ -121,9 +161,7 @@ def sweep(known: Sequence[Output]) -> None:
 
 def _known() -> list[Output]:
     """Return the outputs that dvc.lock names, if there is one."""
-    if not LOCK.exists():
-        return []
-    return list(outputs(read_lock(LOCK.read_text(encoding="utf-8"))))
+    return list(ledger.outputs(read_lock())) if LOCK.exists() else []
 
 
 def discard_damage(known: Sequence[Output]) -> None:
@@ -131,24 +169,29 @@ def discard_damage(known: Sequence[Output]) -> None:
 
     The same bytes in the place of a result go as well, so that DVC builds it again.
     """
+    if not known:
+        return
+    cache = find_cache()
     paths: dict[str, list[Path]] = {}
     for output in known:
-        entries = files(output, CACHE)
+        entries = ledger.files(output, cache)
         if output.is_directory:
             entries[output.path] = output.md5
         for path, md5 in entries.items():
             paths.setdefault(md5, []).append(Path(path))
     with ThreadPoolExecutor() as pool:
-        for message in filter(None, pool.map(_discard, paths, paths.values())):
+        told = pool.map(partial(_discard, cache), paths, paths.values())
+        for message in filter(None, told):
             print(message)
 
 
-def _discard(md5: str, paths: list[Path]) -> str | None:
-    damaged = stored(CACHE, md5)
+def _discard(cache: Path, md5: str, paths: list[Path]) -> str | None:
+    damaged = stored(cache, md5)
     if not damaged.exists() or is_whole(damaged, md5):
         return None
+    content = hash_path(damaged)
     for path in paths:
-        if path.is_file() and hash_file(path) == hash_file(damaged):
+        if path.is_file() and hash_path(path) == content:
             path.unlink()
     damaged.unlink()
     names = ", ".join(map(str, paths))
@@ -161,6 +204,7 @@ def recover() -> None:
         if mine:  # and so no DVC is writing either file
             restore_lock()
             release_locks()
+            forget_edited()
     known = _known()
     sweep(known)
     discard_damage(known)

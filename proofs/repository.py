@@ -1,8 +1,13 @@
 """What Git holds."""
 
+import io
 import shutil
 import subprocess
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from digits.errors import InputError
 
@@ -26,9 +31,28 @@ def find_commit(revision: str) -> str:
         InputError: there is none.
     """
     try:
-        return git("rev-parse", "--verify", f"{revision}^{{commit}}").decode().strip()
+        found = git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     except InputError as error:
         raise InputError(f"{revision}: {error}; expected a revision of this repository") from None
+    return found.decode().strip()
+
+
+@contextmanager
+def files_of(revision: str | None) -> Iterator[Path]:
+    """Yield a folder with the files of a revision, for as long as the block lasts.
+
+    Without a revision it is the working tree.
+
+    Raises:
+        InputError: there is no such revision.
+    """
+    if revision is None:
+        yield Path()
+        return
+    packed = git("archive", "--format=tar", find_commit(revision))
+    with TemporaryDirectory() as name, tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(name, filter="data")
+        yield Path(name)
 
 
 def copy_files(source: Path, folder: Path) -> None:

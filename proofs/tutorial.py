@@ -24,7 +24,7 @@ from typing import Any
 
 from digits.errors import InputError, expecting, report
 from digits.files import replacing
-from proofs.ledger import CACHE, LOCK, files, outputs, read_lock, stored
+from proofs.ledger import LOCK, files, find_cache, outputs, read_lock, stored
 from proofs.repository import copy_files
 
 DOCUMENT = Path("docs/tutorial.md")
@@ -119,14 +119,15 @@ def copy_results(project: Path, folder: Path) -> None:
     Raises:
         InputError: one of those that Git does not hold is not in the cache.
     """
-    for output in outputs(read_lock((project / LOCK).read_text(encoding="utf-8"))):
+    cache, new = find_cache(project), find_cache(folder)
+    for output in outputs(read_lock(project / LOCK)):
         if (folder / output.path).exists():
             continue
-        for md5 in (output.md5, *files(output, project / CACHE).values()):
-            kept = stored(folder / CACHE, md5)
+        for md5 in (output.md5, *files(output, cache).values()):
+            kept = stored(new, md5)
             kept.parent.mkdir(parents=True, exist_ok=True)
             with expecting(Path(output.path), "what `make repro` leaves in DVC's cache"):
-                shutil.copy(stored(project / CACHE, md5), kept)
+                shutil.copy(stored(cache, md5), kept)
 
 
 def _run(folder: Path, *command: str) -> None:

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from digits.errors import InputError, report
 from digits.params import load_params
-from proofs import platform
+from proofs import ledger, platform
 from proofs.difference import describe
-from proofs.ledger import CACHE, LOCK, Lock, Output, files, is_whole, outputs, read_lock, stored
-from proofs.repository import find_commit, git
+from proofs.ledger import LOCK, Lock, Output, find_cache, is_whole, outputs, read_lock, stored
+from proofs.repository import files_of, find_commit, git
 
 CLONE = Path(".verify")
 MOST = 5  # names in the last line; the table has all
@@ -43,13 +43,20 @@ class Result:
 
 
 def choose_commit(revision: str | None) -> str:
-    """Return the full hash of a revision; of the last commit if none is named, and all is in it."""
+    """Return the full hash of a revision; of the last commit if none is named, and all is in it.
+
+    Raises:
+        InputError: there is no such revision, or its results are not of its params and code.
+    """
     if revision is None and (changed := git("diff", "--name-only", "HEAD").decode().splitlines()):
         raise InputError(
             f"{', '.join(changed)}: not as in the last commit; expected it committed "
             "(or the commit named: make verify REV=HEAD)"
         )
-    return find_commit(revision or "HEAD")
+    commit = find_commit(revision or "HEAD")
+    with files_of(commit) as folder:
+        ledger.read_recorded(folder, commit[:7])
+    return commit
 
 
 def rebuild(commit: str) -> None:
@@ -64,15 +71,15 @@ def rebuild(commit: str) -> None:
 
 def compare(commit: str) -> list[Result]:
     """Return a result for each output of a commit, and for each other difference in the clone."""
-    lock = read_lock(git("show", f"{commit}:{LOCK}").decode(), f"{commit[:7]}:{LOCK}")
-    rebuilt = read_lock((CLONE / LOCK).read_text(encoding="utf-8"), f"{CLONE}/{LOCK}")
-    tracked = set(git("ls-tree", "-r", "--name-only", commit).decode().splitlines())
+    rebuilt, results = read_lock(CLONE / LOCK), []
     made = {output.path: output for output in outputs(rebuilt)}
-    results = []
-    for output in outputs(lock):
-        in_git = git("show", f"{commit}:{output.path}") if output.path in tracked else None
-        differences = _differences(output, made.get(output.path), in_git)
-        results.append(Result(output.stage, output.path, "; ".join(differences)))
+    with files_of(commit) as folder:
+        lock = read_lock(folder / LOCK, f"{commit[:7]}:{LOCK}")
+        for output in outputs(lock):
+            path = folder / output.path
+            in_git = path.read_bytes() if path.exists() else None
+            differences = _differences(output, made.get(output.path), in_git)
+            results.append(Result(output.stage, output.path, "; ".join(differences)))
     named = {result.name for result in results if result.difference}
     others = list(_other_lines(lock, rebuilt, named))
     known = named | {str(LOCK)} if named or others else set()
@@ -95,21 +102,22 @@ def _differences(output: Output, new: Output | None, in_git: bytes | None) -> It
 
 def _by_how_much(output: Output, new: Output) -> str:
     """Return how the files of an output differ, as far as DVC's cache has the old ones."""
-    old, now = files(output, CACHE), files(new, CLONE / CACHE)
+    cache = find_cache()
+    old, now = ledger.files(output, cache), ledger.files(new, find_cache(CLONE))
     if not old:
         return UNKNOWN
     words = []
     for path in sorted(old.keys() | now.keys()):
         if old.get(path) != now.get(path):
             name = path.removeprefix(output.path).lstrip("/")
-            words.append(f"{name} {_file_difference(path, old, now)}".strip())
+            words.append(f"{name} {_file_difference(path, old, now, cache)}".strip())
     return ", ".join(words)
 
 
-def _file_difference(path: str, old: dict[str, str], now: dict[str, str]) -> str:
+def _file_difference(path: str, old: dict[str, str], now: dict[str, str], cache: Path) -> str:
     if path not in old or path not in now:
         return "is new" if path not in old else "is missing"
-    kept = stored(CACHE, old[path])
+    kept = stored(cache, old[path])
     if not is_whole(kept, old[path]):
         return UNKNOWN
     return describe(path, kept.read_bytes(), (CLONE / path).read_bytes())

@@ -23,7 +23,7 @@ TRAIN_ROWS = 42_000
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    pixels, labels = fetch(sources())
+    pixels, labels = fetch(sources(MNIST))
     order = np.random.default_rng(params.download.seed).permutation(len(labels))
     train, test = order[:TRAIN_ROWS], order[TRAIN_ROWS:]
     write_images(MNIST / "train.csv", pixels[train], labels[train])

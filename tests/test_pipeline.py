@@ -14,7 +14,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from proofs.faults import Proof
+from proofs.ledger import LOCK, read_lock
 from proofs.sandbox import ROOT, Sandbox
+from stages._inputs import MISSING, hash_paths
 
 STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
@@ -147,6 +149,13 @@ def repro(box: Sandbox) -> list[str]:
 def test_nothing_runs_when_nothing_changed(box: Sandbox) -> None:
     assert repro(box) == []
     assert box.run("git", "status", "--porcelain", "--untracked-files=all") == ""
+
+
+def test_stages_take_the_hashes_that_dvc_takes(box: Sandbox) -> None:
+    for entry in read_lock(box.folder / LOCK)["stages"].values():
+        recorded = {item["path"]: item["md5"] for item in entry["deps"] + entry["outs"]}
+        assert hash_paths(recorded, box.folder) == recorded
+        assert hash_paths(["nothing"], box.folder) == {"nothing": MISSING}
 
 
 def test_every_metric_is_a_scalar_that_dvc_shows(box: Sandbox) -> None:

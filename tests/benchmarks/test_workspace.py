@@ -36,8 +36,8 @@ def test_the_files_of_a_stage_are_those_in_the_lock(tmp_path: Path) -> None:
         (folder / name).touch()
     (workspace.folder / "dvc.lock").write_text(
         "schema: '2.0'\nstages:\n  train:\n    cmd: x\n    deps:\n"
-        "    - path: data/prepared/statistics.json\n      md5: a\n"
-        "    - path: data/prepared/train\n      md5: b.dir\n"
+        f"    - path: data/prepared/statistics.json\n      md5: {'a' * 32}\n"
+        f"    - path: data/prepared/train\n      md5: {'b' * 32}.dir\n"
     )
     names = {str(path.relative_to(folder)) for path in workspace.files("train", "deps")}
     assert names == {"statistics.json", "train/images.npy", "train/labels.npy"}

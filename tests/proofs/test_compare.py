@@ -19,11 +19,15 @@ LOCK = """stages:
   prepare:
     deps:
     - path: train.csv
-      md5: {}
+      md5: {0:a>32}
     params:
       params.yaml:
         data: {{train: train.csv}}
-        prepare: {{validation: 200, seed: {}}}
+        prepare: {{validation: 200, seed: {1}}}
+"""
+PARAMS = """data: {{train: train.csv}}
+prepare: {{validation: 200, seed: {}}}
+train: {{rows: {}}}
 """
 
 
@@ -33,6 +37,12 @@ def write(wrong: slice, actual: list[int] | None = None) -> None:
     predicted[wrong] = (predicted[wrong] + 1) % 4
     rows = zip(actual or ACTUAL.tolist(), predicted.tolist(), strict=False)
     write_csv(compare.PREDICTIONS, compare.COLUMNS, rows)
+
+
+def record(images: str, seed: int, more: str = "", rows: str = "train") -> None:
+    """Write params, and a dvc.lock that tells of them."""
+    Path("dvc.lock").write_text(LOCK.format(images, seed) + more)
+    Path("params.yaml").write_text(PARAMS.format(seed, rows))
 
 
 def commit() -> None:
@@ -49,7 +59,7 @@ def run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     subprocess.run(["git", "init"], check=True, capture_output=True)
-    Path("dvc.lock").write_text(LOCK.format("aa", 0))
+    record("a", 0)
     write(slice(0, 20))
     commit()
 
@@ -106,18 +116,18 @@ def test_other_rows_are_refused(run: Runner, actual: list[int], message: str) ->
         run("HEAD")
 
 
-@pytest.mark.parametrize(("images", "seed"), [("bb", 0), ("aa", 1)])
+@pytest.mark.parametrize(("images", "seed"), [("b", 0), ("a", 1)])
 def test_other_images_with_the_same_labels_are_refused(run: Runner, images: str, seed: int) -> None:
-    Path("dvc.lock").write_text(LOCK.format(images, seed))
+    record(images, seed)
     with pytest.raises(InputError, match="the working tree: other validation rows than in HEAD"):
         run("HEAD")
 
 
 def test_a_network_trained_on_its_validation_rows_is_refused(run: Runner) -> None:
     evaluate = "  evaluate:\n    params:\n      params.yaml:\n        train.rows: {}\n"
-    Path("dvc.lock").write_text(LOCK.format("aa", 0) + evaluate.format("train"))
+    record("a", 0, evaluate.format("train"))
     assert "accuracy" in run("HEAD")
-    Path("dvc.lock").write_text(LOCK.format("aa", 0) + evaluate.format("all"))
+    record("a", 0, evaluate.format("all"), "all")
     with pytest.raises(InputError, match=r"the working tree: train\.rows = 'all': trained on its"):
         run("HEAD")
 
@@ -132,11 +142,24 @@ def test_what_is_no_revision_or_holds_no_answers_is_refused(run: Runner) -> None
     with pytest.raises(InputError, match=r"row 3: '1,1,1'; expected the names of two classes"):
         run("HEAD")
     compare.PREDICTIONS.unlink()
-    with pytest.raises(InputError, match="no such file; expected a result of the pipeline"):
+    with pytest.raises(InputError, match="no such file; expected a table of classes"):
         run("HEAD")
     commit()
-    with pytest.raises(InputError, match="does not exist in"):
+    with pytest.raises(InputError, match=r"HEAD:plots/confusion.csv: no such file; expected"):
         run("HEAD", "--to", "HEAD")
+
+
+def test_results_of_other_params_than_the_commits_own_are_refused(run: Runner) -> None:
+    Path("params.yaml").write_text(PARAMS.format(7, "train"))
+    line = r"^{}: params.yaml: prepare.seed = 7, and 0 in its dvc.lock: .* make repro"
+    with pytest.raises(InputError, match=line.format("the working tree")):
+        run("HEAD")
+    commit()
+    with pytest.raises(InputError, match=line.format("HEAD")):
+        run("HEAD~1", "--to", "HEAD")
+    Path("params.yaml").unlink()
+    with pytest.raises(InputError, match=r"^params.yaml: no such file; expected the parameters"):
+        run("HEAD~1")
 
 
 def test_the_comparison_in_the_readme_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from digits.errors import InputError
 from digits.process import alone
 from proofs import recovery
-from proofs.ledger import CACHE, stored
+from proofs.ledger import stored
 from proofs.sandbox import ROOT
 
 LOCK, LOCKS = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
@@ -48,9 +48,10 @@ def test_a_dvc_lock_that_was_cut_short_becomes_the_commits(
     LOCK.write_text(torn)
     recovery.main()
     assert LOCK.read_text() == WHOLE
-    assert capsys.readouterr().out == (
-        "recovery: dvc.lock was cut short by a run that was killed; it is the last commit's again\n"
-    )
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("recovery: dvc.lock: ")
+    assert line.endswith("the last commit's again, and the damaged one is .dvc/tmp/dvc.lock")
+    assert Path(".dvc/tmp/dvc.lock").read_text() == torn
 
 
 def test_a_dvc_lock_that_no_commit_has_goes(
@@ -60,7 +61,9 @@ def test_a_dvc_lock_that_no_commit_has_goes(
     LOCK.write_text("schema")
     recovery.main()
     assert not LOCK.exists()
-    assert capsys.readouterr().out.endswith("killed; removed, since no commit has it\n")
+    assert capsys.readouterr().out.endswith(
+        "; removed, since no commit has it, and the damaged one is .dvc/tmp/dvc.lock\n"
+    )
 
 
 def test_conflicts_of_a_merge_in_dvc_lock_are_told_and_stay(repository: Path) -> None:
@@ -141,24 +144,27 @@ def test_a_list_that_dvc_is_just_writing_stays(repository: Path) -> None:
     assert LOCKS.exists()
 
 
-LOCKED = """schema: '2.0'
+A, B = "a" * 32, "b" * 32
+LOCKED = f"""schema: '2.0'
 stages:
   prepare:
     cmd: python -m stages.prepare
     outs:
-    - {path: data/prepared/train, hash: md5, md5: aa.dir}
-    - {path: submission.csv, hash: md5, md5: bb}
+    - {{path: data/prepared/train, hash: md5, md5: {A}.dir}}
+    - {{path: submission.csv, hash: md5, md5: {B}}}
 """
 
 
 def test_what_killed_stages_were_writing_goes(repository: Path) -> None:
     LOCK.write_text(LOCKED)
-    Path("data/prepared.partial").mkdir(parents=True)
-    Path("data/prepared.partial/raw").touch()
-    Path("submission.csv.partial").touch()
+    Path("data/prepared.01234567.partial").mkdir(parents=True)
+    Path("data/prepared.01234567.partial/raw").touch()
+    Path("data/mnist.01234567.partial").mkdir()
+    Path("submission.csv.89abcdef.partial").touch()
     Path("models").mkdir()
-    Path("models/0123456789abcdef.checkpoint.partial").touch()
-    mine = [Path("mine.partial"), Path("data/train.csv.partial"), Path("models/mine.partial")]
+    Path("models/0123456789abcdef.checkpoint.01234567.partial").touch()
+    mine = [Path(f"{name}.01234567.partial") for name in ("mine", "data/train.csv", "models/mine")]
+    mine += [Path("submission.csv.partial"), Path("submission.csv.mine.partial")]
     for path in mine:
         path.touch()
     recovery.main()
@@ -167,14 +173,14 @@ def test_what_killed_stages_were_writing_goes(repository: Path) -> None:
 
 def test_what_a_running_stage_is_writing_stays(repository: Path) -> None:
     LOCK.write_text(LOCKED)
-    Path("submission.csv.partial").touch()
+    Path("submission.csv.01234567.partial").touch()
     with alone(Path()):
         recovery.main()
-    assert Path("submission.csv.partial").exists()
+    assert Path("submission.csv.01234567.partial").exists()
 
 
 def keep(content: bytes, md5: str) -> Path:
-    path = stored(CACHE, md5)
+    path = stored(Path(".dvc/cache"), md5)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
@@ -184,7 +190,7 @@ def test_damaged_bytes_in_the_cache_go_with_the_results_that_have_them(
     repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     md5 = hashlib.md5(b"right").hexdigest()
-    LOCK.write_text(LOCKED.replace("bb", md5))
+    LOCK.write_text(LOCKED.replace(B, md5))
     path = keep(b"right", md5)
     Path("submission.csv").write_bytes(b"right")
     recovery.main()
@@ -206,7 +212,7 @@ def test_damaged_bytes_in_the_cache_go_with_the_results_that_have_them(
 
 def test_a_damaged_list_of_a_directory_goes(repository: Path) -> None:
     LOCK.write_text(LOCKED)
-    path = keep(b"[]", "aa.dir")
+    path = keep(b"[]", f"{A}.dir")
     recovery.main()
     assert not path.exists()
 
@@ -221,3 +227,73 @@ def test_a_file_of_ones_own_that_is_missing_is_told_with_what_to_do(repository: 
     Path("data/kaggle").mkdir(parents=True)
     Path("data/kaggle/test.csv").touch()
     recovery.main()
+
+
+NOTE = Path(".dvc/tmp/stages/train.json")
+RUN = Path(".dvc/cache/runs/aa/aaaa/bbbb")
+ENTRY = f"""\
+cmd: train
+deps:
+- {{path: train.py, md5: {A}}}
+params:
+  params.yaml:
+    train: {{momentum: 0.5}}
+outs:
+- {{path: model, md5: {B}}}
+"""
+
+
+@pytest.fixture
+def recorded(repository: Path) -> dict[str, dict[str, object]]:
+    """Have DVC record a training; return what it was made from and what came of it."""
+    lines = "".join(f"    {line}\n" for line in ENTRY.splitlines())
+    LOCK.write_text(f"schema: '2.0'\nstages:\n  first: {{cmd: x}}\n  train:\n{lines}")
+    RUN.parent.mkdir(parents=True)
+    RUN.write_text(ENTRY)
+    NOTE.parent.mkdir()
+    return {
+        "inputs": {"params.yaml: train.momentum": 0.5, "train.py": A},
+        "outputs": {"model": B},
+    }
+
+
+def leave(note: dict[str, dict[str, object]], momentum: float) -> None:
+    """Leave the note of a training with that momentum."""
+    inputs = note["inputs"] | {"params.yaml: train.momentum": momentum}
+    NOTE.write_text(json.dumps({"lock": "dvc.lock", **note, "inputs": inputs}))
+
+
+def test_what_was_edited_as_a_stage_ended_is_forgotten_by_dvc(
+    recorded: dict[str, dict[str, object]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    leave(recorded, 0.9)
+    recovery.forget_edited()
+    assert LOCK.read_text() == "schema: '2.0'\nstages:\n  first:\n    cmd: x\n"
+    assert not RUN.exists()
+    assert not NOTE.exists()
+    assert capsys.readouterr().out == (
+        "recovery: params.yaml: train.momentum = 0.5, and 0.9 when train ran, edited as it ended: "
+        "train is to run again\n"
+    )
+
+
+def test_what_was_recorded_as_it_ran_stays(
+    recorded: dict[str, dict[str, object]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = LOCK.read_text()
+    leave(recorded, 0.5)
+    recovery.forget_edited()
+    leave(recorded | {"outputs": {"model": A}}, 0.9)  # not DVC's record of it
+    recovery.forget_edited()
+    subprocess.run(["git", "add", "dvc.lock"], check=True)
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+    subprocess.run(["git", *who, "commit", "--quiet", "--message", "Record"], check=True)
+    leave(recorded, 0.9)  # a commit's
+    recovery.forget_edited()
+    for torn in ("", "[]", '{"lock": "dvc.lock"}', '{"lock": "none", "inputs": {}}'):
+        NOTE.write_text(torn)
+        recovery.forget_edited()
+    assert LOCK.read_text() == before
+    assert RUN.exists()
+    assert not NOTE.exists()
+    assert capsys.readouterr().out == ""

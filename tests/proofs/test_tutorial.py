@@ -104,11 +104,13 @@ def test_every_picture_is_drawn_shown_and_small() -> None:
 
 
 def test_a_result_that_dvc_does_not_have_is_named(tmp_path: Path) -> None:
+    md5 = "a" * 32
     (tmp_path / "dvc.lock").write_text(
         "schema: '2.0'\nstages:\n  predict:\n    cmd: x\n    outs:\n"
-        "    - {path: kept.json, md5: aa11}\n    - {path: submission.csv, md5: aa11}\n"
+        f"    - {{path: kept.json, md5: {md5}}}\n    - {{path: submission.csv, md5: {md5}}}\n"
     )
-    (tmp_path / "copy").mkdir()
+    for folder in (tmp_path, tmp_path / "copy"):
+        (folder / ".dvc" / "tmp").mkdir(parents=True)
     (tmp_path / "copy" / "kept.json").touch()
     with pytest.raises(InputError, match=r"^submission.csv: no such file; expected what `make re"):
         copy_results(tmp_path, tmp_path / "copy")

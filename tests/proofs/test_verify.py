@@ -12,7 +12,7 @@ import pytest
 from digits.errors import InputError
 from proofs import verify
 from proofs.faults import Proof, recorded
-from proofs.ledger import CACHE, Output, stored
+from proofs.ledger import Output, find_cache, stored
 from proofs.verify import CLONE, UNKNOWN, Result, choose_commit, compare, print_table
 
 SCORE = Path("metrics/score.json")
@@ -119,7 +119,7 @@ def test_how_much_differs_is_told_where_the_old_bytes_are_kept(rebuilt: Proof) -
 
 
 def test_without_the_old_bytes_the_hash_alone_is_told(rebuilt: Proof) -> None:
-    kept = stored(CACHE, recorded(Path(), Path("submission.csv")))
+    kept = stored(find_cache(), recorded(Path(), Path("submission.csv")))
     content = kept.read_bytes()
     kept.unlink()
     result = verify._by_how_much(  # noqa: SLF001
@@ -138,6 +138,33 @@ def test_what_is_not_committed_is_refused_before_anything_is_built(rebuilt: Proo
     assert choose_commit("HEAD") == rebuilt.box.run("git", "rev-parse", "HEAD").strip()
     rebuilt.box.edit("params.yaml", "gallery: 61", "gallery: 60")
     assert choose_commit(None) == choose_commit("HEAD")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "line"),
+    [
+        ("params.yaml", "lr: 0.01 ", "lr: 0.02 ", r"params.yaml: train.lr = 0.02, and 0.01 in its"),
+        (
+            "digits/page/style.css",
+            "--paper: #ffffff",
+            "--paper: #fffffe",
+            r"digits/page: not as in",
+        ),
+        ("digits/split.py", "The split", "A split", r"digits/split.py: not as in its dvc.lock: .*"),
+    ],
+)
+def test_a_commit_that_changes_what_it_did_not_run_is_refused_before_anything_is_built(
+    rebuilt: Proof, name: str, old: str, new: str, line: str
+) -> None:
+    rebuilt.box.edit(name, old, new)
+    rebuilt.box.commit("Change without a run")
+    with pytest.raises(
+        InputError, match=rf"^\w{{7}}: {line} .* expected .* make repro, then commit"
+    ):
+        choose_commit(None)
+    rebuilt.box.edit(name, new, old)
+    rebuilt.box.commit("Put it right")
+    choose_commit(None)
 
 
 def test_an_unknown_revision_is_refused(rebuilt: Proof) -> None:

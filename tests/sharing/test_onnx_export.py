@@ -12,8 +12,8 @@ from digits.inference import infer, probabilities
 from digits.model import MLP, MODEL, Ensemble, load_model, save_model
 from digits.params import load_params
 from digits.tensors import PREPARED, Statistics, count_images, read_images
-from proofs.ledger import hash_file
 from proofs.sandbox import CLASSES, ROOT
+from stages._inputs import hash_path
 from tests.conftest import PIXELS, ParamsWriter
 
 pytest.importorskip("onnx", reason="ONNX comes with `make test-results`")
@@ -205,7 +205,7 @@ def test_the_file_names_its_data_and_the_hash_of_the_network_in_dvc_lock(trained
     onnx_export.main()
     metadata = {entry.key: entry.value for entry in onnx.load(EXPORTED).metadata_props}
     assert metadata["data"] == "train.csv"
-    assert metadata["network_md5"] == hash_file(MODEL)
+    assert metadata["network_md5"] == hash_path(MODEL)
 
 
 @pytest.mark.parametrize(

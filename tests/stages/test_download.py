@@ -51,7 +51,7 @@ def test_the_seed_deals(write_params: ParamsWriter) -> None:
 def test_without_a_source_nothing_is_written(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stages.download.sources", dict)
+    monkeypatch.setattr("stages.download.sources", lambda _: {})
     with pytest.raises(InputError, match="MNIST could not be downloaded"):
         download.main()
     assert not Path("data").exists()
