@@ -1,5 +1,6 @@
 """Targets of the Makefile: the hosted workflow and .ci/run run what people run."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -77,6 +78,46 @@ def test_a_job_may_read_the_repository_and_no_more() -> None:
         assert job["steps"][0]["with"]["persist-credentials"] is False
         for step in job["steps"]:
             assert re.fullmatch(r"actions/[a-z-]+@v\d+", step.get("uses", "actions/x@v1"))
+
+
+HOSTILE = "x;id > made;$(id > made)`id > made`'\"$(shell id > made)"
+
+
+@pytest.mark.parametrize("place", ["argument", "environment"])
+@pytest.mark.parametrize(
+    ("target", "variable"),
+    [
+        *(("diff", "REV"), ("diff-plots", "REV"), ("verify", "REV"), ("compare", "REV")),
+        *(("compare", "TO"), ("study", "STUDY"), ("nodes", "STUDY"), ("faults", "KILLS")),
+        *(("submit", "MESSAGE"), ("bench", "RUNS"), ("bench-scale", "RUNS"), ("setup", "PYTHON")),
+    ],
+)
+def test_what_comes_from_outside_is_an_argument_and_never_run(
+    tmp_path: Path, target: str, variable: str, place: str
+) -> None:
+    for name in (".venv/bin/python", ".venv/bin/dvc", ".venv/bin/git"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('#!/bin/sh\nprintf "%s\\n" "$@" "$MESSAGE" >> told\n')
+        (tmp_path / name).chmod(0o755)
+    for path in ("requirements.txt", "benchmarks/requirements.txt"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    (tmp_path / ".peers").mkdir()
+    for name in ("ready", "kaggle", "studies"):
+        (tmp_path / f"requirements-{name}.txt").touch()
+    for name in (".venv/ready", ".venv/kaggle", ".venv/studies", ".peers/ready"):
+        (tmp_path / name).touch()
+    given = [f"{variable}={HOSTILE}"] if place == "argument" else []
+    exported = {variable: HOSTILE} if place == "environment" else {}
+    subprocess.run(
+        ["make", "-f", ROOT / "Makefile", target, *given],
+        cwd=tmp_path,
+        env=os.environ | exported,
+        capture_output=True,
+        check=False,
+    )
+    assert not (tmp_path / "made").exists()
+    assert target == "setup" or HOSTILE in (tmp_path / "told").read_text()
 
 
 def test_clean_leaves_all_that_git_has(tmp_path: Path) -> None:

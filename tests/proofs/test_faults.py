@@ -1,6 +1,7 @@
 """A short form of `make faults`: a few kills, and the faults that take least time."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,23 @@ def test_a_truncated_download_is_told_in_one_line_and_all_comes_back(proof: Proo
 @pytest.mark.long
 def test_damaged_bytes_in_the_cache_are_found_and_built_again(proof: Proof) -> None:
     corrupt_cache(proof, SUBMISSION)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("link", ["copy", "hardlink", "symlink"])
+def test_damaged_bytes_in_a_shared_cache_are_found_and_built_again(
+    proof: Proof, tmp_path: Path, link: str
+) -> None:
+    box = proof.box
+    shutil.copytree(box.folder / ".dvc" / "cache", tmp_path / "shared")
+    box.run("dvc", "cache", "dir", "--local", str(tmp_path / "shared"))
+    box.run("dvc", "config", "--local", "cache.type", link)
+    box.run("dvc", "checkout", "--relink")
+    linked = (box.folder / SUBMISSION).is_symlink(), (box.folder / SUBMISSION).stat().st_nlink > 1
+    assert linked == (link == "symlink", link == "hardlink")
+    corrupt_cache(proof, SUBMISSION)
+    (box.folder / ".dvc" / "config.local").unlink()
+    box.run("dvc", "checkout", "--relink")
 
 
 def test_a_fault_that_is_not_told_is_an_error(proof: Proof) -> None:
