@@ -137,7 +137,7 @@ def classify(
     if not pictures:
         return []
     images = statistics.normalise(np.stack([picture.pixels for picture in pictures]))
-    shares, _ = probabilities(infer(model, torch.from_numpy(images), shift))
+    shares, _ = probabilities(infer(model, torch.from_numpy(images), shift, MODEL))
     return [Answer(picture.file, row) for picture, row in zip(pictures, shares, strict=True)]
 
 

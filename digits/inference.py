@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import product
 from math import isqrt
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,11 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from digits.model import mean
+from digits.errors import InputError
+from digits.model import WRITTEN, mean
 from digits.tensors import BLOCK
 
+SMALLER = "a smaller train.lr, or else a smaller train.weight_decay"
 
-def infer(model: nn.Module, images: Tensor, shift: int = 0) -> Tensor:
+
+def infer(model: nn.Module, images: Tensor, shift: int = 0, path: Path | None = None) -> Tensor:
     """Return logits, shape (rows, classes), computed block by block, which bounds memory.
 
     Args:
@@ -22,10 +26,18 @@ def infer(model: nn.Module, images: Tensor, shift: int = 0) -> Tensor:
         images: shape (rows, pixels), normalised.
         shift: pixels, 0 or more. The logits are averaged over each image as it is and shifted by up
             to so many pixels along each axis.
+        path: the file that the model is from; none of one that training has just come to.
+
+    Raises:
+        InputError: a logit is not finite: weights can be, and yet be too large.
     """
     with torch.inference_mode():
         blocks = images.split(BLOCK)
-        return torch.cat([mean(map(model, shifted(block, shift))) for block in blocks])
+        logits = torch.cat([mean(map(model, shifted(block, shift))) for block in blocks])
+    if not logits.isfinite().all():
+        where, expected = (path, WRITTEN) if path else ("params.yaml: train.lr", SMALLER)
+        raise InputError(f"{where}: the network's answers are not finite; expected {expected}")
+    return logits
 
 
 def shifted(images: Tensor, shift: int) -> Iterator[Tensor]:

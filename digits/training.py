@@ -1,6 +1,6 @@
 """Stochastic gradient descent on a network, batch by batch, epoch by epoch."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from math import isfinite, pi
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from digits.augmentation import augment
 from digits.backpropagation import backpropagate
 from digits.errors import InputError
-from digits.inference import infer
+from digits.inference import SMALLER, infer
 from digits.model import MLP
 from digits.params import Train
 from digits.regularisation import RegularisedMLP, fold
@@ -149,14 +149,12 @@ def fit(
     and the network lie on one device; what is random is drawn on the CPU in any case.
 
     Raises:
-        InputError: the loss is no longer finite, or a batch of one row is to be normalised.
+        InputError: loss or answers are no longer finite, or a batch of one row is to be normalised.
     """
     _check_batches(len(training.labels), params)
     for epoch in range(len(state.history) + 1, params.epochs + 1):
         training_loss = _descend_once(state, training, epoch, params)
-        validation_loss, accuracy = validate(trained(state), validation)
-        _check_finite(validation_loss, f"epoch {epoch}, validation")
-        state.history.append(Epoch(epoch, training_loss, validation_loss, accuracy))
+        state.history.append(Epoch(epoch, training_loss, *validate(trained(state), validation)))
         yield state.history[-1]
 
 
@@ -177,20 +175,18 @@ def _descend_once(state: TrainingState, training: Labelled, epoch: int, params: 
     done, steps = (epoch - 1) * len(batches), params.epochs * len(batches)
     rates = [learning_rate(done + step, steps, params) for step in range(len(batches))]
     losses = []
-    for step, batch in enumerate(_shown(batches, epoch)):
+    shown = tqdm(batches, f"epoch {epoch}", unit=" batches", leave=False, disable=None)
+    for step, batch in enumerate(shown):
         losses.append(take_step(state, rates[step], training, batch, params))
         average(state, done + step, params.averaging)
     total = 0.0
     # Looked at when the epoch is over: a GPU would be waited for at each step.
     for step, loss in enumerate(torch.stack(losses).tolist()):
-        _check_finite(loss, f"epoch {epoch}, step {step + 1}, at a rate of {rates[step]:g}")
+        if not isfinite(loss):
+            told = f"{loss} in epoch {epoch}, step {step + 1}, at a rate of {rates[step]:g}"
+            raise InputError(f"params.yaml: train.lr: the loss is {told}; expected {SMALLER}")
         total += loss * len(batches[step])
     return total / rows
-
-
-def _shown(batches: Sequence[Tensor], epoch: int) -> Iterable[Tensor]:
-    """Show a progress bar over the batches, on a terminal only."""
-    return tqdm(batches, f"epoch {epoch}", unit=" batches", leave=False, disable=None)
 
 
 def take_step(
@@ -268,16 +264,8 @@ def average(state: TrainingState, step: int, kept: float) -> None:
         torch._foreach_lerp_(state.averages, _values(state.model), taken)
 
 
-def _check_finite(loss: float, where: str) -> None:
-    if not isfinite(loss):
-        raise InputError(
-            f"params.yaml: train.lr: the loss is {loss} in {where}; "
-            "expected a smaller train.lr, or else a smaller train.weight_decay"
-        )
-
-
 def validate(model: MLP, validation: Labelled) -> tuple[float, float]:
-    """Return mean negative log-likelihood, in nats, and accuracy, from 0 to 1."""
+    """Return mean negative log-likelihood, in nats, and accuracy, 0 to 1; raise as `infer` does."""
     logits = infer(model, validation.images)
     loss = functional.cross_entropy(logits.double(), validation.labels)
     right = logits.argmax(dim=1) == validation.labels

@@ -162,7 +162,7 @@ def main() -> str:
     statistics = Statistics.load(PREPARED / "statistics.json")
     images, actual = map_labelled(PREPARED / "validation", classes, statistics.pixels)
     model = load_model(MODEL, statistics.pixels, classes)
-    logits = infer(model, torch.from_numpy(images), params.predict.shift)
+    logits = infer(model, torch.from_numpy(images), params.predict.shift, MODEL)
     shares, logarithms = probabilities(logits)
     predictions = Predictions(actual, shares)
     nll = measures.negative_log_likelihood(logarithms, actual)

@@ -24,7 +24,7 @@ IMAGES = PREPARED / "test" / "images.npy"
 def predict(model: Ensemble, path: Path, shift: int) -> Iterator[int]:
     """Yield the likeliest class of each image in a file, block by block."""
     for images in read_images(path):
-        yield from infer(model, torch.from_numpy(images), shift).argmax(dim=1).tolist()
+        yield from infer(model, torch.from_numpy(images), shift, MODEL).argmax(dim=1).tolist()
 
 
 def main() -> str:

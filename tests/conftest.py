@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from digits import numerics
 from digits.kaggle import write_images
+from digits.model import MLP, Ensemble, save_model
 from digits.params import Numerics
 from digits.training import Labelled
 from proofs.faults import Proof
@@ -61,6 +62,14 @@ def tiny_params(changes: dict[str, Any]) -> dict[str, Any]:
         *sections, name = key.split(".")
         reduce(getitem, sections, params)[name] = value
     return params
+
+
+def save_huge(path: Path) -> None:
+    """Write a network whose weights are finite, and whose answers are not."""
+    model = Ensemble([MLP([PIXELS, 8, CLASSES])])
+    for parameter in model.parameters():
+        parameter.data.fill_(1e30)
+    save_model(model, path)
 
 
 def draw_labelled(rows: int, seed: int = 0) -> Labelled:

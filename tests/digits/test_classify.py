@@ -14,7 +14,7 @@ from digits.kaggle import read_pixels, read_submission
 from digits.model import MODEL
 from stages import evaluate, predict, train
 from stages import prepare as prepare_stage
-from tests.conftest import ParamsWriter
+from tests.conftest import ParamsWriter, save_huge
 from tests.strokes import draw
 
 ANSWERS = [
@@ -156,6 +156,20 @@ def test_class_names_that_the_network_was_not_made_for_are_refused(
     assert capsys.readouterr().err == (
         "error: params.yaml: data.class_names = ['shirt', 'boot', 'bag']; the network in "
         "models/mlp.safetensors was made for ['0', '1', '2']; expected make repro to have run\n"
+    )
+
+
+def test_answers_that_are_not_finite_are_refused_with_the_file_of_the_network(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_huge(MODEL)
+    capsys.readouterr()
+    assert run(monkeypatch, "--json", "0.png") == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        "error: models/mlp.safetensors: the network's answers are not finite; "
+        "expected a network that train wrote\n"
     )
 
 

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from digits.errors import InputError
 from digits.inference import infer, probabilities, shifted
 from digits.model import MLP
 
@@ -19,6 +22,17 @@ def test_inference_in_batches_gives_every_row(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("digits.inference.BLOCK", 3)
     assert torch.allclose(infer(model, images), whole)
     assert not whole.requires_grad
+
+
+@pytest.mark.parametrize("bias", [float("inf"), float("nan")])
+def test_logits_that_are_not_finite_are_an_error_in_whichever_block(
+    monkeypatch: pytest.MonkeyPatch, bias: float
+) -> None:
+    monkeypatch.setattr("digits.inference.BLOCK", 3)
+    images = torch.zeros(10, 4)
+    images[9] = bias
+    with pytest.raises(InputError, match=r"^a\.safetensors: .*not finite; expected a network that"):
+        infer(new_model([4, 5, 3]), images, path=Path("a.safetensors"))
 
 
 def test_probabilities_sum_to_one_and_agree_with_their_logarithms() -> None:

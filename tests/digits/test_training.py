@@ -283,6 +283,16 @@ def test_a_loss_that_is_not_finite_is_an_error_with_epoch_step_and_rate(train: T
         run(train, lr=1e20)
 
 
+def test_validation_of_a_network_that_has_diverged_is_an_error_that_names_the_rate(
+    train: Train,
+) -> None:
+    state = begin(PIXELS, CLASSES, train)
+    state.parameters[0].data.fill_(1e38)
+    message = r"^params.yaml: train.lr: .* expected a smaller train.lr, or else .*weight_decay$"
+    with pytest.raises(InputError, match=message):
+        validate(trained(state), draw_labelled(30))
+
+
 def test_validation_is_mean_loss_and_share_of_right_rows() -> None:
     model = MLP([PIXELS, CLASSES])
     for parameter in model.parameters():

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from digits.model import MODEL, load_model
 from digits.tensors import PREPARED, map_labelled
 from proofs.sandbox import CLASSES, draw_images
 from stages import evaluate, predict, prepare, score, train
-from tests.conftest import ParamsWriter
+from tests.conftest import ParamsWriter, save_huge
 
 
 def test_each_test_image_gets_its_label(project: Path, write_params: ParamsWriter) -> None:
@@ -41,6 +42,22 @@ def test_what_is_answered_is_averaged_over_shifts(
     found = json.loads(Path("metrics/evaluation.json").read_text())["negative_log_likelihood"]
     _, actual = map_labelled(PREPARED / "validation", CLASSES)
     assert found == negative_log_likelihood(log_probabilities[1], actual)
+
+
+@pytest.mark.parametrize("stage", [evaluate, predict])
+def test_answers_that_are_not_finite_are_refused_and_nothing_is_written(
+    project: Path, stage: ModuleType
+) -> None:
+    prepare.main()
+    save_huge(MODEL)
+    with pytest.raises(InputError) as error:
+        stage.main()
+    assert str(error.value) == (
+        "models/mlp.safetensors: the network's answers are not finite; "
+        "expected a network that train wrote"
+    )
+    assert not Path("submission.csv").exists()
+    assert not Path("metrics/evaluation.json").exists()
 
 
 @pytest.mark.parametrize(
