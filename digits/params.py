@@ -1,6 +1,7 @@
 """The parameters, read once from params.yaml into frozen, typed objects, one per section."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from io import StringIO
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -203,6 +204,13 @@ def check(path: Path, kind: type[Kind], content: object) -> Kind:
         first, *others = error.errors(include_url=False)
         more = f" (and {len(others)} more)" if others else ""
         raise InputError(f"{path}: {_explain(first)}{more}") from None
+
+
+def as_yaml(values: Mapping[str, object]) -> str:
+    """Return values as YAML, in one style."""
+    text = StringIO()
+    YAML().dump(values, text)
+    return text.getvalue()
 
 
 def _changed(content: object, keys: Sequence[str], value: object) -> object:

@@ -3,8 +3,8 @@
     python -m stages report
 
 Reads data/prepared/, data/probabilities.npy, models/mlp.safetensors, metrics/, plots/training.csv,
-plots/reliability.csv, labels/suspects.csv and params.yaml; writes report/index.html, and the model
-card, models/README.md.
+plots/reliability.csv and labels/suspects.csv; writes report/index.html, and the model card,
+models/README.md.
 """
 
 import json
@@ -22,14 +22,8 @@ from digits.files import read_columns
 from digits.label_errors import SUSPECTS, Suspect, locate, read_suspects
 from digits.measures import Predictions
 from digits.model_card import CARD, write_card
-from digits.params import PARAMS, Params, load_params
-from digits.tensors import (
-    PREPARED,
-    Statistics,
-    map_labelled,
-    map_places,
-    map_probabilities,
-)
+from digits.params import Params, as_yaml, load_params
+from digits.tensors import PREPARED, Statistics, map_labelled, map_places, map_probabilities
 
 REPORT = Path("report/index.html")
 METRICS = Path("metrics")
@@ -180,9 +174,6 @@ def choose_images(
         "hard": [held[row] for row in predictions.hardest().tolist() if row in held][:HARDEST],
         "suspects": listed,
         "errors": len(predictions.misclassified()),
-        "side": side,
-        "mean": statistics.mean,
-        "std": statistics.std,
     }
     return np.concatenate([pictures[: len(order)], *others]), data
 
@@ -205,12 +196,11 @@ def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDAr
     pictures, data = choose_images(statistics, parts, predictions, list(suspects))
     network = report.read_network(NETWORK)
     wrong = predictions.misclassified().tolist()
+    scale = {"side": statistics.side, "mean": statistics.mean, "std": statistics.std}
     return {
         "heading": HEADING,
         "names": names,
-        "side": statistics.side,
-        "mean": statistics.mean,
-        "std": statistics.std,
+        **scale,
         "network": name_network(params, statistics.pixels),
         "images": Path(params.data.train).parent.name or "train",
         "score": read_metrics("score", "rows", "errors"),
@@ -223,8 +213,8 @@ def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDAr
         "megabytes": f"{len(network) / 1e6:.1f}",
         "description": describe(params, statistics.pixels, parts),
         "portable": params.numerics.mode == "portable",
-        "params": PARAMS.read_text(encoding="utf-8"),
-        "data": {**data, "names": names, "shift": params.predict.shift},
+        "params": as_yaml(params.model_dump(mode="json")),
+        "data": {**data, **scale, "names": names, "shift": params.predict.shift},
         **load_confusion(),
         **draw_charts(),
     }, pictures

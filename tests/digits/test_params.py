@@ -2,11 +2,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import load_yaml
 from ruamel.yaml import YAML
 
 from digits.errors import InputError
-from digits.params import load_params
+from digits.params import as_yaml, load_params
 from proofs.sandbox import ROOT
 from tests.conftest import ParamsWriter
 
@@ -61,6 +62,31 @@ def test_a_param_that_cannot_be_used_is_named_with_its_value(
     assert str(error.value).startswith(f"params.yaml: {message}")
     assert "more)" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+PARAMS = [ROOT / "params.yaml", ROOT / "proofs" / "everything.yaml", *(ROOT / "recipes").glob("*")]
+
+
+@pytest.mark.parametrize("path", PARAMS, ids=lambda path: path.stem)
+def test_dvc_leaves_a_file_as_it_is_where_it_sets_the_values_that_are_there(
+    tmp_path: Path, path: Path
+) -> None:
+    copy = tmp_path / "params.yaml"
+    copy.write_bytes(path.read_bytes())
+    train = load_params(path).train
+    apply_overrides(copy, [f"train.lr={train.lr}", f"train.widths={list(train.widths)}"])
+    assert copy.read_text() == path.read_text()
+
+
+def test_values_are_told_in_one_style(project: Path) -> None:
+    text = Path("params.yaml").read_text()
+    told = as_yaml(load_params().model_dump(mode="json"))
+    changed = text.replace("widths:\n  - 8\n", "widths: [8] # one\n")
+    assert changed != text
+    Path("params.yaml").write_text(f"# a comment\n{changed}")
+    assert as_yaml(load_params().model_dump(mode="json")) == told
+    Path("params.yaml").write_text(told)
+    assert as_yaml(load_params().model_dump(mode="json")) == told
 
 
 def test_a_missing_param_is_named(project: Path) -> None:

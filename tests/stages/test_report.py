@@ -108,13 +108,10 @@ def test_images_in_doubt_are_shown_where_they_lie() -> None:
 
 @pytest.mark.usefixtures("reported")
 def test_markup_in_params_is_text() -> None:
-    Path("params.yaml").write_text(
-        Path("params.yaml").read_text() + "# <script>alert(1)</script></pre>\n"
-    )
     name = "<img src=x onerror=alert(1)>.csv"
     Path(name).write_bytes(Path("train.csv").read_bytes())
     params = YAML().load(Path("params.yaml"))
-    params["data"]["train"] = name
+    params["data"] |= {"train": name, "test": "<script>alert(1)</script></pre>"}
     YAML().dump(params, Path("params.yaml"))
     before = read_page()
     report.main()
@@ -123,6 +120,17 @@ def test_markup_in_params_is_text() -> None:
         assert page.count(opening) == before.count(opening)
     assert "&lt;script&gt;alert(1)" in page
     assert "&lt;img src=x" in page
+
+
+@pytest.mark.usefixtures("reported")
+def test_how_params_are_written_changes_no_byte_of_the_page() -> None:
+    before = report.REPORT.read_bytes()
+    params = Path("params.yaml")
+    text = params.read_text().replace("widths:\n  - 8\n", "widths: [8]  # one\n")
+    assert text != params.read_text()
+    params.write_text(f"# another comment\n{text}")
+    report.main()
+    assert report.REPORT.read_bytes() == before
 
 
 @pytest.mark.usefixtures("reported")
