@@ -6,6 +6,7 @@ followed. A run that is killed may leave it behind; `find_partial` finds it.
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,6 +16,10 @@ from pathlib import Path
 from secrets import token_hex
 
 from digits.errors import InputError, expecting, one_line
+
+# What may begin a formula to a spreadsheet, numbers aside (OWASP, "CSV injection"); and the
+# apostrophe that text of that kind is given, lest two texts become one.
+_FORMULA = re.compile(r"['=@\t\r\n\uff1d\uff0b\uff0d\uff20]|[+-](?![0-9.]+\Z)")
 
 
 @contextmanager
@@ -102,11 +107,14 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a header and rows as CSV, with lines that end in LF."""
+    """Write a header and rows as CSV, lines ending in LF, with an apostrophe before formulas."""
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+        writer.writerows(map(_as_text, row) for row in chain([header], rows))
+
+
+def _as_text(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 
 def read_columns(path: Path, names: Sequence[str], expected: str) -> dict[str, list[float]]:

@@ -1,5 +1,6 @@
 """The parameters, read once from params.yaml into frozen, typed objects, one per section."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from itertools import chain
@@ -67,6 +68,9 @@ class Data(Section):
             raise ValueError("expected names that differ from each other")
         if not all(name.isprintable() and name == name.strip() for name in names):
             raise ValueError("expected names that can be printed, without blanks around them")
+        # DVC puts them as they are into a script of its page of plots, which these could end.
+        if any(re.search("<[/!A-Za-z]", name) for name in names):
+            raise ValueError("expected names without a '<' before a letter, a '/' or a '!'")
         return names
 
     @property

@@ -1,3 +1,4 @@
+import csv
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -133,6 +134,29 @@ def test_csv_has_unix_line_ends_and_floats_to_the_last_bit(tmp_path: Path) -> No
     write_csv(tmp_path / "file.csv", ["epoch", "loss"], [(1, 1 / 3), (2, 0.1)])
     expected = b"epoch,loss\n1,0.3333333333333333\n2,0.1\n"
     assert (tmp_path / "file.csv").read_bytes() == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ('=HYPERLINK("http://a.b")', '\'=HYPERLINK("http://a.b")'),
+        *((text, f"'{text}") for text in ("=1", "+a", "-1+2", "@SUM(A1)", "\t=1", "\uff1d1")),
+        *((text, f"'{text}") for text in ("'=1", "'a", "-", "-1\n")),
+        *((text, text) for text in ("-1", "+1.5", "a=1", "1-2", "a", "", "#")),
+        *((number, str(number)) for number in (-1, -0.5, 1e-07)),
+    ],
+)
+def test_no_text_is_a_formula_in_csv_and_numbers_stay(
+    tmp_path: Path, cell: object, written: str
+) -> None:
+    write_csv(tmp_path / "file.csv", ["a", "b"], [("a", cell)])
+    with (tmp_path / "file.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file))[1] == ["a", written]
+
+
+def test_names_of_columns_are_no_formulas_in_csv_either(tmp_path: Path) -> None:
+    write_csv(tmp_path / "file.csv", ["=a", "b"], [])
+    assert (tmp_path / "file.csv").read_text() == "'=a,b\n"
 
 
 @pytest.mark.parametrize("replace", [replacing, replacing_directory])

@@ -40,6 +40,14 @@ ROWS = "expected a number of rows, or a fraction between 0 and 1"
             ["a", "b", "c "],
             f"{NAMES}, 'c ']: expected names that can be printed",
         ),
+        *(
+            (
+                "data.class_names",
+                ["a", "b", name],
+                f"{NAMES}, {name!r}]: expected names without a '<'",
+            )
+            for name in ("</script>", "a <!-- b", "<script", "<b>")
+        ),
         ("data.class_names", ["a", "b", ""], "data.class_names.2 = '': expected at least 1"),
         ("data.class_names", ["a", "b", 9], "data.class_names.2 = 9: expected a valid string"),
         ("data.train", 7, "data.train = 7: expected a valid string"),
@@ -62,6 +70,12 @@ def test_a_param_that_cannot_be_used_is_named_with_its_value(
     assert str(error.value).startswith(f"params.yaml: {message}")
     assert "more)" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_names_of_classes_may_hold_other_signs(project: Path, write_params: ParamsWriter) -> None:
+    names = ("<5", "a < b", "=1+1|*x*")
+    write_params({"data.class_names": list(names)})
+    assert load_params().data.names == names
 
 
 PARAMS = [ROOT / "params.yaml", ROOT / "proofs" / "everything.yaml", *(ROOT / "recipes").glob("*")]
