@@ -4,42 +4,38 @@ It is Markdown under a head of YAML, with the keys that model hubs read. The ide
 sections are about, are those of Mitchell et al. (2019, "Model cards for model reporting").
 """
 
-from collections.abc import Mapping, Sequence
-from io import StringIO
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from ruamel.yaml import YAML
-
 from digits.files import replacing
+from digits.params import as_yaml
+from digits.report import templates
 
 CARD = Path("models/README.md")
-SOURCES = Path(__file__).parent / "page"
+# What begins or ends anything but text within a line, in GitHub's dialect as well.
+_MARKUP = re.compile(r"[\\`*_\[<&|~$@]|:(?! )|(?<=www)\.", re.IGNORECASE)
 
 
 def write_card(path: Path, values: Mapping[str, Any]) -> None:
-    """Write the card; names of classes appear as text, whatever they hold.
+    """Write the card; whatever `values` hold appears as text.
 
     Args:
         path: of the card.
         values: `network`, `images` (what they are called), `description`, `names`, `side`, `mean`,
             `std`, `portable`, and as the metrics have them `score`, `evaluation` and `calibration`.
     """
-    environment = Environment(
-        loader=FileSystemLoader(SOURCES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    card = environment.get_template("card.md").render(
-        values, percent=lambda share: f"{share:.2%}".replace("%", " %")
-    )
-    head = StringIO()
-    YAML().dump(_describe_for_hubs(values), head)
+    template = templates().overlay(finalize=_as_text, trim_blocks=True).get_template("card.md")
+    head = as_yaml(_describe_for_hubs(values))
+    card = template.render(values, percent=lambda share: f"{share:.2%}".replace("%", " %"))
     with replacing(path) as temporary:
-        temporary.write_text(f"---\n{head.getvalue()}---\n\n{card}", encoding="utf-8")
+        temporary.write_text(f"---\n{head}---\n\n{card}", encoding="utf-8")
+
+
+def _as_text(value: object) -> str:
+    """Return Markdown that shows a value as it is, in one line: a new one could begin a block."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(str(value).splitlines()))
 
 
 def _describe_for_hubs(values: Mapping[str, Any]) -> dict[str, object]:
@@ -58,9 +54,8 @@ def _describe_for_hubs(values: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _result(images: str, split: str, metrics: Mapping[str, Any]) -> dict[str, object]:
-    accuracy: Sequence[object] = [{"type": "accuracy", "value": metrics["accuracy"]}]
     return {
         "task": {"type": "image-classification"},
         "dataset": {"name": images, "type": "csv", "split": split},
-        "metrics": accuracy,
+        "metrics": [{"type": "accuracy", "value": metrics["accuracy"]}],
     }

@@ -128,16 +128,17 @@ def encode_network(content: bytes) -> str | None:
     return b64encode(content).decode() if len(content) <= NETWORK_LIMIT else None
 
 
+def templates() -> Environment:
+    """Return what fills in the templates of page and card; a value that is missing is an error."""
+    loader = FileSystemLoader(SOURCES)
+    return Environment(loader=loader, undefined=StrictUndefined, keep_trailing_newline=True)
+
+
 def write_report(path: Path, values: Mapping[str, object], images: bytes) -> None:
     """Write the page; whatever `values` hold appears as text, but for what is marked as safe."""
-    environment = Environment(
-        loader=FileSystemLoader(SOURCES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
     script = "\n".join(map(_source, SCRIPTS))
-    page = environment.get_template("page.html").render(
+    template = templates().overlay(autoescape=True).get_template("page.html")
+    page = template.render(
         values,
         style=Markup(_source("style.css")),
         script=Markup(script),

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 from jinja2 import UndefinedError
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from ruamel.yaml import YAML
 
 from digits.model_card import write_card
@@ -72,10 +74,78 @@ def test_rows_that_were_trained_on_are_said_to_be(tmp_path: Path) -> None:
     assert "validation images, which it was trained on |" in text
 
 
-def test_names_of_classes_are_text(tmp_path: Path) -> None:
-    _, text = write(tmp_path)
-    assert "<script>" not in text
-    assert r"| a\|b | 50.00 % | 100.00 % |" in text
+HOSTILE = [
+    *(
+        "<b>x</b>",
+        "a|b",
+        "\\|",
+        "a\\",
+        "[a](https://b.c)",
+        "![a](b)",
+        "<https://a.b>",
+        "https://a.b",
+    ),
+    *(
+        "*a*",
+        "**a**",
+        "_a_",
+        "a_b",
+        "~~a~~",
+        "`a`",
+        "&amp;",
+        "# a",
+        "- a",
+        "1. a",
+        "www.a.b",
+        "a@b.c",
+    ),
+    *("<!-- a", "[a]: b", "\\<b>", "$a$", ":a:", "{{ 7 * 7 }}", "a<b & c: d", "|", "```", "---"),
+]
+
+
+def evaluation(names: list[str]) -> dict[str, Any]:
+    shares = dict.fromkeys(names, 0.5)
+    found: dict[str, Any] = VALUES["evaluation"] | {"recall": shares, "precision": shares}
+    return found
+
+
+def render(text: str) -> list[Token]:
+    return MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+
+
+def inline(text: str) -> list[list[tuple[str, str]]]:
+    """Return kind and content of what stands in each block of text."""
+    blocks = [token.children for token in render(text) if token.children is not None]
+    return [[(one.type, one.content) for one in block] for block in blocks]
+
+
+def test_whatever_is_put_in_is_text(tmp_path: Path) -> None:
+    harmless = [f"class {number}" for number in range(len(HOSTILE))]
+    _, plain = write(tmp_path, names=harmless, evaluation=evaluation(harmless))
+    _, text = write(tmp_path, names=HOSTILE, evaluation=evaluation(HOSTILE))
+    assert [token.type for token in render(text)] == [token.type for token in render(plain)]
+    names = iter(HOSTILE)
+    expected = [
+        [("text", next(names))] if block and block[0][1].startswith("class ") else block
+        for block in inline(plain)
+    ]
+    assert inline(text) == expected
+    assert list(names) == []
+
+
+def test_a_path_with_markup_in_it_is_text_in_one_line(tmp_path: Path) -> None:
+    _, plain = write(tmp_path)
+    path = "a\n# b\n\n- *c* <d>\r\n===\n    e"
+    _, text = write(tmp_path, description=path)
+    assert [token.type for token in render(text)] == [token.type for token in render(plain)]
+    assert [("text", " ".join(path.splitlines()))] in inline(text)
+
+
+@pytest.mark.parametrize("name", ["https://a.b", "www.a.b", "WWW.a.b", "a@b.c", "$a$", ":a:"])
+def test_what_some_dialects_alone_know_is_escaped(tmp_path: Path, name: str) -> None:
+    _, text = write(tmp_path, names=[name, "b"], evaluation=evaluation([name, "b"]))
+    assert name not in text
+    assert name in text.replace("\\", "")
 
 
 def test_what_is_missing_is_an_error_and_leaves_the_card_before(tmp_path: Path) -> None:
