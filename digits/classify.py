@@ -37,7 +37,7 @@ from digits.params import PARAMS, load_params
 from digits.pictures import read_picture
 from digits.tensors import PREPARED, Statistics
 
-STATISTICS, EVALUATION = PREPARED / "statistics.json", Path("metrics/evaluation.json")
+STATISTICS, CONFUSION = PREPARED / "statistics.json", Path("metrics/confusion_matrix.json")
 STANDARD_INPUT = {"-": "/dev/stdin"}
 
 
@@ -91,10 +91,11 @@ def check_names(names: Sequence[str]) -> None:
     Raises:
         InputError: they have others, so that answers would have wrong names.
     """
-    if not EVALUATION.exists():
+    if not CONFUSION.exists():
         return
-    with expecting(EVALUATION, "what evaluate writes", ValueError, KeyError, TypeError):
-        known = list(json.loads(EVALUATION.read_bytes())["recall"])
+    with expecting(CONFUSION, "what evaluate writes", ValueError, KeyError, TypeError):
+        columns = json.loads(CONFUSION.read_bytes())["columns"]
+        known = [str.removeprefix(column, "actual ") for column in columns]
     if known != list(names):
         told = f"{shorten(list(names))}; the network in {MODEL} was made for {shorten(known)}"
         raise InputError(f"{PARAMS}: data.class_names = {told}; expected make repro to have run")
@@ -160,14 +161,8 @@ def as_json(answers: Sequence[Answer], names: Sequence[str]) -> str:
     for answer in answers:
         label, *_ = answer.likeliest()
         shares = dict(zip(names, answer.probabilities.round(6).tolist(), strict=True))
-        listed.append(
-            {
-                "file": answer.file,
-                "predicted": names[label],
-                "label": label,
-                "probabilities": shares,
-            }
-        )
+        found = {"file": answer.file, "predicted": names[label], "label": label}
+        listed.append(found | {"probabilities": shares})
     return json.dumps(listed, indent=2)
 
 

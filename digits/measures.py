@@ -52,19 +52,19 @@ def accuracy(confusion: NDArray[np.int64]) -> float:
     return int(confusion.trace()) / int(confusion.sum())
 
 
-def precision(confusion: NDArray[np.int64]) -> list[float]:
-    """Return, for each class, the share of right ones among its predictions; 0 without any."""
+def precision(confusion: NDArray[np.int64]) -> dict[int, float]:
+    """Return, for each class that was predicted, the share of right ones among its predictions."""
     return _shares(confusion.diagonal(), confusion.sum(axis=1))
 
 
-def recall(confusion: NDArray[np.int64]) -> list[float]:
-    """Return, for each class, the share of its rows that were predicted so; 0 without any."""
+def recall(confusion: NDArray[np.int64]) -> dict[int, float]:
+    """Return, for each class that has rows, the share of them that were predicted so."""
     return _shares(confusion.diagonal(), confusion.sum(axis=0))
 
 
-def _shares(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> list[float]:
+def _shares(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> dict[int, float]:
     pairs = zip(parts.tolist(), wholes.tolist(), strict=True)
-    return [part / whole if whole else 0.0 for part, whole in pairs]
+    return {label: part / whole for label, (part, whole) in enumerate(pairs) if whole}
 
 
 def negative_log_likelihood(

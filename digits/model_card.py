@@ -24,11 +24,11 @@ def write_card(path: Path, values: Mapping[str, Any]) -> None:
     Args:
         path: of the card.
         values: `network`, `images` (what they are called), `description`, `names`, `side`, `mean`,
-            `std`, `portable`, and as the metrics have them `score`, `evaluation` and `calibration`.
+            `std`, `portable`, `class_rows`, `recall` and `precision` by class, and as the metrics
+            have them `score`, `evaluation` and `calibration`.
     """
     template = templates().overlay(finalize=_as_text, trim_blocks=True).get_template("card.md")
-    head = as_yaml(_describe_for_hubs(values))
-    card = template.render(values, percent=lambda share: f"{share:.2%}".replace("%", " %"))
+    head, card = as_yaml(_describe_for_hubs(values)), template.render(values)
     with replacing(path) as temporary:
         temporary.write_text(f"---\n{head}---\n\n{card}", encoding="utf-8")
 

@@ -144,7 +144,6 @@ def write_report(path: Path, values: Mapping[str, object], images: bytes) -> Non
         script=Markup(script),
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
         images=b64encode(images).decode(),
-        percent=lambda share: f"{share:.2%}".replace("%", "\N{NO-BREAK SPACE}%"),
         count=lambda number: f"{number:,}",
     )
     with replacing(path) as temporary:

@@ -48,8 +48,8 @@ def summarise(
         "errors": int(confusion.sum() - confusion.trace()),
         "negative_log_likelihood": nll,
         "brier_score": measures.brier_score(predictions.probabilities, actual),
-        "recall": dict(zip(names, measures.recall(confusion), strict=True)),
-        "precision": dict(zip(names, measures.precision(confusion), strict=True)),
+        "recall": {names[one]: share for one, share in measures.recall(confusion).items()},
+        "precision": {names[one]: share for one, share in measures.precision(confusion).items()},
     }
 
 
@@ -173,9 +173,8 @@ def main() -> str:
     write_json(METRICS / "confusion_matrix.json", tabulate(confusion, names))
     write_probabilities(predictions)
     write_calibration(logits, actual)
-    pairs = zip(actual.tolist(), predictions.predicted.tolist(), strict=True)
-    named = ([names[label] for label in pair] for pair in pairs)
-    write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], named)
+    pairs = np.stack([actual, predictions.predicted], axis=1)
+    write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], np.array(names)[pairs].tolist())
     draw(predictions, images, statistics, names, params.evaluate.gallery)
     told = f"{summary['errors']:,} of {summary['rows']:,} validation images misclassified"
     told += "" if held_out else " (NOT held out: trained on)"

@@ -20,7 +20,7 @@ from digits import report
 from digits.errors import expecting
 from digits.files import read_columns
 from digits.label_errors import SUSPECTS, Suspect, locate, read_suspects
-from digits.measures import Predictions
+from digits.measures import Predictions, precision, recall
 from digits.model_card import CARD, write_card
 from digits.params import Params, as_yaml, load_params
 from digits.tensors import PREPARED, Statistics, map_labelled, map_places, map_probabilities
@@ -34,7 +34,7 @@ WRITTEN = "what the stage before it writes"
 FIRST_ROW = 2  # of a CSV file, after its header
 HARDEST = 60  # images that are shown as hard to predict
 CURVES = ("training_loss", "validation_loss", "validation_accuracy")
-EVALUATION = ("rows", "held_out", "accuracy", "errors", "recall", "precision")
+EVALUATION = ("rows", "held_out", "accuracy", "errors")
 
 
 @dataclass(frozen=True)
@@ -179,11 +179,16 @@ def choose_images(
 
 
 def load_confusion() -> dict[str, object]:
-    """Return the confusion matrix, if it can be looked at, and its largest count of errors."""
+    """Return the confusion matrix, if it can be looked at, and what is to be said of it."""
     counts = np.array(read_metrics("confusion_matrix", "counts")["counts"])
     errors = counts * (1 - np.eye(len(counts), dtype=np.int64))
-    small = len(counts) <= report.MOST_CLASSES
-    return {"confusion": counts.tolist() if small else [], "most_confused": int(errors.max())}
+    return {
+        "confusion": counts.tolist() if len(counts) <= report.MOST_CLASSES else [],
+        "most_confused": int(errors.max()),
+        "class_rows": counts.sum(axis=0).tolist(),
+        "recall": recall(counts),
+        "precision": precision(counts),
+    }
 
 
 def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDArray[np.uint8]]:

@@ -12,6 +12,7 @@ from digits.classify import Answer, as_json, as_table
 from digits.errors import InputError, report
 from digits.kaggle import read_pixels, read_submission
 from digits.model import MODEL
+from digits.tensors import PREPARED, RowWriter
 from stages import evaluate, predict, train
 from stages import prepare as prepare_stage
 from tests.conftest import ParamsWriter, save_huge
@@ -159,6 +160,16 @@ def test_class_names_that_the_network_was_not_made_for_are_refused(
     )
 
 
+def test_names_of_classes_without_validation_rows_are_known_as_well(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.load(PREPARED / "validation" / "labels.npy")
+    with RowWriter(PREPARED / "validation" / "labels.npy", np.int64, ()) as writer:
+        writer.append(np.minimum(labels, 1))
+    evaluate.main()
+    assert run(monkeypatch, "0.png") == 0
+
+
 def test_answers_that_are_not_finite_are_refused_with_the_file_of_the_network(
     trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,12 +184,12 @@ def test_answers_that_are_not_finite_are_refused_with_the_file_of_the_network(
     )
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"recall": 1}', "torn"])
-def test_an_evaluation_that_is_none_is_told(
+@pytest.mark.parametrize("content", ["[]", "{}", '{"columns": 1}', '{"columns": [1]}', "torn"])
+def test_a_confusion_matrix_that_is_none_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    classify.EVALUATION.parent.mkdir()
-    classify.EVALUATION.write_text(content)
-    with pytest.raises(InputError, match=r"evaluation.json: .*; expected what evaluate writes"):
+    classify.CONFUSION.parent.mkdir()
+    classify.CONFUSION.write_text(content)
+    with pytest.raises(InputError, match=r"matrix.json: .*; expected what evaluate writes"):
         classify.check_names(["a", "b"])

@@ -27,8 +27,13 @@ def test_rows_of_the_confusion_matrix_are_predicted_and_columns_actual() -> None
 
 def test_accuracy_precision_and_recall_are_shares_of_the_confusion_matrix() -> None:
     assert accuracy(CONFUSION) == 2 / 4
-    assert precision(CONFUSION) == [1 / 3, 1, 0]
-    assert recall(CONFUSION) == [1, 1 / 2, 0]
+    assert precision(CONFUSION)[0] == 1 / 3
+    assert recall(CONFUSION) == {0: 1, 1: 1 / 2, 2: 0}
+
+
+def test_a_class_without_rows_has_no_recall_and_one_without_predictions_no_precision() -> None:
+    assert precision(CONFUSION).keys() == {0, 1}
+    assert recall(CONFUSION.T).keys() == {0, 1}
 
 
 def test_negative_log_likelihood_is_the_mean_surprise() -> None:

@@ -20,13 +20,14 @@ VALUES: dict[str, Any] = {
     "mean": 33.5,
     "std": 78.25,
     "portable": True,
+    "class_rows": [1234, 0],
+    "recall": {0: 0.5},
+    "precision": {0: 1.0, 1: 0.25},
     "score": SCORE,
     "evaluation": {
         "rows": 7000,
         "held_out": True,
         "accuracy": 0.9812857142857143,
-        "recall": {"a|b": 0.5, "<script>": 1.0},
-        "precision": {"a|b": 1.0, "<script>": 0.25},
     },
     "calibration": {
         "raw": {"expected_calibration_error": 0.1},
@@ -74,6 +75,12 @@ def test_rows_that_were_trained_on_are_said_to_be(tmp_path: Path) -> None:
     assert "validation images, which it was trained on |" in text
 
 
+def test_a_class_has_its_rows_and_a_dash_for_a_share_of_nothing(tmp_path: Path) -> None:
+    _, text = write(tmp_path)
+    assert r"| a\|b | 1,234 | 50.00 % | 100.00 % |" in text
+    assert "script> | 0 | \N{EN DASH} | 25.00 % |" in text
+
+
 HOSTILE = [
     *(
         "<b>x</b>",
@@ -103,12 +110,6 @@ HOSTILE = [
 ]
 
 
-def evaluation(names: list[str]) -> dict[str, Any]:
-    shares = dict.fromkeys(names, 0.5)
-    found: dict[str, Any] = VALUES["evaluation"] | {"recall": shares, "precision": shares}
-    return found
-
-
 def render(text: str) -> list[Token]:
     return MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
 
@@ -121,8 +122,9 @@ def inline(text: str) -> list[list[tuple[str, str]]]:
 
 def test_whatever_is_put_in_is_text(tmp_path: Path) -> None:
     harmless = [f"class {number}" for number in range(len(HOSTILE))]
-    _, plain = write(tmp_path, names=harmless, evaluation=evaluation(harmless))
-    _, text = write(tmp_path, names=HOSTILE, evaluation=evaluation(HOSTILE))
+    classes = {"class_rows": [7] * len(HOSTILE), "recall": {}, "precision": {}}
+    _, plain = write(tmp_path, names=harmless, **classes)
+    _, text = write(tmp_path, names=HOSTILE, **classes)
     assert [token.type for token in render(text)] == [token.type for token in render(plain)]
     names = iter(HOSTILE)
     expected = [
@@ -143,7 +145,7 @@ def test_a_path_with_markup_in_it_is_text_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["https://a.b", "www.a.b", "WWW.a.b", "a@b.c", "$a$", ":a:"])
 def test_what_some_dialects_alone_know_is_escaped(tmp_path: Path, name: str) -> None:
-    _, text = write(tmp_path, names=[name, "b"], evaluation=evaluation([name, "b"]))
+    _, text = write(tmp_path, names=[name, "b"])
     assert name not in text
     assert name in text.replace("\\", "")
 

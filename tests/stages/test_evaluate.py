@@ -46,7 +46,8 @@ def test_numbers_tables_and_training_agree() -> None:
     assert summary["accuracy"] == trained["validation_accuracy"] == (30 - summary["errors"]) / 30
     assert summary["negative_log_likelihood"] == pytest.approx(trained["validation_loss"])
     assert summary["recall"]["1"] == counts[1, 1] / 10
-    assert summary["precision"].keys() == summary["recall"].keys() == {"0", "1", "2"}
+    assert summary["recall"].keys() == {"0", "1", "2"}
+    assert summary["precision"].keys() == {str(predicted) for _, predicted in pairs}
 
 
 @pytest.mark.usefixtures("evaluated")
@@ -56,10 +57,19 @@ def test_classes_have_their_names_wherever_they_are_told(write_params: ParamsWri
     summary = json.loads(Path("metrics/evaluation.json").read_text())
     confusion = json.loads(Path("metrics/confusion_matrix.json").read_text())
     with Path("plots/confusion.csv").open(newline="", encoding="utf-8") as file:
-        named = {row["actual"] for row in csv.DictReader(file)}
+        rows = list(csv.DictReader(file))
     assert list(summary["recall"]) == ["T-shirt/top", "Größe, < b>", "two"]
     assert confusion["columns"] == ["actual T-shirt/top", "actual Größe, < b>", "actual two"]
-    assert named == set(summary["precision"])
+    assert {row["actual"] for row in rows} == set(summary["recall"])
+    assert {row["predicted"] for row in rows} == set(summary["precision"])
+
+
+def test_shares_of_nothing_are_no_metrics() -> None:
+    predictions = Predictions(np.array([0, 1]), np.array([[0.9, 0.1, 0], [0.8, 0.2, 0]]))
+    confusion = np.array([[1, 1, 0], [0, 0, 0], [0, 0, 0]])
+    summary = evaluate.summarise(predictions, 0.5, confusion, NAMES, held_out=True)
+    assert summary["recall"] == {"zero": 1, "one": 0}
+    assert summary["precision"] == {"zero": 0.5}
 
 
 @pytest.mark.usefixtures("evaluated")

@@ -134,6 +134,23 @@ def test_how_params_are_written_changes_no_byte_of_the_page() -> None:
 
 
 @pytest.mark.usefixtures("reported")
+def test_a_class_has_its_rows_and_a_dash_for_a_share_of_nothing() -> None:
+    path = Path("metrics/confusion_matrix.json")
+    confusion = json.loads(path.read_text())
+    confusion["counts"] = [[12, 3, 0], [0, 15, 0], [0, 0, 0]]
+    path.write_text(json.dumps(confusion))
+    report.main()
+    rows = re.findall(r'<tr><th scope="row">\d</th><td>(.*)</td></tr>', read_page())
+    cells = [row.replace("\N{NO-BREAK SPACE}", " ").split("</td><td>") for row in rows[-3:]]
+    dash = "\N{EN DASH}"
+    assert cells == [
+        ["12", "100.00 %", "80.00 %"],
+        ["18", "83.33 %", "100.00 %"],
+        ["0", dash, dash],
+    ]
+
+
+@pytest.mark.usefixtures("reported")
 def test_rows_that_were_trained_on_are_said_not_to_be_held_out() -> None:
     assert "nothing on this page" not in read_page()
     path = Path("metrics/evaluation.json")
