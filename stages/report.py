@@ -208,6 +208,7 @@ def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDAr
         **scale,
         "network": name_network(params, statistics.pixels),
         "images": Path(params.data.train).parent.name or "train",
+        "prepared": read_metrics("prepare", "rows", "copies"),
         "score": read_metrics("score", "rows", "errors"),
         "evaluation": read_metrics("evaluation", *EVALUATION),
         "calibration": read_metrics("calibration", "raw", "scaled", "temperature"),

@@ -23,6 +23,10 @@ VALUES: dict[str, Any] = {
     "class_rows": [1234, 0],
     "recall": {0: 0.5},
     "precision": {0: 1.0, 1: 0.25},
+    "prepared": {
+        "rows": {"training": 35000, "validation": 7000, "test": 28000},
+        "copies": {"validation_in_training": 0, "test_in_labelled": 0},
+    },
     "score": SCORE,
     "evaluation": {
         "rows": 7000,
@@ -79,6 +83,14 @@ def test_a_class_has_its_rows_and_a_dash_for_a_share_of_nothing(tmp_path: Path) 
     _, text = write(tmp_path)
     assert r"| a\|b | 1,234 | 50.00 % | 100.00 % |" in text
     assert "script> | 0 | \N{EN DASH} | 25.00 % |" in text
+
+
+def test_it_says_how_many_images_are_on_both_sides(tmp_path: Path) -> None:
+    copies = {"validation_in_training": 12, "test_in_labelled": 3456}
+    _, text = write(tmp_path, prepared=VALUES["prepared"] | {"copies": copies})
+    assert "12 of the 7,000 validation images are among the training images" in text
+    assert "3,456 of the 28,000 test images among the labelled ones: the figures are too" in text
+    assert "the figures are too good" not in write(tmp_path)[1]
 
 
 HOSTILE = [

@@ -1,3 +1,4 @@
+import json
 import tracemalloc
 from itertools import permutations
 from pathlib import Path
@@ -61,6 +62,46 @@ def test_training_pixels_alone_are_normalised_to_mean_0_and_deviation_1(project:
     pixels = statistics.restore(map_images(PREPARED / "train" / "images.npy")).astype(np.float64)
     assert statistics.mean == pytest.approx(pixels.mean(), rel=1e-15)
     assert statistics.std == pytest.approx(pixels.std(), rel=1e-14)
+
+
+def counts() -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = json.loads(Path("metrics/prepare.json").read_text())
+    return found
+
+
+def test_rows_are_counted_and_none_is_on_both_sides(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare.main()
+    assert counts() == {
+        "rows": {"training": 60, "validation": 30, "test": 12},
+        "copies": {"validation_in_training": 0, "test_in_labelled": 0},
+    }
+    assert capsys.readouterr().err == ""
+
+
+def test_rows_on_both_sides_are_counted_and_warned_of(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_block(monkeypatch, rows=7)
+    pixels, labels = draw_images(90)
+    origins = np.r_[:60, :30]
+    write_images(Path("train.csv"), pixels[origins], labels[origins])
+    others, _ = draw_images(12, seed=1)
+    write_images(Path("test.csv"), np.concatenate([others, pixels[:60]]))
+    capsys.readouterr()
+    prepare.main()
+    training, validation = (
+        origins[map_places(PREPARED / name, rows)]
+        for name, rows in (("train", 60), ("validation", 30))
+    )
+    expected = np.isin(validation, training).sum()
+    assert counts()["copies"] == {"validation_in_training": expected, "test_in_labelled": 60}
+    assert 0 < expected < 30
+    assert capsys.readouterr().err == (
+        f"warning: train.csv: {expected} validation rows are training rows as well, and 60 rows of "
+        "test.csv are in it; expected none: the scores are too good\n"
+    )
 
 
 def test_a_fraction_splits_as_its_count_does(project: Path, write_params: ParamsWriter) -> None:

@@ -134,6 +134,20 @@ def test_how_params_are_written_changes_no_byte_of_the_page() -> None:
 
 
 @pytest.mark.usefixtures("reported")
+def test_images_on_both_sides_are_told_and_warned_of() -> None:
+    told = "{} of the 30 validation images are among the training images as well, and {} of the 12"
+    assert read_page().count(told.format(0, 0)) == 1
+    counts = json.loads(Path("metrics/prepare.json").read_text())
+    for copies in ((2, 0), (0, 3)):
+        counts["copies"] = dict(zip(counts["copies"], copies, strict=True))
+        Path("metrics/prepare.json").write_text(json.dumps(counts))
+        report.main()
+        assert read_page().count(told.format(*copies)) == 2
+        assert "the figures are too good" in read_page()
+        assert f"{copies[1]} of the 12 test images" in Path("models/README.md").read_text()
+
+
+@pytest.mark.usefixtures("reported")
 def test_a_class_has_its_rows_and_a_dash_for_a_share_of_nothing() -> None:
     path = Path("metrics/confusion_matrix.json")
     confusion = json.loads(path.read_text())
@@ -197,6 +211,7 @@ def test_many_classes_have_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
         ("metrics/score.json", "{"),
         ("plots/training.csv", "epoch\n1\n"),
         ("metrics/evaluation.json", '{"rows": 1}'),
+        ("metrics/prepare.json", '{"rows": {}}'),
         ("plots/reliability.csv", "rows,raw_confidence\n1,0.5\n"),
         ("labels/suspects.csv", "sha256\na\n"),
         ("data/probabilities.npy", "x"),
