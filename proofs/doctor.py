@@ -39,7 +39,7 @@ EXTRAS = {
     "requirements-export.txt": "make export",
     "requirements-hooks.txt": "make hooks",
     "requirements-kaggle.txt": "make kaggle-data",
-    "requirements-proofs.txt": "make fuzz",
+    "requirements-proofs.txt": "make audit",
     "requirements-remotes.txt": "make remotes",
     "requirements-studies.txt": "make study",
 }

@@ -5,6 +5,7 @@
 Works in a copy of the project with synthetic images. Disks are full, a folder cannot be written, a
 download is damaged, two runs start at once, and the cache is corrupted: each must be told in one
 line, and what was there before must come back with `git checkout` and `dvc checkout`. Then
+params, code and CSV files are edited at random moments: DVC may record only what ran. Then
 `dvc repro` is killed at random moments and run again, and must end in the bytes of a quiet run,
 without a stray file. Last, the training of params.yaml on the real data, as `dvc repro` prepared
 them, is killed three times, and must end in the network of dvc.lock.
@@ -34,6 +35,30 @@ from stages._inputs import hash_path
 
 STATISTICS = PREPARED / "statistics.json"
 START = 1.0  # seconds that DVC takes before the first stage
+TEST, LAST_CELL = "data/mnist/test.csv", r"\d+(?=\n\Z)"
+# What is edited while a stage runs, so that other results come of it.
+EDITS = (
+    ("download", str(PARAMS), r"(?<=download:\n  seed: )0", "1"),
+    (
+        "download",
+        "stages/download.py",
+        r"permutation\(len\(labels\)\)",
+        r"permutation(len(labels))[::-1]",
+    ),
+    ("prepare", str(PARAMS), r"(?<=prepare:\n  validation: )\d+", "31"),
+    ("prepare", "digits/split.py", r"\[:share\]", "[-share:]"),
+    ("prepare", TEST, LAST_CELL, "150"),
+    ("train", str(PARAMS), r"(?<=momentum: )0.9", "0.5"),
+    ("train", "digits/training.py", r"return params.lr\n", "return params.lr / 2\n"),
+    ("evaluate", str(PARAMS), r"(?<=gallery: )60", "9"),
+    ("evaluate", "digits/calibration.py", "BINS = 15", "BINS = 14"),
+    ("predict", str(PARAMS), r"(?<=predict:\n  shift: )0", "1"),
+    ("predict", "stages/predict.py", "argmax", "argmin"),
+    ("score", "stages/score.py", "predicted != truth", "predicted == truth"),
+    ("score", TEST, LAST_CELL, "150"),
+    ("report", str(PARAMS), r"(?<=download:\n  seed: )0", "1"),
+    ("report", "stages/report.py", '"What the network gets wrong"', '"What it gets wrong"'),
+)
 # Run by DVC in the place of the shell: a limit on the size of files that holds for the stage alone.
 LIMITED_SHELL = '#!/bin/sh\nexec prlimit --fsize={limit} /bin/sh "$@"\n'
 # Root may write anywhere, unless it gives that up.
@@ -87,7 +112,7 @@ class Proof:
     def restore(self) -> None:
         """Get the previous results back, as the README says."""
         self.box.run("git", "checkout", "--quiet", "--", "dvc.lock", "metrics", "models", "plots")
-        self.box.run("dvc", "checkout", "--quiet")
+        self.box.run("dvc", "checkout", "--quiet", "--force")
 
 
 def recorded(folder: Path, path: Path) -> str:
@@ -139,6 +164,54 @@ def kill_one(proof: Proof, stage: str, delay: float, generator: random.Random) -
         proof.kills += 1
         return f"{kind.name} to {whom}, {delay:.2f} s from {stage}"
     return None
+
+
+def edit_runs(proof: Proof, edits: int, seed: int) -> None:
+    """Edit what a stage reads at random moments while it runs: DVC may record only what ran.
+
+    Args:
+        proof: the sandbox.
+        edits: how many of each of `EDITS`.
+        seed: of the moments.
+    """
+    generator = random.Random(seed)
+    for stage, *change in EDITS:
+        words = f"{change[0]} edited while {stage} runs"
+        before, start = record(proof.box, stage), time.monotonic()
+        proof.box.edit(*change)
+        after = reproduce(proof.box, stage, "--force", "--no-run-cache")
+        seconds = time.monotonic() - start
+        for _ in range(edits):
+            found = edit_one(proof, stage, change, generator.uniform(0, seconds))
+            if found not in ([before, after], [after, after], [None, after]):
+                raise InputError(f"{words}: {found} recorded; expected {before}, or {after}")
+        proof.box.run("git", "checkout", "--quiet", "--", ".")
+        proof.restore()
+        proof.compare(words)
+        print(f"{words}: {edits} times recorded as it ran", flush=True)
+
+
+def edit_one(proof: Proof, stage: str, change: Sequence[str], delay: float) -> list[object]:
+    """Edit a file some seconds after a run began; return what DVC has recorded then, and next."""
+    proof.box.run("git", "checkout", "--quiet", "--", ".")
+    proof.restore()
+    command = ("dvc", "repro", "--force", "--no-run-cache", "--single-item", stage)
+    with proof.box.start(*command, output=subprocess.DEVNULL):
+        time.sleep(delay)
+        proof.box.edit(*change)
+    proof.box.run("python", "-m", "proofs.recovery")
+    return [record(proof.box, stage), reproduce(proof.box, stage)]
+
+
+def reproduce(box: Sandbox, stage: str, *options: str) -> object:
+    """Have DVC reproduce one stage; return what it records."""
+    box.run("dvc", "repro", *options, "--single-item", stage)
+    return record(box, stage)
+
+
+def record(box: Sandbox, stage: str) -> object:
+    """Return what dvc.lock says of a stage."""
+    return read_lock(box.folder / LOCK)["stages"].get(stage)
 
 
 def check_real_results() -> list[int]:
@@ -309,12 +382,14 @@ def main() -> None:
     """Run the proof."""
     parser = ArgumentParser(description="Kill the pipeline and break what it stands on.")
     parser.add_argument("--kills", type=int, default=50, help="how many runs to kill")
+    parser.add_argument("--edits", type=int, default=2, help="of each file of each stage")
     parser.add_argument("--seed", type=int, default=0, help="of the moments at which to kill")
     arguments = parser.parse_args()
     epochs = check_real_results()
     with sandbox(rows=3000, side=28) as box:
         proof = Proof(box)
         suffer_all(proof)
+        edit_runs(proof, arguments.edits, arguments.seed)
         kill_runs(proof, arguments.kills, measure_stages(box), arguments.seed)
     resume_recipe(proof, epochs)
     print(

@@ -29,6 +29,7 @@ from digits.params import Params, load_params
 from digits.pictures import FORMATS
 from digits.tensors import Statistics, map_images, read_images
 from digits.training import begin, trained
+from proofs.ledger import files, outputs, read_lock, stored
 from proofs.sandbox import ROOT
 
 CLASSES, PIXELS, IMAGES = 3, 4, 3
@@ -181,6 +182,17 @@ def check_answers(content: bytes, folder: Path) -> None:
 
 
 @_or_refuse
+def check_lock(content: bytes, folder: Path) -> None:
+    """Read a dvc.lock: no output may lie outside the project, nor its bytes outside the cache."""
+    path, cache = folder / "dvc.lock", folder / "cache"
+    path.write_bytes(content)
+    for output in outputs(read_lock(path)):
+        assert (folder / output.path).resolve().is_relative_to(folder.resolve())
+        assert stored(cache, output.md5).resolve().parent.parent == (cache / "files/md5").resolve()
+        assert files(output, cache) in ({}, {output.path: output.md5})
+
+
+@_or_refuse
 def check_picture(content: bytes, folder: Path) -> None:
     """Read a picture. No other reader knows what is to come out: an image that is not blank."""
     path = folder / "picture"
@@ -199,6 +211,7 @@ READERS: dict[str, Callable[[bytes, Path], bool]] = {
     "tensors": check_tensors,
     "statistics": check_statistics,
     "answers": check_answers,
+    "lock": check_lock,
     "picture": check_picture,
 }
 
@@ -213,6 +226,7 @@ def examples(reader: str) -> list[bytes]:
         "tensors": _examples_of_tensors,
         "statistics": lambda: [b'{"mean": 33.5, "std": 78.25, "pixels": 4}'],
         "answers": lambda: [b"sha256,label\n" + b"0f" * 32 + b",7\n" + b"1e" * 32 + b",10\n"],
+        "lock": lambda: [(ROOT / "dvc.lock").read_bytes()],
         "picture": _examples_of_pictures,
     }
     return makers[reader]()

@@ -96,7 +96,9 @@ def test_a_stage_lists_every_param_that_it_reads_and_no_other(stage: str) -> Non
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_is_one_module_and_its_command_never_changes(stage: str) -> None:
-    assert STAGES[stage]["cmd"] == f"exec env STAGE_PARENT=$PPID python -m stages {stage}"
+    assert STAGES[stage]["cmd"] == (
+        f"exec env -u MPLBACKEND STAGE_PARENT=$PPID python -E -m stages {stage}"
+    )
 
 
 def test_there_is_a_stage_for_every_module() -> None:

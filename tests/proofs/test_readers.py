@@ -1,6 +1,7 @@
-"""Every reader of files, given any bytes: drawn by hypothesis, or found by fuzzing."""
+"""Every reader of files, given any bytes: drawn by hypothesis, or found by a search before."""
 
 import base64
+import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -81,9 +82,10 @@ def tables(draw: st.DrawFn, columns: list[str]) -> bytes:
     return text.encode()
 
 
+# `make fuzz` sets the variable.
 quick = settings(
-    max_examples=150,
-    derandomize=True,
+    max_examples=int(os.environ.get("TRIES", "150")),
+    derandomize="TRIES" not in os.environ,
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),
@@ -116,12 +118,12 @@ def test_submissions_are_read_right_or_refused_in_one_line(content: bytes) -> No
 
 
 @given(content=any_of("params"))
-@settings(quick, max_examples=60)
+@quick
 def test_params_are_read_right_or_refused_in_one_line(content: bytes) -> None:
     check("params", content)
 
 
-@pytest.mark.parametrize("reader", ["weights", "tensors", "statistics", "answers"])
+@pytest.mark.parametrize("reader", ["weights", "tensors", "statistics", "answers", "lock"])
 @given(data=st.data())
 @quick
 def test_what_stages_write_is_read_right_or_refused_in_one_line(
