@@ -10,7 +10,6 @@ the commit. The results from before stay.
 
 import csv
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from digits.errors import InputError, expecting, report
-from studies.cluster import SETTINGS
+from studies.cluster import REACHABLE, SETTINGS, sheltered
 from studies.design import RESULTS, load_study
 from studies.journal import Journal
 from studies.trial import train_network
@@ -43,9 +42,9 @@ def find_port() -> int:
 
 @contextmanager
 def node(environment: Mapping[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a node of Ray on the loopback until the block ends."""
+    """Run a node of Ray until the block ends."""
     ray, quiet = Path(sys.executable).with_name("ray"), subprocess.DEVNULL
-    command = [str(ray), "start", "--block", "--node-ip-address=127.0.0.1", *arguments]
+    command = [str(ray), "start", "--block", *arguments]
     with subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet) as process:
         try:
             yield process
@@ -78,17 +77,18 @@ def two_nodes(
         others: of the second.
     """
     port = find_port()
-    secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    # The nodes share the cores: threads that wait by spinning would take them from each other.
-    environment = SETTINGS | {"OMP_WAIT_POLICY": "passive"} | os.environ | secret
-    environment["RAY_ADDRESS"] = f"127.0.0.1:{port}"
     head = ("--head", f"--port={port}", "--include-dashboard=false", f"--num-cpus={cores}")
-    with node(environment, *head) as first:
-        wait_until(lambda: is_open(port), "the first node")
-        address = f"--address={environment['RAY_ADDRESS']}"
-        with node(environment, address, f"--num-cpus={others}") as second:
-            wait_until(lambda: bool(started(second, "raylet")), "the second node")
-            yield environment, first, second
+    with sheltered() as variables:
+        # The nodes share the cores: threads that wait by spinning would take them from each other.
+        environment = SETTINGS | {"OMP_WAIT_POLICY": "passive"} | os.environ | variables
+        # Written like this, Ray does not take it for its address in the network.
+        environment |= {"RAY_AUTH_MODE": "token", "RAY_ADDRESS": f"LOCALHOST:{port}"}
+        with node(environment, *head) as first:
+            wait_until(lambda: is_open(port), "the first node")
+            address = f"--address={environment['RAY_ADDRESS']}"
+            with node(environment | {REACHABLE: "1"}, address, f"--num-cpus={others}") as second:
+                wait_until(lambda: bool(started(second, "raylet")), "the second node")
+                yield environment, first, second
 
 
 def is_open(port: int) -> bool:

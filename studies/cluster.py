@@ -4,11 +4,14 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import ray
+from ray._private import ray_constants
 from ray.exceptions import RayTaskError
 
 from digits.errors import InputError
@@ -28,6 +31,8 @@ RETRIES = 10  # of a task whose machine dies
 # Of what is started here: nothing is reported to Ray's makers, and tasks, which are timed, do not
 # give way to other work.
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+# Unless it is 1, Ray takes this machine's address to be 127.0.0.1, as on systems with no clusters.
+REACHABLE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 Key = TypeVar("Key", bound=Hashable)
 Found = TypeVar("Found")
@@ -133,16 +138,46 @@ def _check_address(address: str) -> None:
 
 
 @contextmanager
+def sheltered() -> Iterator[dict[str, str]]:
+    """Yield the variables of a Ray that is only for who starts it, until the block ends.
+
+    It listens on the loopback alone, its token is in no file, and its files lie in a folder that
+    nobody else can enter, and that goes at the end.
+    """
+    # Not in TMPDIR, which may be longer: the paths of sockets have 107 bytes at most.
+    with TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
+        # Ray keeps to the first token that a process has had.
+        token = os.environ.get("RAY_AUTH_TOKEN") or token_hex(32)
+        yield {"RAY_AUTH_TOKEN": token, "RAY_TMPDIR": folder, REACHABLE: "0"}
+
+
+@contextmanager
 def cluster(rows: Rows) -> Iterator[Cluster]:
     """Yield the cluster that RAY_ADDRESS names, or else one of this machine, and leave it.
 
     Raises:
         InputError: there is no cluster at that address.
     """
-    os.environ.update(SETTINGS | os.environ)
     # Without an address, Ray would look for one that somebody's cluster has left behind.
     address = os.environ.get("RAY_ADDRESS") or "local"
-    code = HERE if address == "local" else SENT
+    here = address == "local"
+    shelter: AbstractContextManager[dict[str, str]] = sheltered() if here else nullcontext({})
+    with shelter as variables:
+        os.environ.update(SETTINGS | os.environ | variables)
+        ray_constants.ENABLE_RAY_CLUSTER = not here  # REACHABLE, which Ray read when imported
+        try:
+            _connect(address, HERE if here else SENT)
+            yield Cluster(rows)
+        finally:
+            ray.shutdown(wait_for_processes=True)
+
+
+def _connect(address: str, code: Mapping[str, Any]) -> None:
+    """Join the cluster at an address, or start one.
+
+    Raises:
+        InputError: there is none.
+    """
     try:
         _check_address(address)
         ray.init(address, runtime_env=code, logging_level=logging.ERROR, log_to_driver=False)
@@ -151,7 +186,3 @@ def cluster(rows: Rows) -> Iterator[Cluster]:
             f"RAY_ADDRESS = {address}: {error}; expected a Ray cluster that this machine "
             "is part of, and whose token it has"
         ) from None
-    try:
-        yield Cluster(rows)
-    finally:
-        ray.shutdown()

@@ -6,6 +6,7 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from ruamel.yaml import YAML
@@ -76,6 +77,16 @@ def draw_labelled(rows: int, seed: int = 0) -> Labelled:
     """Draw images as tensors, from 0 to 1, with their labels."""
     pixels, labels = draw_images(rows, seed)
     return Labelled(torch.from_numpy(pixels).float() / 255, torch.from_numpy(labels))
+
+
+def list_listening(process: psutil.Process) -> set[str]:
+    """Return the addresses that a process, and all that it has started, listen on."""
+    return {
+        connection.laddr.ip.removeprefix("::ffff:")
+        for one in [process, *process.children(recursive=True)]
+        for connection in one.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from digits.errors import InputError
 from proofs.sandbox import ROOT
 from studies.design import RESULTS
+from tests.conftest import list_listening
 
 pytest.importorskip("ray", reason="Ray comes with `make test-long`")
 from proofs import nodes
@@ -87,6 +88,18 @@ def test_what_only_a_machine_that_died_was_large_enough_for_is_run_on_what_is_le
             rest = dict(ended)
     assert sorted([first, *rest]) == ["0", "1", "2"]
     assert process not in rest.values()
+
+
+@pytest.mark.long
+def test_nodes_are_out_of_reach_of_others_and_leave_nothing_behind() -> None:
+    with nodes.two_nodes(1, 1) as (environment, first, second):
+        found = [psutil.Process(node.pid) for node in (first, second)]
+        nodes.wait_until(lambda: all(map(list_listening, found)), "what listens")
+        assert set().union(*map(list_listening, found)) == {"127.0.0.1"}
+        [folder] = Path(environment["RAY_TMPDIR"]).iterdir()
+        assert any(folder.glob("session_*/sockets/*"))
+        assert folder.parent.stat().st_mode & 0o777 == 0o700
+    assert not folder.parent.exists()
 
 
 @pytest.fixture

@@ -3,15 +3,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from digits.errors import InputError
 from digits.params import load_params
 from proofs.sandbox import draw_images
 from studies.trial import Rows, train_network
+from tests.conftest import list_listening
 
 pytest.importorskip("ray", reason="Ray comes with `make test-long`")
-from studies.cluster import Cluster, TaskError, cluster
+from studies.cluster import Cluster, TaskError, cluster, sheltered
 
 
 def draw_rows() -> Rows:
@@ -20,12 +22,39 @@ def draw_rows() -> Rows:
     return Rows(images, labels, np.arange(90) // 45, images[:0], labels[:0])
 
 
+def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(InputError, match=r"RAY_ADDRESS = 127\.0\.0\.1:1: .*expected a Ray cluster"):
+        cluster(draw_rows()).__enter__()
+
+
 @pytest.fixture(scope="module")
-def machines() -> Iterator[Cluster]:
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         with cluster(draw_rows()) as machines:
             yield machines
+
+
+def test_a_ray_of_this_machine_is_out_of_reach_of_others(project: Path, machines: Cluster) -> None:
+    assert list(machines.run(name_process, {0: (load_params(),)}))
+    assert list_listening(psutil.Process()) == {"127.0.0.1"}
+    assert not any(Path.home().iterdir())
+    [folder] = Path(os.environ["RAY_TMPDIR"]).iterdir()
+    assert any(folder.glob("session_*/sockets/*"))
+    assert folder.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_ray_has_written_goes_even_when_the_block_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/" + 100 * "a")
+    with pytest.raises(ZeroDivisionError), sheltered() as variables:
+        folder = Path(variables["RAY_TMPDIR"])
+        (folder / "ray").mkdir()
+        divide()
+    assert not folder.exists()
 
 
 @pytest.mark.long
@@ -66,9 +95,3 @@ def divide(*_: object) -> float:
 
 def name_process(*_: object) -> int:
     return os.getpid()
-
-
-def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    with pytest.raises(InputError, match=r"RAY_ADDRESS = 127\.0\.0\.1:1: .*expected a Ray cluster"):
-        cluster(draw_rows()).__enter__()
