@@ -4,11 +4,12 @@
 
 Trains the networks of a study, fold by fold, and ranks all labelled rows by how much likelier than
 the label another class is to those that never saw it. Reads data/prepared, params.yaml, the
-recipes, data/mnist/answers.csv and labels/published.csv; writes studies/results/NAME.csv, the most
-doubtful images, and metrics/labels.json, how many that people have published are among them.
+recipes, data/mnist/answers.csv and labels/published.csv; writes studies/results/NAME.csv, up to 100
+images with a likelier class, and metrics/labels.json, how many published ones are among the first.
 """
 
 import csv
+import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,7 +90,7 @@ def summarise(order: Sequence[str], errors: int, published: Mapping[str, str]) -
     DVC compares numbers by name, and leaves out lists: the ranks are for people.
 
     Args:
-        order: digests of the labelled rows, the most doubtful first.
+        order: digests of the rows that were ranked, the most doubtful first.
         errors: how many of them the networks gave another class than their label, out of fold:
             just the first ones.
         published: digests, by name.
@@ -110,6 +111,19 @@ def summarise(order: Sequence[str], errors: int, published: Mapping[str, str]) -
     }
 
 
+def find_unseen(rows: Rows) -> NDArray[np.bool_]:
+    """Return which rows lie in the only fold of their class, shape (rows,), and warn of them.
+
+    The networks that answer them were trained on no row of that class.
+    """
+    pairs = np.unique([rows.labels, rows.folds], axis=1)
+    unseen: NDArray[np.bool_] = np.bincount(pairs[0])[rows.labels] == 1
+    if unseen.any():
+        where = f"{unseen.sum()} rows of classes {np.unique(rows.labels[unseen]).tolist()}"
+        print(f"warning: {where} are left out: each lies in one fold alone", file=sys.stderr)
+    return unseen
+
+
 def write_labels(name: str, shares: NDArray[np.float64], rows: Rows, digested: list[str]) -> None:
     """Write the most doubtful images, and what is known of them.
 
@@ -120,6 +134,7 @@ def write_labels(name: str, shares: NDArray[np.float64], rows: Rows, digested: l
         digested: the digest of each row.
     """
     order, suggested = rank(shares, rows.labels)
+    order = order[~find_unseen(rows)[order]]
     suspects = [
         Suspect(
             digested[row],
@@ -129,9 +144,10 @@ def write_labels(name: str, shares: NDArray[np.float64], rows: Rows, digested: l
             float(shares[row, suggested[row]]),
         )
         for row in order[:SUSPECTS].tolist()
+        if shares[row, suggested[row]] > shares[row, rows.labels[row]]
     ]
     write_suspects(RESULTS / f"{name}.csv", suspects)
-    errors = int((shares.argmax(axis=1) != rows.labels).sum())
+    errors = int((shares[order].argmax(axis=1) != rows.labels[order]).sum())
     published = read_published(PUBLISHED, read_answers(ANSWERS))
     ranked = [digested[row] for row in order.tolist()]
     write_json(METRICS, summarise(ranked, errors, published))

@@ -2,7 +2,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytest.importorskip("ray", reason="Ray comes with `make test-long`")
 
@@ -14,6 +16,7 @@ from proofs.sandbox import CLASSES, draw_images
 from stages import prepare
 from studies import labels
 from studies.design import RESULTS
+from studies.trial import Rows
 
 STUDY = """\
 variants:
@@ -58,6 +61,37 @@ def test_a_wrong_label_is_the_first_suspect(study: Path) -> None:
     assert summary["published_ranks"] == [{"image": f"train {MISLABELLED}", "rank": 1}]
     assert 1 <= summary["out_of_fold_errors"] < 9
     assert not Path("study.journal").exists()
+
+
+def test_the_list_ends_where_the_label_is_the_likelier(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digested = list(digests(draw_images(5)[0]))
+    shares = np.array([[0.6, 0.4], [0.3, 0.7], [0.5, 0.5], [0.5, 0.5], [0.9, 0.1]])
+    write_labels(shares, [0, 0, 0, 1, 1], [0, 1, 0, 1, 0], digested)
+    assert [*read_suspects(RESULTS / "study.csv")] == [digested[4], digested[1]]
+    assert capsys.readouterr().err == ""
+
+
+def test_rows_of_a_class_that_only_one_fold_has_are_left_out(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digested = list(digests(draw_images(5)[0]))
+    shares = np.array([[0.3, 0.7, 0], [0.6, 0.4, 0], [0.5, 0.5, 0], [0.9, 0.1, 0], [0.2, 0.8, 0]])
+    write_labels(shares, [0, 0, 2, 2, 1], [0, 1, 1, 1, 0], digested)
+    assert [*read_suspects(RESULTS / "study.csv")] == [digested[0]]
+    told = "warning: 3 rows of classes [1, 2] are left out: each lies in one fold alone\n"
+    assert capsys.readouterr().err == told
+    summary = json.loads(labels.METRICS.read_text())
+    assert (summary["rows"], summary["out_of_fold_errors"]) == (2, 1)
+
+
+def write_labels(
+    shares: NDArray[np.float64], given: list[int], folds: list[int], digested: list[str]
+) -> None:
+    images = np.zeros((len(given), 16), np.float32)
+    rows = Rows(images, np.array(given), np.array(folds), images[:0], np.array(given)[:0])
+    labels.write_labels("study", shares, rows, digested)
 
 
 def test_one_fold_is_refused(study: Path) -> None:
