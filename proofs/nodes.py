@@ -84,17 +84,11 @@ def two_nodes(
         # Written like this, Ray does not take it for its address in the network.
         environment |= {"RAY_AUTH_MODE": "token", "RAY_ADDRESS": f"LOCALHOST:{port}"}
         with node(environment, *head) as first:
-            wait_until(lambda: is_open(port), "the first node")
+            wait_until(lambda: bool(started(first, "raylet")), "the first node")
             address = f"--address={environment['RAY_ADDRESS']}"
             with node(environment | {REACHABLE: "1"}, address, f"--num-cpus={others}") as second:
                 wait_until(lambda: bool(started(second, "raylet")), "the second node")
                 yield environment, first, second
-
-
-def is_open(port: int) -> bool:
-    """Return whether somebody listens on a port of this machine."""
-    with socket.socket() as caller:
-        return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
