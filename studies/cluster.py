@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -40,18 +40,6 @@ Found = TypeVar("Found")
 Task = tuple[Params, *tuple[Any, ...]]
 
 
-class TaskError(InputError):
-    """A task has raised an `InputError`.
-
-    Attributes:
-        key: what names the task.
-    """
-
-    def __init__(self, key: Hashable, cause: InputError) -> None:
-        super().__init__(str(cause))
-        self.key = key
-
-
 class Cluster:
     """Machines that Ray runs tasks on, with the rows in their object store.
 
@@ -64,25 +52,21 @@ class Cluster:
 
     def run(
         self, function: Callable[..., Found], tasks: Mapping[Key, Task]
-    ) -> Iterator[tuple[Key, Found]]:
-        """Yield what `function` returns for each task, in whatever order they end.
+    ) -> Iterator[tuple[Key, Found | InputError]]:
+        """Yield what `function` returns or raises for each task, in whatever order they end.
 
         A task whose machine dies is run again on another.
 
         Args:
             function: takes the params of a task, its other arguments, and the rows.
             tasks: by whatever names them.
-
-        Raises:
-            TaskError: a task has raised an `InputError`.
         """
         most = _most_cores()
         pending = self._submit(function, tasks, most)
         while pending:
             ended, _ = ray.wait(list(pending), timeout=WATCH)
             for one in ended:
-                key = pending.pop(one)
-                yield key, _get(one, key)
+                yield pending.pop(one), _get(one)
             if not ended and (left := _most_cores()) < most:
                 # The largest machine has died: Ray would wait for another of its size.
                 for one in pending:
@@ -99,42 +83,26 @@ class Cluster:
             # Threads are a part of the arithmetic: they share what cores there are.
             placed = remote.options(
                 num_cpus=min(params.numerics.threads, most),
-                runtime_env={"env_vars": _worker(params)},
+                # Other variables, other processes: MKL keeps to the mode of its first use.
+                runtime_env={"env_vars": {"NUMERICS_MODE": params.numerics.mode}},
             )
             pending[placed.remote(params, *others, self.rows)] = key
         return pending
 
 
-def _get(ended: Any, key: Hashable) -> Any:  # noqa: ANN401  (whatever the task returns)
-    """Return what a task has returned, or raise what it has raised.
-
-    Args:
-        ended: what Ray calls its result.
-        key: what names the task.
-    """
+def _get(ended: Any) -> Any:  # noqa: ANN401  (whatever the task returns)
+    """Return what a task has returned, by what Ray calls that, or the `InputError` it raised."""
     try:
         return ray.get(ended)
     except RayTaskError as error:
         if isinstance(error.cause, InputError):
-            raise TaskError(key, error.cause) from None
+            return error.cause
         raise
-
-
-def _worker(params: Params) -> dict[str, str]:
-    # Ray gives tasks of other variables other processes: MKL keeps to the mode of its first use.
-    return {"NUMERICS_MODE": params.numerics.mode}
 
 
 def _most_cores() -> float:
     cores = [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]
     return float(max([1.0, *cores]))  # where there is none yet, one that is to come
-
-
-def _check_address(address: str) -> None:
-    """Raise OSError where nobody listens at HOST:PORT: Ray itself would try again for minutes."""
-    host, _, port = address.rpartition(":")
-    if port.isdecimal() and "/" not in host:
-        socket.create_connection((host, int(port)), PATIENCE).close()
 
 
 @contextmanager
@@ -161,25 +129,22 @@ def cluster(rows: Rows) -> Iterator[Cluster]:
     # Without an address, Ray would look for one that somebody's cluster has left behind.
     address = os.environ.get("RAY_ADDRESS") or "local"
     here = address == "local"
-    shelter: AbstractContextManager[dict[str, str]] = sheltered() if here else nullcontext({})
-    with shelter as variables:
-        os.environ.update(SETTINGS | os.environ | variables)
-        ray_constants.ENABLE_RAY_CLUSTER = not here  # REACHABLE, which Ray read when imported
-        try:
-            _connect(address, HERE if here else SENT)
-            yield Cluster(rows)
-        finally:
-            ray.shutdown(wait_for_processes=True)
+    with ExitStack() as stack:
+        os.environ.update(SETTINGS | os.environ)
+        if here:
+            os.environ.update(stack.enter_context(sheltered()))
+            ray_constants.ENABLE_RAY_CLUSTER = False  # REACHABLE, which Ray read when imported
+        stack.callback(ray.shutdown, wait_for_processes=True)
+        _connect(address, HERE if here else SENT)
+        yield Cluster(rows)
 
 
 def _connect(address: str, code: Mapping[str, Any]) -> None:
-    """Join the cluster at an address, or start one.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Join the cluster at an address, or start one; raise InputError where there is none."""
+    host, _, port = address.rpartition(":")
     try:
-        _check_address(address)
+        if port.isdecimal() and "/" not in host:  # Ray itself would try again for minutes
+            socket.create_connection((host, int(port)), PATIENCE).close()
         ray.init(address, runtime_env=code, logging_level=logging.ERROR, log_to_driver=False)
     except OSError as error:
         raise InputError(

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, cast
 
-from digits.errors import expecting
+from digits.errors import InputError, expecting
 from digits.files import write_json
 from digits.model import MLP, Ensemble, load_model, save_model
 from digits.params import Params
@@ -52,22 +53,23 @@ class Journal:
         write_json(self._record(name), {"seconds": fit.seconds})
 
     def read(self, name: str, pixels: int, classes: int) -> Fit | None:
-        """Return what the training of that name came to, or None if it has not ended.
+        """Return what a training came to, or None if it has not ended or is damaged, which is told.
 
         Args:
             name: of the training.
             pixels: of each image.
             classes: of the labels.
-
-        Raises:
-            InputError: what was written down is damaged.
         """
         record = self._record(name)
-        if not record.exists():
-            return None
-        [network] = load_model(self.folder / name, pixels, classes).networks
-        with expecting(record, "what a study wrote down", ValueError, LookupError, TypeError):
-            return Fit(cast("MLP", network), float(json.loads(record.read_bytes())["seconds"]))
+        try:
+            with expecting(record, "what a study wrote down", ValueError, LookupError, TypeError):
+                seconds = float(json.loads(record.read_bytes())["seconds"])
+                [network] = load_model(self.folder / name, pixels, classes).networks
+            return Fit(cast("MLP", network), seconds)
+        except InputError as error:
+            if record.exists():
+                print(f"warning: {error}; this network is trained again", file=sys.stderr)
+        return None
 
     def remove(self) -> None:
         """Remove the journal of a study that has ended."""

@@ -28,6 +28,7 @@ from studies.cluster import cluster
 from studies.design import RESULTS, Study, load_study
 from studies.journal import Journal
 from studies.run import load_rows, load_variants, train_all
+from studies.summary import check
 from studies.trial import Rows, answer
 
 METRICS = Path("metrics/labels.json")
@@ -43,15 +44,15 @@ def answer_out_of_fold(
     """Return the mean probabilities of the networks that did not see a row, shape (rows, classes).
 
     Raises:
-        InputError: with one fold, some rows are held out by none.
+        InputError: with one fold, some rows are held out by none; or a training has failed.
     """
     if study.folds == 1:
         raise InputError("folds = 1: most rows are never held out; expected 2 or more")
     classes = next(iter(variants.values())).data.classes
     total, count = np.zeros((len(rows.labels), classes)), len(list(study.trials())) / study.folds
     with cluster(rows) as machines:
-        trained = train_all(machines, study, variants, rows, journal)
-        answers = dict(machines.run(answer, trained))
+        trained, failed = train_all(machines, study, variants, rows, journal)
+        answers = check({**failed, **dict(machines.run(answer, trained))})
     # In the order of the trials, however they ended: sums of floats depend on it.
     for trial in trained:
         total[rows.folds == trial.fold] += answers[trial] / count

@@ -5,7 +5,8 @@
 Ray runs on this machine, unless RAY_ADDRESS names a cluster. Reads the recipes, params.yaml and the
 data/prepared that `dvc repro` made with it; where the study looks at the test images, their CSV
 file and the answers as well. Writes studies/results/NAME.csv with a row for each trial, NAME.json
-with means and differences, and NAME.png. A study that was stopped goes on with what is missing: the
+with means and differences, and NAME.png. Where a training fails, NAME.json says why, and the others
+go on. A study that was stopped, or in which something failed, goes on with what is missing: the
 networks trained so far are kept in studies/NAME.journal until all is done.
 """
 
@@ -32,10 +33,10 @@ from digits.training import Labelled
 from proofs.repository import find_commit, git
 from stages.score import find_truth
 from studies import trial as trial_code
-from studies.cluster import Cluster, Task, TaskError, cluster
+from studies.cluster import Cluster, Task, cluster
 from studies.design import RESULTS, Study, Trial, load_study
 from studies.journal import Journal, name_training
-from studies.summary import Results, draw_study, summarise
+from studies.summary import Failures, Outcomes, check, draw_study, split, summarise
 from studies.trial import Fit, Result, Rows, judge, train_network
 
 PREPARING = ("data", "download", "prepare")  # the sections that data/prepared was made with
@@ -138,9 +139,9 @@ def plan(
 
 def train_missing(
     machines: Cluster, tasks: Mapping[str, Task], journal: Journal, pixels: int
-) -> dict[str, Fit]:
+) -> dict[str, Fit | InputError]:
     """Run each training that the journal does not hold; return what all have come to."""
-    fits = {}
+    fits: dict[str, Fit | InputError] = {}
     for name, (params, *_) in tasks.items():
         if fit := journal.read(name, pixels, params.data.classes):
             fits[name] = fit
@@ -148,47 +149,41 @@ def train_missing(
     if fits:
         print(f"{len(fits)} of {len(tasks)} trainings were done before")
     ended = machines.run(train_network, missing)
-    for name, fit in tqdm(ended, "trainings", len(missing), disable=None):
-        journal.add(name, fit)
-        fits[name] = fit
+    for name, found in tqdm(ended, "trainings", len(missing), disable=None):
+        if isinstance(found, Fit):
+            journal.add(name, found)
+        fits[name] = found
     return fits
 
 
 def train_all(
-    machines: Cluster,
-    study: Study,
-    variants: Mapping[str, Params],
-    rows: Rows,
-    journal: Journal,
-) -> dict[Trial, Task]:
-    """Return for each trial its params, its fold, and what its trainings have come to.
-
-    Raises:
-        InputError: a training has failed.
-    """
+    machines: Cluster, study: Study, variants: Mapping[str, Params], rows: Rows, journal: Journal
+) -> tuple[dict[Trial, Task], Failures]:
+    """Return the params, the fold and the trained networks of each trial, or why one has failed."""
     names, tasks = plan(study, variants, rows)
-    try:
-        fits = train_missing(machines, tasks, journal, rows.images.shape[1])
-    except TaskError as error:
-        trial = next(trial for trial, needed in names.items() if error.key in needed)
-        where = f"variants.{trial.variant}, seed {trial.seed}, fold {trial.fold}"
-        raise InputError(f"{where}: {str(error).removeprefix(f'{PARAMS}: ')}") from None
-    return {
-        trial: (variants[trial.variant], trial.fold, [fits[name] for name in needed])
-        for trial, needed in names.items()
-    }
+    fits = train_missing(machines, tasks, journal, rows.images.shape[1])
+    trained: dict[Trial, Task] = {}
+    failed: Failures = {}
+    for trial, needed in names.items():
+        found = [fits[name] for name in needed]
+        if errors := [one for one in found if isinstance(one, InputError)]:
+            failed[trial] = InputError(str(errors[0]).removeprefix(f"{PARAMS}: "))
+        else:
+            trained[trial] = (variants[trial.variant], trial.fold, found)
+    return trained, failed
 
 
-def run(study: Study, variants: Mapping[str, Params], rows: Rows, journal: Journal) -> Results:
-    """Return the result of each trial, in their order."""
+def run(study: Study, variants: Mapping[str, Params], rows: Rows, journal: Journal) -> Outcomes:
+    """Return the result of each trial, or why it has failed, in their order."""
     with cluster(rows) as machines:
-        trained = train_all(machines, study, variants, rows, journal)
-        results = dict(machines.run(judge, trained))
-    return {trial: results[trial] for trial in trained}
+        trained, failed = train_all(machines, study, variants, rows, journal)
+        outcomes: Outcomes = {**failed, **dict(machines.run(judge, trained))}
+    return {trial: outcomes[trial] for trial in study.trials()}
 
 
-def write_results(name: str, study: Study, results: Results, rows: Rows, commit: str) -> None:
-    """Write the results of a study in which nothing is missing."""
+def write_results(name: str, study: Study, outcomes: Outcomes, rows: Rows, commit: str) -> None:
+    """Write the results of a study, all trials of which have ended."""
+    results, _ = split(outcomes)
     data = hashlib.sha256(rows.images.tobytes() + rows.labels.tobytes()).hexdigest()
     columns = [field.name for kind in (Trial, Result) for field in fields(kind)]
     table = [
@@ -196,7 +191,7 @@ def write_results(name: str, study: Study, results: Results, rows: Rows, commit:
         for trial, result in results.items()
     ]
     write_csv(RESULTS / f"{name}.csv", ["recipe", *columns, "commit", "data"], table)
-    write_json(RESULTS / f"{name}.json", summarise(results, len(rows.labels)))
+    write_json(RESULTS / f"{name}.json", summarise(outcomes, len(rows.labels)))
     draw_study(RESULTS / f"{name}.png", results)
 
 
@@ -210,8 +205,9 @@ def main() -> None:
     journal.folder.mkdir(parents=True, exist_ok=True)
     with alone(journal.folder):
         rows = load_rows(prepared, study)
-        results = run(study, variants, rows, journal)
-        write_results(path.stem, study, results, rows, commit)
+        outcomes = run(study, variants, rows, journal)
+        write_results(path.stem, study, outcomes, rows, commit)
+        check(outcomes)
         journal.remove()
     print((RESULTS / f"{path.stem}.json").read_text(encoding="utf-8"))
 

@@ -5,15 +5,20 @@ from dataclasses import asdict, dataclass
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import TypeVar
 
 from scipy.stats import t as students_t
 
+from digits.errors import InputError
 from digits.figures import saved_figure
 from digits.measures import wilson_interval
 from studies.design import Trial
 from studies.trial import Result
 
 Results = Mapping[Trial, Result]
+Failures = dict[Trial, InputError]
+Outcomes = Mapping[Trial, Result | InputError]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -59,25 +64,55 @@ def corrected_mean(values: Mapping[Trial, float], held_out: float) -> Mean:
     return Mean(mean, deviation, error, mean - margin, mean + margin)
 
 
-def summarise(results: Results, rows: int) -> dict[str, dict[str, object]]:
+def split(outcomes: Mapping[Trial, Found | InputError]) -> tuple[dict[Trial, Found], Failures]:
+    """Return what trials came to, and why others have failed."""
+    failed = {key: one for key, one in outcomes.items() if isinstance(one, InputError)}
+    return {key: one for key, one in outcomes.items() if not isinstance(one, InputError)}, failed
+
+
+def check(outcomes: Mapping[Trial, Found | InputError]) -> dict[Trial, Found]:
+    """Return what all trials came to.
+
+    Raises:
+        InputError: some have failed; it says where and why the first one did.
+    """
+    results, failed = split(outcomes)
+    for trial, reason in failed.items():
+        where = f"variants.{trial.variant}, seed {trial.seed}, fold {trial.fold}"
+        raise InputError(f"{where}: {reason} ({len(failed)} of {len(outcomes)} trials failed)")
+    return results
+
+
+def summarise(outcomes: Outcomes, rows: int) -> dict[str, dict[str, object]]:
     """Return what each variant came to, and the difference of each further one from the first.
 
+    A variant that has failed altogether has no accuracy, and nothing differs from it.
+
     Args:
-        results: of all trials of a study.
+        outcomes: of all trials of a study.
         rows: labelled rows, held out or not.
     """
-    variants = by_variant(results)
+    results, failed = split(outcomes)
+    variants: dict[str, Results] = {name: {} for name in by_variant(outcomes)}
+    variants |= by_variant(results)
     first, *others = variants
     summary = {name: _summarise(found, rows) for name, found in variants.items()}
     for name in others:
-        pairs = _differences(variants[name], variants[first])
-        held_out = next(iter(results.values())).rows / rows
-        difference = asdict(corrected_mean(pairs, held_out))
-        summary[name]["difference"] = {"from": first, "pairs": len(pairs), **difference}
+        if pairs := _differences(variants[name], variants[first]):
+            held_out = next(iter(results.values())).rows / rows
+            difference = asdict(corrected_mean(pairs, held_out))
+            summary[name]["difference"] = {"from": first, "pairs": len(pairs), **difference}
+    for name, reasons in by_variant(failed).items():
+        summary[name]["failed"] = [
+            {"seed": trial.seed, "fold": trial.fold, "reason": str(why)}
+            for trial, why in reasons.items()
+        ]
     return summary
 
 
 def _summarise(found: Results, rows: int) -> dict[str, object]:
+    if not found:
+        return {"trials": 0}
     accuracies = {trial: result.accuracy for trial, result in found.items()}
     held_out = next(iter(found.values())).rows / rows
     accuracy = asdict(corrected_mean(accuracies, held_out))
@@ -104,12 +139,12 @@ def _summarise_test(found: Sequence[Result]) -> dict[str, object]:
     return {"test": {"rows": rows, "mean": right / rows, "low": low, "high": high}}
 
 
-def by_variant(results: Results) -> dict[str, Results]:
-    """Return the results of each variant, in the order of seeds and folds."""
-    variants: dict[str, dict[Trial, Result]] = {}
-    for trial, result in results.items():
-        variants.setdefault(trial.variant, {})[trial] = result
-    return {**variants}
+def by_variant(outcomes: Mapping[Trial, Found]) -> dict[str, dict[Trial, Found]]:
+    """Return what the trials of each variant came to, in the order of seeds and folds."""
+    variants: dict[str, dict[Trial, Found]] = {}
+    for trial, outcome in outcomes.items():
+        variants.setdefault(trial.variant, {})[trial] = outcome
+    return variants
 
 
 def draw_study(path: Path, results: Results) -> None:

@@ -33,7 +33,7 @@ def make_table(results: Path) -> str:
     """
     summary, rows = results / f"{STUDY}.json", results / f"{STUDY}.csv"
     damaged = (ValueError, LookupError, TypeError, AttributeError)
-    with expecting(results / STUDY, "what studies.run writes", *damaged):
+    with expecting(results / STUDY, "what studies.run writes of trials that went well", *damaged):
         with rows.open(encoding="ascii", newline="") as file:
             trials = list(csv.DictReader(file))
         variants = json.loads(summary.read_bytes()).items()

@@ -1,10 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
-from digits.errors import InputError
-from digits.model import MLP
+from digits.model import MLP, Ensemble, encode
 from digits.params import load_params
 from studies.journal import Journal, name_training
 from studies.trial import Fit
@@ -39,12 +39,34 @@ def test_a_training_whose_record_was_not_written_has_not_ended(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"seconds": null}', b"\xff"])
-def test_a_damaged_record_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_record_is_told_and_counts_for_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
     journal = Journal(tmp_path)
     journal.add("one", new_fit(0))
+    assert journal.read("two", pixels=4, classes=3) is None
+    assert capsys.readouterr().err == ""
     (tmp_path / "one.json").write_bytes(content)
-    with pytest.raises(InputError, match=r"one\.json: .*expected what a study wrote down"):
-        journal.read("one", pixels=4, classes=3)
+    assert journal.read("one", pixels=4, classes=3) is None
+    line = (
+        r"warning: .*one\.json: .*; expected what a study wrote down; this network is trained .*\n"
+    )
+    assert re.fullmatch(line, capsys.readouterr().err)
+
+
+def test_a_damaged_network_is_told_and_counts_for_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    journal = Journal(tmp_path)
+    journal.add("one", new_fit(0))
+    whole = (tmp_path / "one").read_bytes()
+    pair = Ensemble([new_fit(0).network, new_fit(1).network])
+    for content in (b"", whole[:9], whole[:-1], encode(pair)):
+        (tmp_path / "one").write_bytes(content)
+        assert journal.read("one", pixels=4, classes=3) is None
+        told = capsys.readouterr().err
+        assert told.startswith(f"warning: {tmp_path / 'one'}")
+        assert told.count("\n") == 1
 
 
 def test_all_that_decides_a_training_decides_its_name(project: Path) -> None:

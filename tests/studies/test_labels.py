@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from proofs.sandbox import CLASSES, draw_images
 from stages import prepare
 from studies import labels
 from studies.design import RESULTS
+from studies.journal import Journal
 from studies.trial import Rows
 
 STUDY = """\
@@ -61,6 +63,22 @@ def test_a_wrong_label_is_the_first_suspect(study: Path) -> None:
     assert summary["published_ranks"] == [{"image": f"train {MISLABELLED}", "rank": 1}]
     assert 1 <= summary["out_of_fold_errors"] < 9
     assert not Path("study.journal").exists()
+
+
+@pytest.mark.long
+def test_a_training_that_fails_is_an_error_after_the_others(study: Path) -> None:
+    study.write_text(
+        STUDY.replace(
+            "folds", "  fast: {recipe: params.yaml, set: {train.lr: 1e20}, seeds: 1}\nfolds"
+        )
+    )
+    with pytest.raises(
+        InputError, match=r"^variants\.fast, seed 0, fold 0: train\.lr: the loss is"
+    ):
+        labels.main()
+    assert Journal.of(study).count() == 6
+    assert not RESULTS.exists()
+    assert not Path(os.environ["RAY_TMPDIR"]).exists()
 
 
 def test_the_list_ends_where_the_label_is_the_likelier(

@@ -11,18 +11,19 @@ import pytest
 from ruamel.yaml import YAML
 
 from digits.answers import write_answers
-from digits.errors import InputError
+from digits.errors import InputError, report
 from digits.kaggle import write_images
 from digits.model import MODEL
+from digits.params import Params
 from proofs.repository import git
 from proofs.sandbox import ROOT, draw_images
 from stages import train
 from studies.design import load_study
+from studies.journal import Journal
 from studies.trial import Rows, train_network
 
 pytest.importorskip("ray", reason="Ray comes with `make test-long`")
-from studies import run
-from studies.cluster import TaskError
+from studies import run, table
 
 STUDY = """\
 variants:
@@ -46,7 +47,10 @@ class OneAfterTheOther:
     ) -> Iterator[tuple[Any, Any]]:
         for key, arguments in reversed(list(tasks.items())):
             self.trained += function is train_network
-            yield key, function(*arguments, self.rows)
+            try:
+                yield key, function(*arguments, self.rows)
+            except InputError as error:
+                yield key, error
 
 
 @pytest.fixture
@@ -111,23 +115,97 @@ def test_with_one_fold_a_trial_is_what_the_stage_trains(
         assert networks[trial] == hashlib.sha256(MODEL.read_bytes()).hexdigest()
 
 
-def test_a_training_that_fails_is_told_with_its_variant_seed_and_fold(
-    study: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def run_all(
-        self: OneAfterTheOther,
-        function: Callable[..., Any],
-        tasks: Mapping[Any, tuple[Any, ...]],
-    ) -> Iterator[Any]:
-        if function is train_network:
-            raise TaskError(list(tasks)[-1], InputError("params.yaml: train.lr: the loss is nan"))
-        yield
+def read_summary() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path("studies/results/study.json").read_text())
+    return found
 
-    monkeypatch.setattr(OneAfterTheOther, "run", run_all)
+
+def test_where_a_training_fails_the_others_go_on(
+    study: Path, clusters: list[OneAfterTheOther], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.main()
+    whole, rows = read_summary(), read_results()
+    study.write_text(STUDY.replace("train.lr: 0.2", "train.lr: 1e20"))
     with pytest.raises(
-        InputError, match=r"^variants\.fast, seed 0, fold 1: train\.lr: the loss is nan$"
+        InputError, match=r"^variants\.fast, seed 0, fold 0: train\.lr: the loss is "
     ):
         run.main()
+    summary = read_summary()
+    assert list(summary) == ["plain", "pair", "fast"]
+    assert (summary["plain"], summary["pair"]) == (whole["plain"], whole["pair"])
+    assert summary["fast"].keys() == {"trials", "failed"}
+    assert summary["fast"]["trials"] == 0
+    assert [(one["seed"], one["fold"]) for one in summary["fast"]["failed"]] == [(0, 0), (0, 1)]
+    assert all("\n" not in one["reason"] for one in summary["fast"]["failed"])
+    assert [row["network"] for row in read_results()] == [row["network"] for row in rows[:6]]
+    study.write_text(STUDY)
+    run.main()
+    assert [cluster.trained for cluster in clusters] == [6, 6, 2]
+    assert read_summary() == whole
+    assert not Path("study.journal").exists()
+
+
+def test_a_trial_fails_with_any_of_its_networks(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(params: Params, fold: int, rows: Rows) -> Any:
+        if (params.train.seed, fold) == (1, 0):
+            raise InputError("params.yaml: train.lr: the loss is nan")
+        return train_network(params, fold, rows)
+
+    monkeypatch.setattr(run, "train_network", fail)
+    with pytest.raises(SystemExit, match=r"seed 1, fold 0: .*nan \(2 of 8 trials failed\)$"):
+        report(run.main)
+    trials = {name: found["trials"] for name, found in read_summary().items()}
+    assert trials == {"plain": 3, "pair": 1, "fast": 2}
+    reason = "train.lr: the loss is nan"
+    assert read_summary()["plain"]["failed"] == [{"seed": 1, "fold": 0, "reason": reason}]
+    assert read_summary()["pair"]["failed"] == [{"seed": 0, "fold": 0, "reason": reason}]
+    assert read_summary()["pair"]["difference"]["pairs"] == 1
+
+
+def test_a_study_of_which_everything_fails_says_so(study: Path) -> None:
+    study.write_text(
+        STUDY.replace("seeds", "set: {train.lr: 1e20}, seeds", 1).replace("0.2", "1e20")
+    )
+    with pytest.raises(InputError, match=r"6 of 8 trials failed"):
+        run.main()
+    assert read_summary()["pair"].keys() == {"trials", "accuracy"}
+    study.write_text(
+        STUDY.splitlines()[0] + "\n  fast: {recipe: params.yaml, seeds: 1, "
+        "set: {train.lr: 1e20}}\nfolds: 1\ntest: false\n"
+    )
+    with pytest.raises(InputError, match=r"1 of 1 trials failed"):
+        run.main()
+    assert [found["trials"] for found in read_summary().values()] == [0]
+    assert read_results() == []
+    for suffix in ("json", "csv"):
+        Path(f"studies/results/study.{suffix}").rename(f"studies/results/recipes.{suffix}")
+    with pytest.raises(InputError, match=r"'accuracy'; expected what studies.run writes of trials"):
+        table.make_table(Path("studies/results"))
+
+
+@pytest.mark.parametrize("suffix", ["", ".json"])
+def test_what_is_damaged_of_a_journal_is_trained_again_and_nothing_else(
+    study: Path,
+    clusters: list[OneAfterTheOther],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    suffix: str,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "remove", lambda _: None)
+        run.main()
+    [damaged, *_] = sorted(Path("study.journal").glob("*.json"))
+    damaged = damaged.with_suffix(suffix)
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    run.main()
+    told = capsys.readouterr()
+    assert "5 of 6 trainings were done before" in told.out
+    assert told.err.count("\n") == 1
+    assert told.err.startswith(f"warning: {damaged}: ")
+    assert clusters[-1].trained == 1
+    assert len(read_results()) == 8
 
 
 def test_a_study_that_was_stopped_goes_on_with_what_is_missing(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from digits.errors import InputError
 from digits.measures import wilson_interval
 from studies.design import Trial
 from studies.trial import Result
@@ -98,6 +99,24 @@ def test_variants_are_held_against_the_seeds_that_the_first_has_too(fewer: str) 
     assert summary["b"]["difference"]["mean"] == pytest.approx(0.015)
 
 
+def test_what_has_failed_is_said_and_counts_for_nothing() -> None:
+    failed = {trial: found for trial, found in RESULTS.items() if trial != Trial("b", 1, 0)}
+    expected: dict[str, Any] = summarise(failed, rows=200)
+    expected["b"]["failed"] = [{"seed": 1, "fold": 0, "reason": "why"}]
+    assert summarise({**RESULTS, Trial("b", 1, 0): InputError("why")}, rows=200) == expected
+
+
+def test_nothing_differs_from_a_variant_that_has_failed_altogether() -> None:
+    outcomes: dict[Trial, Any] = {
+        trial: InputError("why") if trial.variant == "a" else found
+        for trial, found in RESULTS.items()
+    }
+    summary = summarise(outcomes, rows=200)
+    assert list(summary) == ["a", "b"]
+    assert summary["a"].keys() == {"trials", "failed"}
+    assert summary["b"].keys() == {"trials", "accuracy"}
+
+
 def test_the_mean_test_accuracy_has_the_interval_that_its_images_allow() -> None:
     looked_at = {
         Trial("a", seed, 0): replace(result(5), test_rows=1000, test_errors=20 + seed)
@@ -111,9 +130,9 @@ def test_the_mean_test_accuracy_has_the_interval_that_its_images_allow() -> None
 
 def test_the_chart_grows_with_the_variants(tmp_path: Path) -> None:
     heights = []
-    for kept in ("a", "ab"):
+    for kept in ("", "a", "ab"):
         path = tmp_path / f"{kept}.png"
         draw_study(path, {t: found for t, found in RESULTS.items() if t.variant in kept})
         with Image.open(path) as picture:
             heights.append(picture.height)
-    assert heights[1] > heights[0]
+    assert heights[2] > heights[1] > heights[0]
