@@ -21,7 +21,7 @@ from pydantic import Field
 
 from digits.params import Params, Section, load_params, load_section
 
-RESULTS = Path("studies/results")
+PIPELINE, RESULTS = Path("studies/dvc.yaml"), Path("studies/results")
 
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")]
 

@@ -24,8 +24,9 @@ from digits.label_errors import Suspect, rank, write_suspects
 from digits.params import Params, load_params
 from digits.process import alone, end_with_parent
 from digits.tensors import PREPARED, Statistics
+from stages._inputs import unchanged
 from studies.cluster import cluster
-from studies.design import RESULTS, Study, load_study
+from studies.design import PIPELINE, RESULTS, Study, load_study
 from studies.journal import Journal
 from studies.run import load_rows, load_variants, train_all
 from studies.summary import check
@@ -154,11 +155,8 @@ def write_labels(name: str, shares: NDArray[np.float64], rows: Rows, digested: l
     write_json(METRICS, summarise(ranked, errors, published))
 
 
-def main() -> None:
-    """Train the networks, and rank the labels."""
-    parser = ArgumentParser(description="Find labels that are in doubt.")
-    parser.add_argument("study", type=Path, help="a file such as studies/labels.yaml")
-    path = parser.parse_args().study
+def find_and_write(path: Path) -> None:
+    """Train the networks of the study in a file, rank the labels, and write what is in doubt."""
     study, prepared = load_study(path), load_params()
     variants, journal = load_variants(study, prepared), Journal.of(path)
     statistics = Statistics.load(PREPARED / "statistics.json")
@@ -167,7 +165,16 @@ def main() -> None:
         rows = load_rows(prepared, study)
         shares = answer_out_of_fold(study, variants, rows, journal)
         write_labels(path.stem, shares, rows, list(digests(statistics.restore(rows.images))))
-        journal.remove()
+
+
+def main() -> None:
+    """Find the labels that are in doubt."""
+    parser = ArgumentParser(description="Find labels that are in doubt.")
+    parser.add_argument("study", type=Path, help="a file such as studies/labels.yaml")
+    path = parser.parse_args().study
+    with unchanged(PIPELINE, path.stem):
+        find_and_write(path)
+    Journal.of(path).remove()
     print(METRICS.read_text(encoding="utf-8"))
 
 

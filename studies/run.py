@@ -31,10 +31,11 @@ from digits.split import stratified_folds
 from digits.tensors import PREPARED, map_images, map_labelled
 from digits.training import Labelled
 from proofs.repository import find_commit, git
+from stages._inputs import unchanged
 from stages.score import find_truth
 from studies import trial as trial_code
 from studies.cluster import Cluster, Task, cluster
-from studies.design import RESULTS, Study, Trial, load_study
+from studies.design import PIPELINE, RESULTS, Study, Trial, load_study
 from studies.journal import Journal, name_training
 from studies.summary import Failures, Outcomes, check, draw_study, split, summarise
 from studies.trial import Fit, Result, Rows, judge, train_network
@@ -195,20 +196,34 @@ def write_results(name: str, study: Study, outcomes: Outcomes, rows: Rows, commi
     draw_study(RESULTS / f"{name}.png", results)
 
 
-def main() -> None:
-    """Run the study."""
-    parser = ArgumentParser(description="Train variants of recipes with many seeds and folds.")
-    parser.add_argument("study", type=Path, help="a file such as studies/fast.yaml")
-    path = parser.parse_args().study
-    commit, study, prepared = find_code(), load_study(path), load_params()
+def run_and_write(path: Path) -> Outcomes:
+    """Run the study in a file, and write its results; return them.
+
+    Raises:
+        InputError: it cannot be run, or its code was changed while it ran.
+    """
+    commit, code = find_code(), git("diff", "HEAD", "--", *CODE)
+    study, prepared = load_study(path), load_params()
     variants, journal = load_variants(study, prepared), Journal.of(path)
     journal.folder.mkdir(parents=True, exist_ok=True)
     with alone(journal.folder):
         rows = load_rows(prepared, study)
         outcomes = run(study, variants, rows, journal)
         write_results(path.stem, study, outcomes, rows, commit)
-        check(outcomes)
-        journal.remove()
+    if git("diff", "HEAD", "--", *CODE) != code:
+        raise InputError(f"{path}: code was changed while it ran; expected it as its rows say")
+    return outcomes
+
+
+def main() -> None:
+    """Run the study, and end with status 1 if a trial failed."""
+    parser = ArgumentParser(description="Train variants of recipes with many seeds and folds.")
+    parser.add_argument("study", type=Path, help="a file such as studies/fast.yaml")
+    path = parser.parse_args().study
+    with unchanged(PIPELINE, path.stem):
+        outcomes = run_and_write(path)
+    check(outcomes)
+    Journal.of(path).remove()
     print((RESULTS / f"{path.stem}.json").read_text(encoding="utf-8"))
 
 

@@ -164,3 +164,15 @@ def test_the_readme_tells_how_many_published_errors_are_found() -> None:
         f"{found['published_among_first_100']} are among the first 100, "
         f"{found['published_among_errors']} among the {found['out_of_fold_errors']} that"
     ) in readme
+
+
+def test_what_changes_while_labels_are_looked_for_is_named_and_the_journal_stays(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("studies").mkdir()
+    Path("studies/dvc.yaml").write_text("stages: {study: {cmd: x, deps: [labels/published.csv]}}")
+    Journal.of(study).folder.mkdir()
+    monkeypatch.setattr(labels, "find_and_write", lambda _: labels.PUBLISHED.unlink())
+    with pytest.raises(InputError, match=r"^labels/published.csv: not as when study began"):
+        labels.main()
+    assert Journal.of(study).folder.exists()

@@ -274,6 +274,36 @@ def test_a_row_of_changed_code_says_so(study: Path) -> None:
     assert {row["commit"][40:] for row in read_results()} == {"-dirty"}
 
 
+LISTED = "stages: {study: {cmd: x, deps: [study.yaml], params: [train.seed], outs: [x]}}"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "line"),
+    [
+        ("params.yaml", "seed: 0", "seed: 1", r"params.yaml: train.seed = 1, and 0 when study beg"),
+        ("study.yaml", "seeds: 2", "seeds: 3", r"study.yaml: not as when study began: nothing is"),
+        ("digits/code.py", "old", "new", r"study.yaml: code was changed while it ran; expected it"),
+    ],
+)
+def test_what_changes_while_a_study_runs_is_named_and_its_journal_stays(
+    study: Path, monkeypatch: pytest.MonkeyPatch, name: str, old: str, new: str, line: str
+) -> None:
+    for path, text in (("studies/dvc.yaml", LISTED), ("digits/code.py", "old")):
+        Path(path).parent.mkdir()
+        Path(path).write_text(text)
+    git("add", "digits")
+    loaded = run.load_rows
+
+    def change_and_load(*arguments: Any) -> Rows:
+        Path(name).write_text(Path(name).read_text().replace(old, new))
+        return loaded(*arguments)
+
+    monkeypatch.setattr(run, "load_rows", change_and_load)
+    with pytest.raises(InputError, match=rf"^{line}"):
+        run.main()
+    assert Journal.of(study).count() > 0
+
+
 STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "studies" / "dvc.yaml")["stages"]
 
 
