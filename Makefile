@@ -77,7 +77,7 @@ faults: $(READY) ## Kill the pipeline at random moments and break what it stands
 
 .PHONY: fuzz
 fuzz: $(READY) ## Search for bytes that a reader of files gets wrong (TRIES=20000 for each reader)
-	TRIES="$${TRIES:-20000}" pytest tests/proofs/test_readers.py
+	TRIES="$${TRIES:-20000}" pytest tests/test_readers.py
 
 .PHONY: audit
 audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabilities
@@ -86,12 +86,12 @@ audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabil
 
 .PHONY: diff
 diff: $(READY) ## Show how the metrics differ from those of a commit (REV=, the last one by default)
-	@commit=$$(python -m proofs.recorded -- "$${REV:-HEAD}"); table=$$(dvc metrics diff --md "$$commit"); \
+	@commit=$$(python -m proofs.ledger "$${REV:-HEAD}"); table=$$(dvc metrics diff --md "$$commit"); \
 	if [[ $$table == *metrics/* ]]; then echo "$$table"; else echo "No metric differs from those of $${REV:-HEAD}."; fi
 
 .PHONY: diff-plots
 diff-plots: $(READY) ## Draw the plots beside those of a commit in .plots/index.html, and list what differs (REV=)
-	@commit=$$(python -m proofs.recorded -- "$${REV:-HEAD}"); dvc plots diff "$$commit" --out .plots > /dev/null; \
+	@commit=$$(python -m proofs.ledger "$${REV:-HEAD}"); dvc plots diff "$$commit" --out .plots > /dev/null; \
 	git diff --name-only "$$commit" -- plots | sed 's/.*/- `&` differs/'
 
 .PHONY: compare

@@ -1,4 +1,9 @@
-"""What dvc.lock says of every output, and where DVC's cache keeps its bytes."""
+"""What dvc.lock says of every output, and where DVC's cache keeps its bytes.
+
+    python -m proofs.ledger REV
+
+prints the commit of a revision, if its results and those here are of their own params and code.
+"""
 
 import re
 import subprocess
@@ -11,8 +16,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 
-from digits.errors import InputError, one_line
+from digits.errors import InputError, one_line, report
 from digits.params import check, leaves, load_yaml
+from proofs.repository import files_of, find_commit
 from stages._inputs import describe_changes, hash_path, hash_paths, read_params
 
 LOCK = Path("dvc.lock")
@@ -139,6 +145,15 @@ def read_recorded(folder: Path, name: str) -> Lock:
     return lock
 
 
+def check_both(revision: str) -> str:
+    """Return the commit of a revision; see `read_recorded` for what it and the working tree are."""
+    commit = find_commit(revision)
+    for name, one in ((revision, commit), ("the working tree", None)):
+        with files_of(one) as folder:
+            read_recorded(folder, name)
+    return commit
+
+
 def find_cache(folder: Path = Path()) -> Path:
     """Return where DVC keeps what the stages of a project made.
 
@@ -174,3 +189,7 @@ def files(output: Output, cache: Path) -> dict[str, str]:
 def is_whole(path: Path, md5: str) -> bool:
     """Return whether there is a file, and its bytes have that hash."""
     return path.is_file() and hash_path(path) == md5.removesuffix(_DIRECTORY)
+
+
+if __name__ == "__main__":
+    report(lambda: print(check_both(sys.argv[1])))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digits.errors import InputError, report
-from digits.params import load_params
+from digits.params import leaves, load_params
 from proofs import ledger, platform
 from proofs.difference import describe
 from proofs.ledger import LOCK, Lock, Output, find_cache, is_whole, outputs, read_lock, stored
@@ -125,24 +125,21 @@ def _file_difference(path: str, old: dict[str, str], now: dict[str, str], cache:
 
 def _other_lines(lock: Lock, rebuilt: Lock, named: set[str]) -> Iterator[Result]:
     """Yield the lines of dvc.lock that differ, but for the outputs `named` already."""
-    before, after = dict(_lines(lock)), dict(_lines(rebuilt))
-    for stage, line, path in sorted(before.keys() | after.keys()):
-        old, new = (lines.get((stage, line, path)) for lines in (before, after))
-        if old != new and path not in named:
+    before, after = dict(_lines(lock, named)), dict(_lines(rebuilt, named))
+    for stage, line in sorted(before.keys() | after.keys()):
+        old, new = (lines.get((stage, line)) for lines in (before, after))
+        if old != new:
             yield Result(stage, f"dvc.lock: {line}", f"{old} became {new}")
 
 
-def _lines(lock: Lock) -> Iterator[tuple[tuple[str, str, str], object]]:
-    """Yield (stage, what, path if it has one) and value of everything that dvc.lock records."""
+def _lines(lock: Lock, named: set[str]) -> Iterator[tuple[tuple[str, str], object]]:
+    """Yield (stage, name) and value of all that dvc.lock records, but for some paths."""
     for stage, entry in lock["stages"].items():
-        yield (stage, "cmd", ""), entry["cmd"]
-        for kind in ("deps", "outs"):
-            for item in entry.get(kind, []):
-                for name, value in item.items():
-                    yield (stage, f"{kind} {item['path']} {name}", item["path"]), value
-        for file, values in entry.get("params", {}).items():
-            for key, value in values.items():
-                yield (stage, f"params {file} {key}", ""), value
+        paths = {
+            kind: {item["path"]: item for item in entry.get(kind, []) if item["path"] not in named}
+            for kind in ("deps", "outs")
+        }
+        yield from (((stage, name), value) for name, value in leaves("", {**entry, **paths}))
 
 
 def _other_files(known: set[str]) -> Iterator[Result]:

@@ -81,13 +81,13 @@ def test_another_digit_in_a_hash_of_dvc_lock_is_named(rebuilt: Proof) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "name", "difference"),
     [
-        ("download.seed: 0", "download.seed: 1", "params params.yaml download.seed", "1 became 0"),
-        ("size: ", "size: 9", "deps digits/answers.py size", r"9\d+ became \d+"),
+        ("download.seed: 0", "download.seed: 1", "params.params.yaml.download.seed", "1 became 0"),
+        ("size: ", "size: 9", "deps.digits/answers.py.size", r"9\d+ became \d+"),
         (
             "-m stages score",
             "-m  stages score",
             "cmd",
-            r"exec env .* python -m  stages score became exec .*",
+            r"exec env .* -m  stages score became exec .*",
         ),
     ],
 )

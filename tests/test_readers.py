@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from digits.errors import InputError
-from proofs import readers
-from proofs.readers import IMAGES, PIXELS, READERS, examples
+from tests import readers
+from tests.readers import IMAGES, PIXELS, READERS, examples
 
 # In base64: zip archives of a version to come, and with a file that has no name.
 FOUND = {
