@@ -1,213 +1,141 @@
-"""competition: Kaggle's files fetched, and a submission checked and sent.
+"""competition: Kaggle's files fetched, and a submission checked and sent, by Kaggle's own command.
 
     python -m sharing.competition fetch
-    python -m sharing.competition submit --message TEXT
-    python -m sharing.competition submit --check
+    python -m sharing.competition submit --message=TEXT
 
-fetch writes data/kaggle/: train.csv and test.csv. submit reads params.yaml, the CSV file that
-`data.test` names, and submission.csv; with `--check` it sends nothing, and needs no network.
+fetch writes what is missing of train.csv and test.csv in data/kaggle/. submit reads params.yaml,
+the CSV file that `data.test` names, and submission.csv. Kaggle's command prints what it likes, also
+credentials: one line of it is told, without what may be one.
 """
 
-import filecmp
 import os
-import shutil
-import struct
-import subprocess
+import re
 import sys
-import zipfile
-import zlib
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
+from contextlib import suppress
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
+from signal import SIGKILL
+from subprocess import DEVNULL, PIPE, STDOUT, Popen, TimeoutExpired
 from tempfile import TemporaryDirectory
+from zipfile import ZipFile, is_zipfile
 
 from digits.errors import InputError, expecting, report
 from digits.files import replacing
 from digits.kaggle import SUBMISSION, count_pixels, read_pixels, read_submission
-from digits.params import PARAMS, Params, load_params
-from digits.tables import UNPACKED_BYTES, UNPACKED_RATIO
-from sharing.kaggle_client import REFUSED, competition_page
+from digits.params import PARAMS, load_params
 from stages.download import MNIST
 
-ROOT = Path(__file__).parent.parent
 COMPETITION = "digit-recognizer"
-FOLDER = Path("data/kaggle")
-TRAIN, TEST = "train.csv", "test.csv"
-DEADLINE = 900  # seconds for all that is asked of Kaggle at once
-# With these, Kaggle's package prints the credentials that it sends.
-_LOUD = ("VERBOSE", "VERBOSE_OUTPUT")
-_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, ValueError)
-_UNKNOWN = (RuntimeError,)  # of an archive that is encrypted, or packed by another method
+PAGE = f"https://www.kaggle.com/competitions/{COMPETITION}"
+FOLDER, TRAIN, TEST = Path("data/kaggle"), "train.csv", "test.csv"
+DEADLINE = 900  # seconds for one call
+_ROOT = Path(__file__).parent.parent
+_CALL = "from digits.process import end_with_parent as e; e(); from kaggle.cli import main; main()"
+_MASKED = r"(?<=\?)\S+|[\w+/=-]{20,}"  # what signs an address, and what is as long as a token
+_ADVICE = {  # the first whose words Kaggle says
+    "No module": "expected what requirements-kaggle.txt names, which make kaggle-data installs",
+    "Connect|Max retries|timed out|Could not": "expected a network that leads there; try again",
+    "Authentic|Unauth|credentials|codec": "expected a token from "
+    "https://www.kaggle.com/settings/api in KAGGLE_API_TOKEN or in ~/.kaggle/access_token",
+    "403 |Forbidden|was denied|rules": f"join the competition and accept its rules at {PAGE}/rules",
+    "": f"try again later, or tomorrow after the last submission of a day ({PAGE}/submissions)",
+}
 
 
-def fetch(competition: str, folder: Path) -> list[Path]:
-    """Put a competition's train.csv and test.csv into `folder`; return those that are new there.
-
-    Raises:
-        InputError: Kaggle does not give them, they are not images in Kaggle's form, or there are
-            files with those names and another content, which stay as they are.
-    """
-    with TemporaryDirectory() as name:
-        came = Path(name)
-        try:
-            _download(competition, came)
-        except InputError as error:
-            raise InputError(str(error).replace(f"{came}/", f"{competition}/")) from None
-        new = [file for file in (TRAIN, TEST) if _is_new(came / file, folder / file)]
-        for file in new:
-            with replacing(folder / file) as temporary:
-                shutil.copyfile(came / file, temporary)
-    return [folder / file for file in new]
-
-
-def _download(competition: str, folder: Path) -> None:
-    """Put a competition's files into `folder`, unpacked and with headers in Kaggle's form."""
-    sent = folder / "sent"
-    ask("download", competition, str(sent), TRAIN, TEST)
-    for file in (TRAIN, TEST):
-        unpack(sent / file, folder / file)
-    pixels = count_pixels(folder / TRAIN, labelled=True)
-    if count_pixels(folder / TEST, labelled=False) != pixels:
-        raise InputError(f"{folder / TEST}: expected {pixels} pixel columns, as in {TRAIN}")
+def _fetch() -> None:
+    """Put what is missing of train.csv and test.csv into `FOLDER`, if all is in Kaggle's form."""
+    with expecting(FOLDER.parent, "a folder"), TemporaryDirectory(dir=FOLDER.parent) as temporary:
+        missing = [name for name in (TRAIN, TEST) if not (FOLDER / name).exists()]
+        came = Path(temporary)
+        for name in missing:
+            _download(came / name)
+        train, test = ((came if name in missing else FOLDER) / name for name in (TRAIN, TEST))
+        pixels = count_pixels(train, labelled=True)
+        if count_pixels(test, labelled=False) != pixels:
+            raise InputError(f"{test}: expected {pixels} pixel columns, as in {train}")
+        for name in missing:
+            if not (FOLDER / name).exists():  # somebody may have put one there meanwhile
+                with replacing(FOLDER / name) as target:
+                    (came / name).rename(target)
+    print(f"fetch: {', '.join(str(FOLDER / name) for name in missing) or 'nothing is missing'}")
+    print(f"to use them, name {FOLDER / TRAIN} and {FOLDER / TEST} under data in {PARAMS}")
 
 
-def unpack(folder: Path, path: Path) -> None:
-    """Move the one file in `folder` to `path`, out of its zip archive if it is in one.
-
-    Raises:
-        InputError: the archive is damaged, holds no file with the name of `path`, or would unpack
-            to more than images do.
-    """
-    [came] = folder.iterdir()
-    if not zipfile.is_zipfile(came):
-        came.rename(path)
+def _download(path: Path) -> None:
+    """Fetch the file with the name of `path`, out of its zip archive if it comes in one."""
+    folder = path.with_suffix(".sent")
+    _ask("download", f"--file={path.name}", f"--path={folder.resolve()}")
+    files = list(folder.glob("*"))
+    if len(files) != 1:
+        raise InputError(f"Kaggle's command wrote {len(files)} files; expected {path.name}")
+    if not is_zipfile(files[0]):
+        files[0].rename(path)
         return
-    limit = max(UNPACKED_BYTES, UNPACKED_RATIO * came.stat().st_size)
-    expected = f"a whole zip archive with {path.name} in it"
-    with expecting(came, expected, *_DAMAGED, *_UNKNOWN), zipfile.ZipFile(came) as archive:
-        if archive.getinfo(path.name).file_size > limit:
-            raise InputError(f"{came}: unpacks to over {limit} bytes; expected at most that")
-        with archive.open(path.name) as member, path.open("wb") as file:
-            shutil.copyfileobj(member, file)
+    archive = files[0].rename(folder / f"{path.name}.zip")
+    for _ in read_pixels(archive):
+        pass  # what is damaged, or unpacks to too much, is refused here
+    with expecting(archive, f"{path.name} in it", KeyError), ZipFile(archive) as opened:
+        opened.extract(path.name, path.parent)
 
 
-def _is_new(came: Path, path: Path) -> bool:
-    """Return whether there is no file at `path`.
-
-    Raises:
-        InputError: there is one, and its content is another.
-    """
-    if not path.exists():
-        return True
-    with expecting(path, "to be able to compare it with Kaggle's"):
-        same = filecmp.cmp(came, path, shallow=False)
-    if not same:
-        raise InputError(f"{path}: not what Kaggle has; move it elsewhere, and fetch again")
-    return False
-
-
-def check(submission: Path, params: Params) -> int:
-    """Return the number of rows of a submission that is in Kaggle's form.
-
-    Raises:
-        InputError: its header, an id, a label or the number of rows is not as expected: a row for
-            each image in the CSV file that `data.test` names.
-    """
-    images = sum(len(pixels) for pixels in read_pixels(Path(params.data.test)))
-    return len(read_submission(submission, images, params.data.classes))
-
-
-def send(competition: str, submission: Path, message: str) -> str:
-    """Send a submission; return what Kaggle said.
-
-    Raises:
-        InputError: Kaggle did not take it.
-    """
-    said = ask("submit", competition, str(submission.resolve()), message)
-    return "".join(filter(str.isprintable, said))
-
-
-def ask(*arguments: str) -> str:
-    """Return what `sharing.kaggle_client` prints, in a process of its own.
-
-    Raises:
-        InputError: Kaggle's package is missing, or what was asked for could not be done in time.
-    """
-    if find_spec("kaggle") is None:
-        raise InputError(
-            "Kaggle's package is not installed; expected what requirements-kaggle.txt names, "
-            "which make kaggle-data and make submit install"
-        )
-    try:
-        ran = subprocess.run(
-            [sys.executable, "-m", "sharing.kaggle_client", *arguments],
-            cwd=ROOT,
-            env={name: value for name, value in os.environ.items() if name not in _LOUD},
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-            timeout=DEADLINE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        page = competition_page(arguments[1])
-        raise InputError(
-            f"Kaggle did not end in {DEADLINE} seconds; try again later ({page}/submissions shows "
-            "what it has)"
-        ) from None
-    if ran.returncode == REFUSED:
-        raise InputError(ran.stdout.strip())
-    if ran.returncode != 0:
-        raise InputError(
-            f"Kaggle's package ended with status {ran.returncode}; its words are above"
-        )
-    return ran.stdout.strip()
-
-
-def _run_fetch(arguments: Namespace) -> None:
-    folder = arguments.folder
-    new = fetch(arguments.competition, folder)
-    print(f"fetch: {', '.join(map(str, new)) or f'nothing new in {folder}/'}")
-    print(f"to use them, set data.train and data.test in {PARAMS} to {folder / TRAIN} and", end=" ")
-    print(f"{folder / TEST}")
-
-
-def _run_submit(arguments: Namespace) -> None:
-    params, message = load_params(), arguments.message
-    rows = check(arguments.file, params)
-    checked = f"{arguments.file}: {rows:,} rows, one for each image in {params.data.test}"
-    if arguments.check:
-        print(f"submit: {checked}; not sent")
-        return
+def _submit(message: str) -> None:
+    """Send submission.csv, if it has a row for each image in the file that `data.test` names."""
+    params = load_params()
+    test = Path(params.data.test)
+    images = sum(map(len, read_pixels(test)))
+    rows = len(read_submission(SUBMISSION, images, params.data.classes))
     if not message.strip():
         raise InputError("message: empty; expected what this submission is: make submit MESSAGE=…")
-    if MNIST in Path(params.data.test).parents:
-        raise InputError(
-            f"{PARAMS}: data.test = {params.data.test}: not in the order of Kaggle's images; "
-            f"expected {FOLDER / TEST} (make kaggle-data), then make repro"
-        )
-    print(f"submit: {checked}")
-    print(send(arguments.competition, arguments.file, message))
-    print(f"its score: {competition_page(arguments.competition)}/submissions")
+    if MNIST in test.parents:
+        wrong = f"{PARAMS}: data.test = {test}: not in the order of Kaggle's images"
+        raise InputError(f"{wrong}; expected {FOLDER / TEST} (make kaggle-data), then make repro")
+    print(f"submit: {SUBMISSION}: {rows:,} rows, one for each image in {test}")
+    print(f"Kaggle: {_ask('submit', f'--message={message}', f'--file={SUBMISSION.resolve()}')}")
+    print(f"its score: {PAGE}/submissions")
+
+
+def _ask(command: str, *options: str) -> str:
+    """Return the last line that Kaggle's command prints, after it has ended well and in time."""
+    call = [sys.executable, "-uc", _CALL, "competitions", command, "-q", *options, COMPETITION]
+    with Popen(
+        call, cwd=_ROOT, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
+    ) as child:
+        try:
+            printed = child.communicate(timeout=DEADLINE)[0].decode(errors="replace")
+        except TimeoutExpired:
+            raise InputError(f"Kaggle: no end in {DEADLINE} seconds; {_ADVICE['']}") from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, SIGKILL)
+    said = _tell(printed)
+    if child.returncode != 0 or re.search("^Could not ", printed, re.MULTILINE):  # with status 0
+        advice = next(what for words, what in _ADVICE.items() if re.search(words, said))
+        raise InputError(f"Kaggle: {said}; {advice}")
+    return said
+
+
+def _tell(printed: str) -> str:
+    """Return the last line, or the first of the help with credentials, without any of these."""
+    lines = ["nothing", *filter(str.strip, printed.splitlines())]
+    said = next((line for line in lines if line.startswith("Authentication ")), lines[-1])
+    said = "".join(filter(str.isprintable, said))
+    secrets = [text for name, text in os.environ.items() if re.match("KAGGLE_.*(TOKEN|KEY)", name)]
+    for path in [*map(Path, secrets), *Path.home().glob(".kaggle/*")]:
+        with suppress(OSError, ValueError):
+            secrets.append(path.read_text(errors="replace"))
+    if any(word in said for word in re.findall(r'[^\s"]{6,}', " ".join(secrets))):
+        return "words with credentials in them"
+    return re.sub(_MASKED, "…", said)[:300]
 
 
 def main() -> None:
     """Do what the command line asks for."""
     parser = ArgumentParser(description="Fetch Kaggle's files; check a submission, and send it.")
-    commands = parser.add_subparsers(required=True)
-    fetching = commands.add_parser("fetch", help="fetch the competition's files")
-    fetching.add_argument("--folder", type=Path, default=FOLDER)
-    fetching.set_defaults(run=_run_fetch)
-    submitting = commands.add_parser("submit", help="check a submission, and send it")
-    submitting.add_argument("--file", type=Path, default=SUBMISSION)
-    what = submitting.add_mutually_exclusive_group(required=True)
-    what.add_argument("--message", help="what this submission is")
-    what.add_argument("--check", action="store_true", help="send nothing")
-    submitting.set_defaults(run=_run_submit)
-    for command in (fetching, submitting):
-        command.add_argument("--competition", default=COMPETITION)
+    parser.add_argument("command", choices=["fetch", "submit"])
+    parser.add_argument("--message", default="", help="what the submission is")
     arguments = parser.parse_args()
-    report(partial(arguments.run, arguments))
+    report(_fetch if arguments.command == "fetch" else partial(_submit, arguments.message))
 
 
 if __name__ == "__main__":
