@@ -57,7 +57,7 @@ def restore_lock() -> None:
     Raises:
         InputError: it cannot be read at all, or a merge has left conflicts in it.
     """
-    if not LOCK.exists() or not (reason := _find_damage(LOCK)):
+    if not LOCK.is_file() or not (reason := _find_damage(LOCK)):
         return
     if b"\n<<<<<<< " in LOCK.read_bytes():
         raise InputError(f"{LOCK}: conflicts of a merge; expected them resolved")

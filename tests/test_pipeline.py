@@ -231,6 +231,20 @@ def test_an_edit_touches_only_the_stages_that_use_it(
         assert set(json.loads(box.run("dvc", "status", "--json"))) == stages
 
 
+def test_what_a_notebook_exports_is_not_for_a_stage(box: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit('another numpy')")
+    exported = {
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONPATH": str(tmp_path),
+    }
+    command = STAGES["evaluate"]["cmd"].replace("$PPID", "")
+    before = (box.folder / "plots/confusion.png").read_bytes()
+    ran = box.attempt("sh", "-c", command, environment=exported)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (box.folder / "plots/confusion.png").read_bytes() == before
+
+
 def test_what_is_wrong_in_the_input_ends_in_one_line(box: Sandbox) -> None:
     with edited(box, "params.yaml", "classes: 3", "classes: 2"):
         ran = box.attempt(sys.executable, "-m", "stages", "prepare")

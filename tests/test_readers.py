@@ -84,8 +84,8 @@ def tables(draw: st.DrawFn, columns: list[str]) -> bytes:
 
 # `make fuzz` sets the variable.
 quick = settings(
-    max_examples=int(os.environ.get("TRIES", "150")),
-    derandomize="TRIES" not in os.environ,
+    max_examples=int(os.environ.get("TRIES") or "150"),
+    derandomize=not os.environ.get("TRIES"),
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),

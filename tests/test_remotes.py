@@ -37,7 +37,7 @@ class Remote:
 
     def hold(self, path: Path, box: Sandbox) -> Path:
         """Return the file in which it holds a result."""
-        return stored(self.folder / "files" / "md5", recorded(box.folder, path))
+        return stored(self.folder, recorded(box.folder, path))
 
 
 @pytest.fixture

@@ -120,6 +120,23 @@ def test_what_comes_from_outside_is_an_argument_and_never_run(
     assert target == "setup" or HOSTILE in (tmp_path / "told").read_text()
 
 
+@pytest.mark.parametrize(
+    "name", ["MPLBACKEND", "PYTHONPATH", "PYTHONWARNINGS", "TQDM_MININTERVAL", "GIT_DIR", "SHELL"]
+)
+def test_what_a_shell_or_a_notebook_exports_reaches_no_program(tmp_path: Path, name: str) -> None:
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    for path in (".venv/ready", "requirements.txt", ".venv/bin/python", ".venv/bin/dvc"):
+        (tmp_path / path).write_text(f'#!/bin/sh\necho "[${name}]" >> told\n')
+        (tmp_path / path).chmod(0o755)
+    os.utime(tmp_path / "requirements.txt", (0, 0))
+    environment = os.environ | {name: "/usr/bin/fish"}
+    subprocess.run(
+        ["make", "-f", ROOT / "Makefile", "repro"], cwd=tmp_path, env=environment, check=True
+    )
+    expected = "[/bin/bash]\n" if name == "SHELL" else "[]\n"
+    assert (tmp_path / "told").read_text() == 2 * expected
+
+
 def test_clean_leaves_all_that_git_has(tmp_path: Path) -> None:
     command = ["git", "ls-files", "-z"]
     tracked = subprocess.check_output(command, cwd=ROOT, text=True).split("\0")[:-1]

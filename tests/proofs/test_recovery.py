@@ -74,6 +74,14 @@ def test_conflicts_of_a_merge_in_dvc_lock_are_told_and_stay(repository: Path) ->
     assert LOCK.read_text() == text
 
 
+def test_a_directory_in_the_place_of_dvc_lock_is_told_and_stays(repository: Path) -> None:
+    LOCK.unlink()
+    LOCK.mkdir()
+    with pytest.raises(InputError, match=r"^dvc.lock: Is a directory; expected what DVC writes"):
+        recovery.main()
+    assert LOCK.is_dir()
+
+
 def test_neither_lock_is_touched_while_a_dvc_is_at_work(repository: Path) -> None:
     LOCK.write_text("stages: {}")
     LOCKS.write_text("")
