@@ -3,13 +3,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 PYTHON ?= python3
-# What comes from outside is text and no part of a script: make expands nothing in it, and the shell
-# of a recipe has it in its environment.
-OUTSIDE := KILLS MESSAGE PYTHON REV RUNS STUDY TO TRIES
-$(foreach name,$(OUTSIDE),$(eval override $(name) := $$(value $(name))))
-export $(OUTSIDE)
+# What is given as NAME=VALUE is text and no part of a script: make expands nothing in it, and the
+# shell of a recipe has it in its environment.
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+$(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
+export PYTHON $(GIVEN)
 # What shells, notebooks and Git's hooks export for programs of their own is not for these.
-unexport GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE MPLBACKEND TQDM_MININTERVAL TQDM_MINITERS
+unexport FREETYPE_PROPERTIES GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE MPLBACKEND TQDM_MININTERVAL TQDM_MINITERS
 unexport PYTHONHOME PYTHONINSPECT PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWARNINGS
 export SHELL
 VENV := .venv
@@ -153,7 +153,7 @@ kaggle-data: $(VENV)/kaggle ## Fetch Kaggle's train.csv and test.csv into data/k
 .PHONY: submit
 submit: $(VENV)/kaggle ## Check submission.csv, and send it to Kaggle (MESSAGE=)
 	@$(call up_to_date,predict,submission.csv)
-	@python -m sharing.competition submit --message="$$MESSAGE"
+	@python -m sharing.competition submit --message="$${MESSAGE-}"
 
 .PHONY: nodes
 nodes: $(VENV)/studies ## Kill one of two nodes of Ray under a study, and compare what it finds (STUDY=fast)
@@ -184,5 +184,5 @@ bench-scale: $(READY) ## Measure every stage on 1, 3 and 10 times the rows (RUNS
 .PHONY: clean
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay
 	rm -rf $(VENV) $(PEERS) .verify .plots .screenshots .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf data/mnist data/prepared data/tutorial data/probabilities.npy report submission.csv
+	rm -rf data/mnist data/prepared data/*.partial data/tutorial data/probabilities.npy report submission.csv
 	rm -f models/*.safetensors models/*.checkpoint models/*.onnx models/*.partial

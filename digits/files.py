@@ -60,8 +60,9 @@ def replacing_directory(path: Path) -> Iterator[Path]:
             path.rename(old)
         try:
             temporary.rename(path)
-        except OSError:
-            old.rename(path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                old.rename(path)
             raise
     shutil.rmtree(old, ignore_errors=True)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from digits.comparison import Comparison, compare
 from digits.errors import InputError, expecting, report, shorten
 from digits.params import PARAMS, leaves
-from proofs.ledger import Lock, read_recorded
+from proofs.ledger import JUDGED, Lock, read_recorded
 from proofs.repository import files_of
 
 PREDICTIONS = Path("plots/confusion.csv")
@@ -58,7 +58,7 @@ def read_predictions(revision: str | None) -> Predicted:
         with expecting(path, "a table of classes", UnicodeDecodeError, csv.Error):
             text = (folder / PREDICTIONS).read_text(encoding="utf-8")
             actual, predicted = _check_table(path, list(csv.reader(text.splitlines(), strict=True)))
-        lock = read_recorded(folder, name)
+        lock = read_recorded(folder, name, JUDGED)
     held_out = _params(lock, "evaluate").get("train.rows", "train") == "train"
     return Predicted(name, _origin(lock), held_out, actual, predicted)
 

@@ -8,7 +8,7 @@ prints the commit of a revision, if its results and those here are of their own 
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePath
@@ -22,6 +22,7 @@ from proofs.repository import files_of, find_commit
 from stages._inputs import describe_changes, hash_path, hash_paths, read_params
 
 LOCK = Path("dvc.lock")
+JUDGED = ("prepare", "train", "evaluate", "predict")  # what a network is compared by
 _DIRECTORY = ".dir"
 
 Lock = Mapping[str, Any]
@@ -33,14 +34,20 @@ def _check_hash(md5: str) -> str:
     return md5
 
 
-def _check_inside(path: str) -> str:
-    if not path or PurePath(path).is_absolute() or ".." in PurePath(path).parts:
+def check_inside(path: str) -> str:
+    """Return a path, or raise ValueError where it is none inside the project."""
+    if not is_inside(path):
         raise ValueError("expected a path inside the project")
     return path
 
 
+def is_inside(path: str) -> bool:
+    """Return whether a path, as it is written, lies inside the project."""
+    return bool(path) and not PurePath(path).is_absolute() and ".." not in PurePath(path).parts
+
+
 Hash = Annotated[str, AfterValidator(_check_hash)]
-Inside = Annotated[str, AfterValidator(_check_inside)]
+Inside = Annotated[str, AfterValidator(check_inside)]
 
 
 class _Dependency(BaseModel, strict=True):
@@ -117,23 +124,25 @@ def inputs(entry: Mapping[str, Any]) -> dict[str, object]:
     return dict(chain.from_iterable(params)) | hashes
 
 
-def read_recorded(folder: Path, name: str) -> Lock:
+def read_recorded(folder: Path, name: str, stages: Collection[str] = ()) -> Lock:
     """Return the dvc.lock in `folder`, the files of a revision, or of the working tree.
 
     Args:
         folder: whose params and code must be those that its dvc.lock tells of.
         name: of the revision, for messages.
+        stages: those that are looked at, or none for all.
 
     Raises:
         InputError: they are others, or dvc.lock is not whole.
     """
     lock = read_lock(folder / LOCK, f"{name}:{LOCK}")
     made = {output.path for output in outputs(lock)}
-    for entry in lock["stages"].values():
+    for stage, entry in lock["stages"].items():
+        if stages and stage not in stages:
+            continue
         before = inputs(entry)
-        now = hash_paths(
-            (one for one in before if one not in made and (folder / one).exists()), folder
-        )
+        held = (one for one in before if one not in made and ": " not in one and is_inside(one))
+        now = hash_paths((one for one in held if (folder / one).exists()), folder)
         for file, keys in entry.get("params", {}).items():
             now |= read_params(folder, file, keys)
         before = {key: value for key, value in before.items() if key in now or ": " in key}
@@ -150,7 +159,7 @@ def check_both(revision: str) -> str:
     commit = find_commit(revision)
     for name, one in ((revision, commit), ("the working tree", None)):
         with files_of(one) as folder:
-            read_recorded(folder, name)
+            read_recorded(folder, name, JUDGED)
     return commit
 
 

@@ -18,25 +18,26 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
 from glob import escape
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from digits.errors import InputError, report
+from digits.errors import InputError, expecting, report
 from digits.files import find_partial, replacing
 from digits.params import PARAMS, Data, load_params, load_yaml
 from digits.process import alone
 from digits.tensors import PREPARED
 from proofs import ledger
 from proofs.ledger import LOCK, Output, find_cache, is_whole, read_lock, stored
-from proofs.repository import files_of, git
+from proofs.repository import git
 from stages._inputs import NOTES, describe_changes, hash_path
 from stages.download import MNIST
 
 BUSY = Path(".dvc/tmp/lock")
 LOCKS = Path(".dvc/tmp/rwlock")
 MODELS = Path("models")
-ASIDE = BUSY.with_name(LOCK.name)
+SOON = 60.0  # seconds in which DVC takes its hashes
 
 
 @contextmanager
@@ -61,12 +62,13 @@ def restore_lock() -> None:
         return
     if b"\n<<<<<<< " in LOCK.read_bytes():
         raise InputError(f"{LOCK}: conflicts of a merge; expected them resolved")
-    LOCK.replace(ASIDE)
+    aside = BUSY.with_name(f"{LOCK}.{token_hex(4)}")
+    LOCK.replace(aside)
     now = "removed, since no commit has it"
     with suppress(InputError):
-        git("checkout", "--quiet", "HEAD", "--", str(LOCK))
+        LOCK.write_bytes(git("show", f"HEAD:{LOCK}"))
         now = "it is the last commit's again"
-    print(f"recovery: {reason}; {now}, and the damaged one is {ASIDE}")
+    print(f"recovery: {reason}; {now}, and the damaged one is {aside}")
 
 
 def _find_damage(lock: Path) -> str:
@@ -92,7 +94,7 @@ def _held(content: bytes) -> bool:
         readers = [info for infos in locks.get("read", {}).values() for info in infos]
         holders = [*readers, *locks.get("write", {}).values()]
         return any(_is_running(info["pid"], info["cmd"]) for info in holders)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return False
 
 
@@ -110,39 +112,46 @@ def _is_running(number: int, command: str) -> bool:
 def forget_edited() -> None:
     """Remove from dvc.lock, and from the run-cache, what was edited just as its stage had ended.
 
-    A stage leaves a note of what it was made from, and DVC looks a moment later: where it has
+    A stage leaves a note of what it was made from, and DVC looks a moment later: where it has then
     recorded something else for the same results, that is false, and the stage is to run again.
     """
     for path in NOTES.glob("*.json"):
-        with suppress(ValueError, LookupError, TypeError, AttributeError, InputError):
-            _forget(path.stem, json.loads(path.read_bytes()))
+        with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            _forget(json.loads(path.read_bytes()), path.stat().st_mtime)
         path.unlink()
 
 
-def _forget(stage: str, note: Mapping[str, Any]) -> None:
-    """Remove what DVC has recorded of a stage where it is not what its note says."""
-    path = Path(note["lock"])
-    lock = read_lock(path)
-    entry = lock["stages"][stage]
-    changes = describe_changes(note["inputs"], ledger.inputs(entry), f"when {stage} ran")
-    made = {out["path"]: out["md5"] for out in entry["outs"]}
-    # Else DVC has not recorded that run, or the file is a commit's by now.
-    if changes and made == note["outputs"] and entry != _committed(path, stage):
+def _forget(note: Mapping[str, Any], written: float) -> None:
+    """Remove what DVC recorded of a run soon after its note, if that says something else."""
+    stage, path = note["stage"], Path(ledger.check_inside(note["lock"]))
+
+    def is_false(file: Path, entry: Mapping[str, Any]) -> bool:
+        made = {out["path"]: out["md5"] for out in entry["outs"] if out["path"] in note["outputs"]}
+        soon = written - 1 <= file.stat().st_mtime <= written + SOON
+        return soon and made == note["outputs"] and bool(_find_changes(note, entry))
+
+    lock, forgotten = read_lock(path), []
+    for run in (find_cache() / "runs").glob("*/*/*"):
+        with suppress(InputError, LookupError, TypeError):
+            if is_false(run, entry := load_yaml(run, "a run")):
+                run.unlink()
+                forgotten.append(entry)
+    entry = lock["stages"].get(stage)
+    if entry and (entry in forgotten or is_false(path, entry)):
+        changes = _find_changes(note, entry)
         del lock["stages"][stage]
         with replacing(path) as temporary:
             YAML().dump(lock, temporary)
-        for run in (find_cache() / "runs").glob("*/*/*"):
-            with suppress(InputError):
-                if load_yaml(run, "a run") == entry:
-                    run.unlink()
         print(f"recovery: {changes}, edited as it ended: {stage} is to run again")
 
 
-def _committed(lock: Path, stage: str) -> object:
-    """Return what the last commit has recorded of a stage, or None."""
-    with suppress(InputError, KeyError), files_of("HEAD") as folder:
-        return read_lock(folder / lock)["stages"][stage]
-    return None
+def _find_changes(note: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    """Return how what DVC has recorded differs from a note, but for what only DVC may ignore."""
+    before, after = (
+        {name: value for name, value in one.items() if not str(value).endswith(".dir")}
+        for one in (note["inputs"], ledger.inputs(entry))
+    )
+    return describe_changes(before, after, f"when {note['stage']} ran")
 
 
 def sweep(known: Sequence[Output]) -> None:
@@ -152,11 +161,16 @@ def sweep(known: Sequence[Output]) -> None:
     for path in written:
         left += find_partial(path.parent, escape(path.name))
     with suppress(OSError), alone(Path(), wait=False):
-        for path in left:
+        for path in filter(_lies_inside, left):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _lies_inside(path: Path) -> bool:
+    """Return whether it is the project, and not where a link leads, that a path is in."""
+    return path.parent.resolve().is_relative_to(Path.cwd())
 
 
 def _known() -> list[Output]:
@@ -191,7 +205,7 @@ def _discard(cache: Path, md5: str, paths: list[Path]) -> str | None:
         return None
     content = hash_path(damaged)
     for path in paths:
-        if path.is_file() and hash_path(path) == content:
+        if path.is_file() and hash_path(path) == content and _lies_inside(path):
             path.unlink()
     damaged.unlink()
     names = ", ".join(map(str, paths))
@@ -199,15 +213,20 @@ def _discard(cache: Path, md5: str, paths: list[Path]) -> str | None:
 
 
 def recover() -> None:
-    """Put right whatever a run has left wrong."""
-    with _locked(BUSY) as mine:
-        if mine:  # and so no DVC is writing either file
-            restore_lock()
-            release_locks()
-            forget_edited()
-    known = _known()
-    sweep(known)
-    discard_damage(known)
+    """Put right whatever a run has left wrong.
+
+    Raises:
+        InputError: that may not be done, or cannot.
+    """
+    with expecting(BUSY.parent, "files that make repro may put right"):
+        with _locked(BUSY) as mine:
+            if mine:  # and so no DVC is writing either file
+                restore_lock()
+                release_locks()
+                forget_edited()
+        known = _known()
+        sweep(known)
+        discard_damage(known)
 
 
 def check_data(data: Data) -> None:

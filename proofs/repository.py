@@ -3,11 +3,11 @@
 import io
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zipfile import ZipFile
 
 from digits.errors import InputError
 
@@ -49,9 +49,9 @@ def files_of(revision: str | None) -> Iterator[Path]:
     if revision is None:
         yield Path()
         return
-    packed = git("archive", "--format=tar", find_commit(revision))
-    with TemporaryDirectory() as name, tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(name, filter="data")
+    packed = io.BytesIO(git("archive", "--format=zip", find_commit(revision)))
+    with TemporaryDirectory() as name, ZipFile(packed) as archive:
+        archive.extractall(name)
         yield Path(name)
 
 

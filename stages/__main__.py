@@ -6,6 +6,7 @@ The process is made ready before the stage is imported, so that its end, its fol
 reads are settled from the start.
 """
 
+import atexit
 import gc
 import hashlib
 import os
@@ -16,6 +17,9 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
+
+# Of notebooks, desktops and progress bars: it breaks what it is not meant for, or moves a pixel.
+FOREIGN = ("FREETYPE_", "MPL", "TQDM_")
 
 
 def import_and_run(name: str, code: Mapping[str, str]) -> None:
@@ -28,13 +32,14 @@ def import_and_run(name: str, code: Mapping[str, str]) -> None:
     from stages._inputs import PIPELINE, unchanged  # noqa: PLC0415  (hashed before)
 
     start = perf_counter()
-    with unchanged(PIPELINE, name, code):
+    with unchanged(PIPELINE, name, code) as check:
         # Imports make no garbage. A search for it, in all that torch makes, takes half a second
         # while torch is imported, and a third at the end.
         gc.disable()
         stage = import_module(f"stages.{name}")
         gc.freeze()
         gc.enable()
+        check()
         told = stage.main()
     print(f"{name}: {told}; {perf_counter() - start:.1f} s")
 
@@ -49,12 +54,20 @@ def hash_code() -> dict[str, str]:
     }
 
 
+def settle_environment(code: Mapping[str, str]) -> None:
+    """Take out of the environment what others export, and say there which code this process has."""
+    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+        del os.environ[name]
+    os.environ["STAGE_CODE"] = hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()
+
+
 def main() -> None:
     """Run the stage that the command line names."""
     names = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
     parser = ArgumentParser(prog="python -m stages", description="Run one stage of the pipeline.")
     parser.add_argument("stage", choices=names)
     name, code = parser.parse_args().stage, hash_code()
+    settle_environment(code)
     from digits.process import run_stage  # noqa: PLC0415  (hashed before)
 
     run_stage(partial(import_and_run, name, code))
@@ -64,5 +77,7 @@ if __name__ == "__main__":
     main()
     # DVC looks at what a stage has read once it has ended. What Python and torch do before their
     # end, and nobody needs, would make that a third of a second later.
-    sys.stdout.flush()
+    atexit._run_exitfuncs()  # noqa: SLF001  (such as matplotlib's, which removes a folder)
+    if sys.stdout:
+        sys.stdout.flush()
     os._exit(0)

@@ -8,13 +8,15 @@ the moment between that end and DVC's own look.
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial, reduce
 from itertools import chain
 from pathlib import Path
+from secrets import token_hex
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +28,7 @@ PIPELINE = Path("dvc.yaml")
 NOTES = Path(".dvc/tmp/stages")
 MISSING = "missing"
 NAMED = 3  # changes in a message, at most
+_NOT_RECORDED = ": nothing is recorded; expected what a stage reads to stay: run it again"
 _PARAM = re.compile(r"\$\{([\w.]+)\}")  # in a path
 _MD5 = partial(hashlib.md5, usedforsecurity=False)
 
@@ -36,8 +39,10 @@ Inputs = Mapping[str, object]
 @contextmanager
 def unchanged(
     pipeline: Path, stage: str, code: Mapping[str, str] = MappingProxyType({})
-) -> Iterator[None]:
+) -> Iterator[Callable[[], None]]:
     """Hold what a stage reads at the end of the block against what it read at its beginning.
+
+    Yields what does so at once: for params and code, which are read early and might be put back.
 
     Args:
         pipeline: the dvc.yaml that lists the stage.
@@ -49,39 +54,67 @@ def unchanged(
     """
     stages = load_yaml(pipeline, "stages")["stages"] if pipeline.exists() else {}
     if stage not in stages:
-        yield
+        yield lambda: None
         return
     entry = stages[stage]
-    begun = read_inputs(entry)
+    data = [dep for dep in entry["deps"] if not dep.endswith(".py")]
+    begun, stamps = read_inputs(entry, data), _stamp(data)
     begun |= {path: code[path] for path in begun.keys() & code.keys()}
-    yield
-    if changes := describe_changes(begun, read_inputs(entry), f"when {stage} began"):
-        raise InputError(
-            f"{changes}: nothing is recorded; expected what {stage} reads to stay as it is while "
-            "it runs: run it again"
-        )
+    # What the stage imports is imported meanwhile; what is written from here on, `stamps` show.
+    hashing = ThreadPoolExecutor(max_workers=1).submit(hash_paths, stamps)
+
+    def check(before: Inputs = begun, left_out: Collection[str] = data) -> None:
+        if changes := describe_changes(before, read_inputs(entry, left_out), f"when {stage} began"):
+            raise InputError(f"{changes}{_NOT_RECORDED}")
+
+    yield check
+    check()
+    # Even if the same bytes stand there again: others may have been read.
+    if written := [path for path, stamp in _stamp(data).items() if stamp != stamps.get(path)]:
+        raise InputError(f"{written[0]}: written while {stage} ran{_NOT_RECORDED}")
+    begun |= hashing.result()
+    check(begun, ())
     if NOTES.parent.is_dir():
         made = chain.from_iterable(entry.get(kind, []) for kind in ("outs", "metrics", "plots"))
-        outputs = hash_paths(one if isinstance(one, str) else min(one) for one in made)
-        note = {"lock": str(pipeline.with_suffix(".lock")), "inputs": begun, "outputs": outputs}
-        write_json(NOTES / f"{stage}.json", note)
+        names = (one if isinstance(one, str) else min(one) for one in made)
+        outputs = hash_paths(name for name in names if Path(name).is_file())  # few and small
+        note = {"stage": stage, "lock": str(pipeline.with_suffix(".lock")), "outputs": outputs}
+        write_json(NOTES / f"{token_hex(8)}.json", {**note, "inputs": begun})
 
 
-def read_inputs(entry: Mapping[str, Any]) -> dict[str, object]:
-    """Return what a stage of a dvc.yaml reads, as it is now.
+def read_inputs(entry: Mapping[str, Any], left_out: Collection[str] = ()) -> dict[str, object]:
+    """Return what a stage of a dvc.yaml reads, as it is now, but for some of its deps.
 
     Raises:
         InputError: a file of params cannot be read.
     """
-    found: dict[str, object] = {}
+    files: dict[str, list[str]] = {}
     for one in entry.get("params", []):
         for file, keys in (one if isinstance(one, dict) else {str(PARAMS): [one]}).items():
-            found |= read_params(Path(), file, keys)
-    known = read_params(Path(), str(PARAMS), _PARAM.findall(" ".join(entry["deps"])))
-    named = (
-        _PARAM.sub(lambda key: str(known[f"{PARAMS}: {key[1]}"]), dep) for dep in entry["deps"]
+            files.setdefault(file, []).extend(keys)
+    params = [read_params(Path(), file, keys).items() for file, keys in files.items()]
+    return dict(chain.from_iterable(params)) | hash_paths(
+        _resolve(dep) for dep in entry["deps"] if dep not in left_out
     )
-    return found | hash_paths(named)
+
+
+def _resolve(dep: str) -> str:
+    """Return the path that a line of dvc.yaml names, as DVC records it."""
+    known = read_params(Path(), str(PARAMS), _PARAM.findall(dep)) if "$" in dep else {}
+    path = _PARAM.sub(lambda key: str(known[f"{PARAMS}: {key[1]}"]), dep)
+    inside = Path(path).is_absolute() and Path(path).is_relative_to(Path.cwd())
+    return os.path.relpath(path) if inside else path
+
+
+def _stamp(deps: Iterable[str]) -> dict[str, list[tuple[str, int, int]]]:
+    """Return by path when each file there was written, and which file it is."""
+    stamps = {}
+    for dep in map(_resolve, deps):
+        path = Path(dep)
+        files = sorted(file for file in [path, *path.rglob("*")] if file.is_file())
+        stats = ((str(file), file.stat()) for file in files)
+        stamps[dep] = [(name, stat.st_mtime_ns, stat.st_ino) for name, stat in stats]
+    return stamps
 
 
 def read_params(folder: Path, file: str, keys: Iterable[str]) -> dict[str, object]:
@@ -109,7 +142,7 @@ def hash_path(path: Path) -> str:
         files = {str(file.relative_to(path)): file for file in path.rglob("*") if file.is_file()}
         listed = [{"md5": hash_path(files[name]), "relpath": name} for name in sorted(files)]
         return f"{_MD5(json.dumps(listed).encode()).hexdigest()}.dir"
-    if not path.exists():
+    if not path.is_file():  # nor a device, which may have no end
         return MISSING
     with path.open("rb") as file:
         return hashlib.file_digest(file, _MD5).hexdigest()

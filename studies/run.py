@@ -211,6 +211,7 @@ def run_and_write(path: Path) -> Outcomes:
         outcomes = run(study, variants, rows, journal)
         write_results(path.stem, study, outcomes, rows, commit)
     if git("diff", "HEAD", "--", *CODE) != code:
+        journal.remove()  # nobody knows which code has trained what
         raise InputError(f"{path}: code was changed while it ran; expected it as its rows say")
     return outcomes
 

@@ -9,11 +9,15 @@ import csv
 import gzip
 import io
 import json
+import re
 import struct
 import zipfile
 from collections.abc import Callable
+from contextlib import chdir, redirect_stdout
 from functools import wraps
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +33,21 @@ from digits.params import Params, load_params
 from digits.pictures import FORMATS
 from digits.tensors import Statistics, map_images, read_images
 from digits.training import begin, trained
-from proofs.ledger import files, outputs, read_lock, stored
+from proofs import recovery
+from proofs.ledger import stored
 from proofs.sandbox import ROOT
 
 CLASSES, PIXELS, IMAGES = 3, 4, 3
+LOCK = """schema: '2.0'
+stages:
+  predict:
+    cmd: x
+    deps:
+    - {{path: a.csv, md5: 0123456789abcdef0123456789abcdef}}
+    params: {{params.yaml: {{data.classes: 10}}}}
+    outs:
+    - {{path: {}, md5: 0123456789abcdef0123456789abcdef}}
+"""
 SIDE = 6  # of the image that a picture becomes
 
 
@@ -183,13 +198,22 @@ def check_answers(content: bytes, folder: Path) -> None:
 
 @_or_refuse
 def check_lock(content: bytes, folder: Path) -> None:
-    """Read a dvc.lock: no output may lie outside the project, nor its bytes outside the cache."""
-    path, cache = folder / "dvc.lock", folder / "cache"
-    path.write_bytes(content)
-    for output in outputs(read_lock(path)):
-        assert (folder / output.path).resolve().is_relative_to(folder.resolve())
-        assert stored(cache, output.md5).resolve().parent.parent == (cache / "files/md5").resolve()
-        assert files(output, cache) in ({}, {output.path: output.md5})
+    """Put right what a dvc.lock names: no file outside the project and the cache may be touched."""
+    project, cache = folder / "project", folder / "cache"
+    (project / ".dvc" / "tmp").mkdir(parents=True)
+    (project / "dvc.lock").write_bytes(content)
+    # Outside, and in the cache under any hash of the example, the same bytes, which are damaged.
+    canaries = [folder / "canary", folder / "canary.01234567.partial"]
+    damaged = [stored(cache, md5) for md5 in set(re.findall("[0-9a-f]{32}", str(content)))]
+    for path in (*canaries, *damaged):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"damaged")
+    seams: dict[str, Any] = {"find_cache": lambda: cache, "restore_lock": lambda: None}
+    try:
+        with chdir(project), patch.multiple(recovery, **seams), redirect_stdout(io.StringIO()):
+            recovery.recover()
+    finally:
+        assert all(path.read_bytes() == b"damaged" for path in canaries)
 
 
 @_or_refuse
@@ -226,7 +250,7 @@ def examples(reader: str) -> list[bytes]:
         "tensors": _examples_of_tensors,
         "statistics": lambda: [b'{"mean": 33.5, "std": 78.25, "pixels": 4}'],
         "answers": lambda: [b"sha256,label\n" + b"0f" * 32 + b",7\n" + b"1e" * 32 + b",10\n"],
-        "lock": lambda: [(ROOT / "dvc.lock").read_bytes()],
+        "lock": lambda: [LOCK.format(path).encode() for path in ("a", "a/b")],
         "picture": _examples_of_pictures,
     }
     return makers[reader]()

@@ -46,11 +46,14 @@ def test_every_example_is_accepted(reader: str) -> None:
     assert all(check(reader, content) for content in examples(reader))
 
 
+HOSTILE = (b"../", b"..//", b"/dev/zero", b"\xff\xfe", b"2020-01-01", b"&a [*a]", b"1e9", b"null")
+
+
 @cache
 def any_of(reader: str) -> st.SearchStrategy[bytes]:
     """Return bytes of any kind, and examples with a few bytes changed, cut out or put in."""
 
-    starts = examples(reader)
+    starts, put_in = examples(reader), st.binary(max_size=4) | st.sampled_from(HOSTILE)
 
     @st.composite
     def changed(draw: st.DrawFn) -> bytes:
@@ -58,7 +61,7 @@ def any_of(reader: str) -> st.SearchStrategy[bytes]:
         for _ in range(draw(st.integers(1, 3))):
             start = draw(st.integers(0, len(content)))
             end = start + draw(st.integers(0, 4))
-            content = content[:start] + draw(st.binary(max_size=4)) + content[end:]
+            content = content[:start] + draw(put_in) + content[end:]
         return content
 
     return st.binary(max_size=200) | changed()

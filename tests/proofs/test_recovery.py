@@ -50,8 +50,9 @@ def test_a_dvc_lock_that_was_cut_short_becomes_the_commits(
     assert LOCK.read_text() == WHOLE
     [line] = capsys.readouterr().out.splitlines()
     assert line.startswith("recovery: dvc.lock: ")
-    assert line.endswith("the last commit's again, and the damaged one is .dvc/tmp/dvc.lock")
-    assert Path(".dvc/tmp/dvc.lock").read_text() == torn
+    kept = line.removeprefix(line[: line.index(".dvc/tmp/dvc.lock.")])
+    assert line.endswith(f"; it is the last commit's again, and the damaged one is {kept}")
+    assert Path(kept).read_text() == torn
 
 
 def test_a_dvc_lock_that_no_commit_has_goes(
@@ -61,9 +62,7 @@ def test_a_dvc_lock_that_no_commit_has_goes(
     LOCK.write_text("schema")
     recovery.main()
     assert not LOCK.exists()
-    assert capsys.readouterr().out.endswith(
-        "; removed, since no commit has it, and the damaged one is .dvc/tmp/dvc.lock\n"
-    )
+    assert "; removed, since no commit has it, and the damaged one is" in capsys.readouterr().out
 
 
 def test_conflicts_of_a_merge_in_dvc_lock_are_told_and_stay(repository: Path) -> None:
@@ -237,7 +236,7 @@ def test_a_file_of_ones_own_that_is_missing_is_told_with_what_to_do(repository: 
     recovery.main()
 
 
-NOTE = Path(".dvc/tmp/stages/train.json")
+NOTE = Path(".dvc/tmp/stages/01234567.json")
 RUN = Path(".dvc/cache/runs/aa/aaaa/bbbb")
 ENTRY = f"""\
 cmd: train
@@ -268,7 +267,10 @@ def recorded(repository: Path) -> dict[str, dict[str, object]]:
 def leave(note: dict[str, dict[str, object]], momentum: float) -> None:
     """Leave the note of a training with that momentum."""
     inputs = note["inputs"] | {"params.yaml: train.momentum": momentum}
-    NOTE.write_text(json.dumps({"lock": "dvc.lock", **note, "inputs": inputs}))
+    content = {"stage": "train", "lock": "dvc.lock", **note, "inputs": inputs}
+    NOTE.write_text(json.dumps(content))
+    for path in (LOCK, RUN):
+        path.touch()
 
 
 def test_what_was_edited_as_a_stage_ended_is_forgotten_by_dvc(
@@ -285,23 +287,92 @@ def test_what_was_edited_as_a_stage_ended_is_forgotten_by_dvc(
     )
 
 
-def test_what_was_recorded_as_it_ran_stays(
+def test_what_was_recorded_as_it_ran_or_long_after_stays(
     recorded: dict[str, dict[str, object]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = LOCK.read_text()
     leave(recorded, 0.5)
     recovery.forget_edited()
-    leave(recorded | {"outputs": {"model": A}}, 0.9)  # not DVC's record of it
+    leave(recorded | {"outputs": {"model": A}}, 0.9)  # of other results
     recovery.forget_edited()
-    subprocess.run(["git", "add", "dvc.lock"], check=True)
-    who = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
-    subprocess.run(["git", *who, "commit", "--quiet", "--message", "Record"], check=True)
-    leave(recorded, 0.9)  # a commit's
-    recovery.forget_edited()
-    for torn in ("", "[]", '{"lock": "dvc.lock"}', '{"lock": "none", "inputs": {}}'):
-        NOTE.write_text(torn)
+    for moment in (-100, 100):  # DVC's record of another run, with the same results
+        leave(recorded, 0.9)
+        written = NOTE.stat().st_mtime
+        for path in (LOCK, RUN):
+            os.utime(path, (written + moment, written + moment))
         recovery.forget_edited()
     assert LOCK.read_text() == before
     assert RUN.exists()
     assert not NOTE.exists()
     assert capsys.readouterr().out == ""
+
+
+def test_an_edit_is_found_however_long_the_next_stages_take(
+    recorded: dict[str, dict[str, object]],
+) -> None:
+    leave(recorded, 0.9)
+    os.utime(LOCK, (NOTE.stat().st_mtime + 1000,) * 2)
+    recovery.forget_edited()
+    assert "train" not in LOCK.read_text()
+
+
+def test_a_note_of_an_earlier_run_is_looked_at_as_well(
+    recorded: dict[str, dict[str, object]],
+) -> None:
+    leave(recorded, 0.9)
+    LOCK.write_text(LOCK.read_text().replace(B, A))  # DVC has run the stage again since
+    recovery.forget_edited()
+    assert "train" in LOCK.read_text()
+    assert not RUN.exists()
+
+
+@pytest.mark.parametrize(
+    "torn",
+    ["", "[]", '{"lock": "dvc.lock"}', '{"stage": "train", "lock": "../dvc.lock"}', "[" * 9999],
+)
+def test_a_note_that_is_none_goes(
+    recorded: dict[str, dict[str, object]], torn: str, tmp_path: Path
+) -> None:
+    before = LOCK.read_text()
+    NOTE.write_text(torn)
+    recovery.forget_edited()
+    assert not NOTE.exists()
+    assert LOCK.read_text() == before
+
+
+def test_nothing_goes_where_a_link_leads_out_of_the_project(repository: Path) -> None:
+    outside = repository.parent / f"{repository.name}-outside"
+    outside.mkdir()
+    Path("link").symlink_to(outside)
+    md5 = hashlib.md5(b"right").hexdigest()
+    LOCK.write_text(LOCKED.replace(B, md5).replace("submission.csv", "link/precious"))
+    keep(b"precious", md5)
+    kept = [outside / "precious", outside / "precious.01234567.partial"]
+    for path in kept:
+        path.write_bytes(b"precious")
+    recovery.main()
+    assert all(path.exists() for path in kept)
+
+
+def test_what_may_not_be_mended_is_told_in_one_line(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LOCK.write_text(LOCKED)
+    keep(b"damaged", B)
+
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(InputError, match=r"^\.dvc/tmp: Permission denied; expected"):
+        recovery.main()
+
+
+def test_what_is_staged_of_dvc_lock_stays(repository: Path) -> None:
+    LOCK.write_text(WHOLE + "# staged\n")
+    subprocess.run(["git", "add", "dvc.lock"], check=True)
+    LOCK.write_text("torn")
+    recovery.main()
+    assert LOCK.read_text() == WHOLE
+    staged = subprocess.run(["git", "show", ":dvc.lock"], check=True, capture_output=True)
+    assert staged.stdout.decode() == WHOLE + "# staged\n"

@@ -1,13 +1,15 @@
 """What a stage reads, changed while it runs."""
 
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from digits.errors import InputError
-from stages._inputs import NOTES, PIPELINE, describe_changes, hash_path, unchanged
+from stages._inputs import MISSING, NOTES, PIPELINE, describe_changes, hash_path, unchanged
 
 PARAMS = """\
 data: {train: train.csv}
@@ -72,12 +74,17 @@ def replace(name: str, old: str, new: str) -> None:
             lambda: replace("params.yaml", "train: train.csv", "train: code.py"),
             "params.yaml: data.train = 'code.py', and 'train.csv' when train began",
         ),
-        (lambda: replace("train.csv", "1", "7"), "train.csv: not as when train began"),
-        (lambda: replace("prepared/a/images", "2", "7"), "prepared: not as when train began"),
-        (lambda: Path("prepared/b").unlink(), "prepared: not as when train began"),
-        (lambda: Path("prepared/c").touch(), "prepared: not as when train began"),
+        (lambda: replace("train.csv", "1", "7"), "train.csv: written while train ran: nothing is"),
+        (
+            lambda: replace("prepared/a/images", "2", "7"),
+            "prepared: written while train ran: nothing is",
+        ),
+        (lambda: Path("prepared/b").unlink(), "prepared: written while train ran: nothing is"),
+        (lambda: Path("prepared/c").touch(), "prepared: written while train ran: nothing is"),
         (lambda: replace("code.py", "4", "7"), "code.py: not as when train began"),
         (lambda: Path("code.py").unlink(), "code.py: not as when train began"),
+        (lambda: Path("train.csv").write_text("1"), "train.csv: written while train ran: nothing "),
+        (lambda: Path("prepared/b").write_text("3"), "prepared: written while train ran: nothing"),
         (lambda: Path("params.yaml").write_text("{"), "params.yaml: row 1, column 2: "),
         (lambda: Path("params.yaml").write_text("1"), "params.yaml: data.train = None, and 'tra"),
     ],
@@ -92,13 +99,24 @@ def test_what_changes_while_a_stage_runs_is_named_and_nothing_is_recorded(
     assert not NOTES.exists()
 
 
+def test_content_counts_and_not_time_alone(folder: Path) -> None:
+    path = Path("prepared/b")
+    before = path.stat()
+    with (
+        pytest.raises(InputError, match=r"^prepared: not as when train began: nothing is recorded"),
+        unchanged(PIPELINE, "train"),
+    ):
+        time.sleep(0.5)  # until what is there is hashed
+        path.write_text("7")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda: replace("params.yaml", "gallery: 5", "gallery: 6"),
         lambda: replace("params.yaml", "momentum: 0.9", "momentum: 0.90 # a comment"),
         lambda: replace("recipe.yaml", "seed: 0", "seed: 1"),
-        lambda: Path("train.csv").write_text("1"),
         lambda: Path("model").write_text("other"),
         lambda: Path("dvc.yaml").write_text("stages: {}"),
     ],
@@ -108,7 +126,33 @@ def test_what_a_stage_does_not_read_may_change_while_it_runs(
 ) -> None:
     with unchanged(PIPELINE, "train"):
         change()
-    assert [path.name for path in NOTES.iterdir()] == ["train.json"]
+    assert len(list(NOTES.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"), [("params.yaml", "0.9", "0.5"), ("code.py", "4", "7")]
+)
+def test_what_is_put_back_after_it_was_read_is_found_before_a_stage_begins(
+    folder: Path, name: str, old: str, new: str
+) -> None:
+    with unchanged(PIPELINE, "train") as check:
+        check()
+        replace(name, old, new)
+        with pytest.raises(InputError, match=rf"^{name}: .* when train began: nothing is recorded"):
+            check()
+        replace(name, new, old)
+
+
+def test_a_file_inside_has_the_name_that_dvc_records(folder: Path) -> None:
+    replace("params.yaml", "train: train.csv", f"train: {folder}/train.csv")
+    with unchanged(PIPELINE, "train"):
+        pass
+    [path] = NOTES.iterdir()
+    assert "train.csv" in json.loads(path.read_text())["inputs"]
+
+
+def test_a_file_without_an_end_is_not_read_to_it() -> None:
+    assert hash_path(Path("/dev/zero")) == MISSING
 
 
 def test_code_that_changes_while_it_is_imported_is_named(folder: Path) -> None:
@@ -122,8 +166,9 @@ def test_code_that_changes_while_it_is_imported_is_named(folder: Path) -> None:
 def test_a_stage_leaves_a_note_of_what_it_was_made_from(folder: Path) -> None:
     with unchanged(PIPELINE, "train"):
         Path("score.json").write_text("{}")
-    note = json.loads((NOTES / "train.json").read_text())
-    assert note["lock"] == "dvc.lock"
+    [path] = NOTES.iterdir()
+    note = json.loads(path.read_text())
+    assert (note["stage"], note["lock"]) == ("train", "dvc.lock")
     assert note["inputs"] == {
         "params.yaml: data.train": "train.csv",
         "params.yaml: train.momentum": 0.9,

@@ -173,6 +173,8 @@ def test_what_changes_while_labels_are_looked_for_is_named_and_the_journal_stays
     Path("studies/dvc.yaml").write_text("stages: {study: {cmd: x, deps: [labels/published.csv]}}")
     Journal.of(study).folder.mkdir()
     monkeypatch.setattr(labels, "find_and_write", lambda _: labels.PUBLISHED.unlink())
-    with pytest.raises(InputError, match=r"^labels/published.csv: not as when study began"):
+    with pytest.raises(
+        InputError, match=r"^labels/published.csv: written while study ran: nothing"
+    ):
         labels.main()
     assert Journal.of(study).folder.exists()

@@ -281,7 +281,7 @@ LISTED = "stages: {study: {cmd: x, deps: [study.yaml], params: [train.seed], out
     ("name", "old", "new", "line"),
     [
         ("params.yaml", "seed: 0", "seed: 1", r"params.yaml: train.seed = 1, and 0 when study beg"),
-        ("study.yaml", "seeds: 2", "seeds: 3", r"study.yaml: not as when study began: nothing is"),
+        ("study.yaml", "seeds: 2", "seeds: 3", r"study.yaml: written while study ran: nothing is"),
         ("digits/code.py", "old", "new", r"study.yaml: code was changed while it ran; expected it"),
     ],
 )
@@ -301,7 +301,7 @@ def test_what_changes_while_a_study_runs_is_named_and_its_journal_stays(
     monkeypatch.setattr(run, "load_rows", change_and_load)
     with pytest.raises(InputError, match=rf"^{line}"):
         run.main()
-    assert Journal.of(study).count() > 0
+    assert (Journal.of(study).count() > 0) is (name != "digits/code.py")
 
 
 STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "studies" / "dvc.yaml")["stages"]
