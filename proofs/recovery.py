@@ -38,6 +38,7 @@ BUSY = Path(".dvc/tmp/lock")
 LOCKS = Path(".dvc/tmp/rwlock")
 MODELS = Path("models")
 SOON = 60.0  # seconds in which DVC takes its hashes
+_NO_NOTE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, InputError)
 
 
 @contextmanager
@@ -115,29 +116,36 @@ def forget_edited() -> None:
     A stage leaves a note of what it was made from, and DVC looks a moment later: where it has then
     recorded something else for the same results, that is false, and the stage is to run again.
     """
-    for path in NOTES.glob("*.json"):
-        with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            _forget(json.loads(path.read_bytes()), path.stat().st_mtime)
+    notes = list(NOTES.glob("*.json"))
+    runs = list((find_cache() / "runs").glob("*/*/*")) if notes else []
+    for path in notes:
+        with suppress(*_NO_NOTE):
+            written = path.stat().st_mtime
+            soon = [run for run in runs if run.exists() and _is_soon(run, written)]
+            _forget(json.loads(path.read_bytes()), written, soon)
         path.unlink()
 
 
-def _forget(note: Mapping[str, Any], written: float) -> None:
-    """Remove what DVC recorded of a run soon after its note, if that says something else."""
+def _is_soon(path: Path, after: float) -> bool:
+    return after - 1 <= path.stat().st_mtime <= after + SOON
+
+
+def _forget(note: Mapping[str, Any], written: float, runs: Sequence[Path]) -> None:
+    """Remove what DVC recorded soon after a note was written, if that says something else."""
     stage, path = note["stage"], Path(ledger.check_inside(note["lock"]))
 
-    def is_false(file: Path, entry: Mapping[str, Any]) -> bool:
+    def is_false(entry: Mapping[str, Any]) -> bool:
         made = {out["path"]: out["md5"] for out in entry["outs"] if out["path"] in note["outputs"]}
-        soon = written - 1 <= file.stat().st_mtime <= written + SOON
-        return soon and made == note["outputs"] and bool(_find_changes(note, entry))
+        return made == note["outputs"] and bool(_find_changes(note, entry))
 
     lock, forgotten = read_lock(path), []
-    for run in (find_cache() / "runs").glob("*/*/*"):
+    for run in runs:
         with suppress(InputError, LookupError, TypeError):
-            if is_false(run, entry := load_yaml(run, "a run")):
+            if is_false(entry := load_yaml(run, "a run")):
                 run.unlink()
                 forgotten.append(entry)
     entry = lock["stages"].get(stage)
-    if entry and (entry in forgotten or is_false(path, entry)):
+    if entry and (entry in forgotten or (_is_soon(path, written) and is_false(entry))):
         changes = _find_changes(note, entry)
         del lock["stages"][stage]
         with replacing(path) as temporary:

@@ -340,6 +340,15 @@ def test_a_note_that_is_none_goes(
     assert LOCK.read_text() == before
 
 
+def test_notes_are_no_trouble_where_there_is_no_dvc_lock(
+    recorded: dict[str, dict[str, object]],
+) -> None:
+    leave(recorded, 0.9)
+    LOCK.unlink()
+    recovery.main()
+    assert not NOTE.exists()
+
+
 def test_nothing_goes_where_a_link_leads_out_of_the_project(repository: Path) -> None:
     outside = repository.parent / f"{repository.name}-outside"
     outside.mkdir()

@@ -9,6 +9,7 @@ import pytest
 
 from proofs.sandbox import ROOT
 from stages import __main__ as command
+from stages._inputs import hash_path
 
 
 def test_a_stage_runs_by_its_name_with_the_collector_on(
@@ -35,3 +36,19 @@ def test_what_is_no_stage_is_refused_in_one_line(tmp_path: Path, name: str) -> N
     )
     assert ran.returncode == 2
     assert f"invalid choice: {name!r} (choose from" in ran.stderr.splitlines()[-1]
+
+
+def test_a_stage_knows_the_code_that_it_is_about_to_import_and_nothing_of_notebooks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("MPLBACKEND", "TQDM_MININTERVAL", "FREETYPE_PROPERTIES", "STAGE_CODE"):
+        monkeypatch.setenv(name, "foreign")
+    code = command.hash_code()
+    assert code["digits/training.py"] == hash_path(ROOT / "digits/training.py")
+    assert code["stages/train.py"] == hash_path(ROOT / "stages/train.py")
+    found = []
+    for one in (code, code | {"digits/training.py": "0" * 32}):
+        command.settle_environment(one)
+        found.append(os.environ["STAGE_CODE"])
+    assert len({*found, "foreign"}) == 3
+    assert not {"MPLBACKEND", "TQDM_MININTERVAL", "FREETYPE_PROPERTIES"} & os.environ.keys()
