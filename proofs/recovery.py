@@ -38,7 +38,6 @@ BUSY = Path(".dvc/tmp/lock")
 LOCKS = Path(".dvc/tmp/rwlock")
 MODELS = Path("models")
 SOON = 60.0  # seconds in which DVC takes its hashes
-_NO_NOTE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, InputError)
 
 
 @contextmanager
@@ -116,13 +115,16 @@ def forget_edited() -> None:
     A stage leaves a note of what it was made from, and DVC looks a moment later: where it has then
     recorded something else for the same results, that is false, and the stage is to run again.
     """
-    notes = list(NOTES.glob("*.json"))
+    notes = {path: path.stat().st_mtime for path in NOTES.glob("*.json")}
     runs = list((find_cache() / "runs").glob("*/*/*")) if notes else []
-    for path in notes:
-        with suppress(*_NO_NOTE):
-            written = path.stat().st_mtime
-            soon = [run for run in runs if run.exists() and _is_soon(run, written)]
-            _forget(json.loads(path.read_bytes()), written, soon)
+    soon = [run for run in runs if any(_is_soon(run, written) for written in notes.values())]
+    entries: dict[Path, Any] = {}
+    for run in soon:
+        with suppress(InputError):
+            entries[run] = load_yaml(run, "a run")
+    for path, written in notes.items():
+        with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            _forget(json.loads(path.read_bytes()), written, entries)
         path.unlink()
 
 
@@ -130,22 +132,30 @@ def _is_soon(path: Path, after: float) -> bool:
     return after - 1 <= path.stat().st_mtime <= after + SOON
 
 
-def _forget(note: Mapping[str, Any], written: float, runs: Sequence[Path]) -> None:
-    """Remove what DVC recorded soon after a note was written, if that says something else."""
-    stage, path = note["stage"], Path(ledger.check_inside(note["lock"]))
+def _forget(note: Mapping[str, Any], written: float, entries: dict[Path, Any]) -> None:
+    """Remove what DVC recorded soon after a note was written, if that says something else.
+
+    Args:
+        note: of a run of a stage.
+        written: when the note was.
+        entries: of the run-cache, by their files; what is removed goes from here as well.
+    """
 
     def is_false(entry: Mapping[str, Any]) -> bool:
         made = {out["path"]: out["md5"] for out in entry["outs"] if out["path"] in note["outputs"]}
         return made == note["outputs"] and bool(_find_changes(note, entry))
 
-    lock, forgotten = read_lock(path), []
-    for run in runs:
-        with suppress(InputError, LookupError, TypeError):
-            if is_false(entry := load_yaml(run, "a run")):
-                run.unlink()
-                forgotten.append(entry)
+    stage, path, forgotten = note["stage"], Path(ledger.check_inside(note["lock"])), []
+    for run in [
+        run for run, entry in entries.items() if _is_soon(run, written) and is_false(entry)
+    ]:
+        forgotten.append(entries.pop(run))
+        run.unlink()
+    if not path.exists() or not (forgotten or _is_soon(path, written)):
+        return
+    lock = read_lock(path)
     entry = lock["stages"].get(stage)
-    if entry and (entry in forgotten or (_is_soon(path, written) and is_false(entry))):
+    if entry and (entry in forgotten or is_false(entry)):
         changes = _find_changes(note, entry)
         del lock["stages"][stage]
         with replacing(path) as temporary:
