@@ -258,9 +258,12 @@ def test_a_graph_that_onnx_finds_wrong_is_not_written(
     assert EXPORTED.read_bytes() == b"earlier"
 
 
-def test_an_earlier_file_stays_where_none_can_be_written(trained: Path) -> None:
+def test_an_earlier_file_stays_where_none_can_be_written(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     EXPORTED.write_bytes(b"earlier")
-    EXPORTED.with_name("mlp.onnx.partial").mkdir()
+    monkeypatch.setattr("digits.files.token_hex", lambda _: "taken")
+    EXPORTED.with_name("mlp.onnx.taken.partial").mkdir()
     with pytest.raises(InputError, match=r"mlp\.onnx: .*; expected to be able to write it"):
         onnx_export.main()
     assert EXPORTED.read_bytes() == b"earlier"
