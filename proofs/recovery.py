@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
 from glob import escape
+from math import inf
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -115,43 +116,45 @@ def forget_edited() -> None:
     A stage leaves a note of what it was made from, and DVC looks a moment later: where it has then
     recorded something else for the same results, that is false, and the stage is to run again.
     """
-    notes = {path: path.stat().st_mtime for path in NOTES.glob("*.json")}
-    runs = list((find_cache() / "runs").glob("*/*/*")) if notes else []
-    soon = [run for run in runs if any(_is_soon(run, written) for written in notes.values())]
+    files = sorted(NOTES.glob("*.json"), key=_written, reverse=True)
     entries: dict[Path, Any] = {}
-    for run in soon:
+    for run in (find_cache() / "runs").glob("*/*/*") if files else ():
         with suppress(InputError):
-            entries[run] = load_yaml(run, "a run")
-    for path, written in notes.items():
+            if _written(run) >= _written(files[-1]) - 0.1:
+                entries[run] = load_yaml(run, "a run")
+    later: dict[str, float] = {}  # when a stage left its next note
+    for path in files:
         with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            _forget(json.loads(path.read_bytes()), written, entries)
+            note, written = json.loads(path.read_bytes()), _written(path)
+            until = min(written + SOON, later.get(note["stage"], inf))
+            later[note["stage"]] = written
+            _forget(note, (written - 0.1, until), entries)
         path.unlink()
 
 
-def _is_soon(path: Path, after: float) -> bool:
-    return after - 1 <= path.stat().st_mtime <= after + SOON
+def _written(path: Path) -> float:
+    return path.stat().st_mtime
 
 
-def _forget(note: Mapping[str, Any], written: float, entries: dict[Path, Any]) -> None:
-    """Remove what DVC recorded soon after a note was written, if that says something else.
+def _forget(note: Mapping[str, Any], span: tuple[float, float], entries: dict[Path, Any]) -> None:
+    """Remove what DVC recorded of a run soon after its note, if that says something else.
 
     Args:
         note: of a run of a stage.
-        written: when the note was.
+        span: from when on, and until when, DVC can have recorded that run.
         entries: of the run-cache, by their files; what is removed goes from here as well.
     """
 
     def is_false(entry: Mapping[str, Any]) -> bool:
         made = {out["path"]: out["md5"] for out in entry["outs"] if out["path"] in note["outputs"]}
-        return made == note["outputs"] and bool(_find_changes(note, entry))
+        return bool(made) and made == note["outputs"] and bool(_find_changes(note, entry))
 
     stage, path, forgotten = note["stage"], Path(ledger.check_inside(note["lock"])), []
-    for run in [
-        run for run, entry in entries.items() if _is_soon(run, written) and is_false(entry)
-    ]:
+    soon = [run for run in entries if span[0] <= _written(run) < span[1]]
+    for run in [run for run in soon if is_false(entries[run])]:
         forgotten.append(entries.pop(run))
         run.unlink()
-    if not path.exists() or not (forgotten or _is_soon(path, written)):
+    if not path.exists() or not (forgotten or span[0] <= _written(path) < span[1]):
         return
     lock = read_lock(path)
     entry = lock["stages"].get(stage)

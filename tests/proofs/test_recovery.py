@@ -326,6 +326,21 @@ def test_a_note_of_an_earlier_run_is_looked_at_as_well(
     assert not RUN.exists()
 
 
+def test_a_run_soon_after_with_the_same_results_is_a_run_of_its_own(
+    recorded: dict[str, dict[str, object]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    leave(recorded, 0.9)
+    os.utime(NOTE, (NOTE.stat().st_mtime - 20,) * 2)
+    second = NOTE.with_name("89abcdef.json")
+    second.write_text(NOTE.read_text().replace("0.9", "0.5"))
+    os.utime(second, (NOTE.stat().st_mtime + 15,) * 2)
+    before = LOCK.read_text()
+    recovery.forget_edited()
+    assert LOCK.read_text() == before
+    assert RUN.exists()
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize(
     "torn",
     ["", "[]", '{"lock": "dvc.lock"}', '{"stage": "train", "lock": "../dvc.lock"}', "[" * 9999],
