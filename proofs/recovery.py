@@ -110,7 +110,7 @@ def _is_running(number: int, command: str) -> bool:
     return command.encode() in b" ".join(words)
 
 
-def forget_edited() -> None:
+def forget_edited(cache: Path) -> None:
     """Remove from dvc.lock, and from the run-cache, what was edited just as its stage had ended.
 
     A stage leaves a note of what it was made from, and DVC looks a moment later: where it has then
@@ -118,7 +118,7 @@ def forget_edited() -> None:
     """
     files = sorted(NOTES.glob("*.json"), key=_written, reverse=True)
     entries: dict[Path, Any] = {}
-    for run in (find_cache() / "runs").glob("*/*/*") if files else ():
+    for run in (cache / "runs").glob("*/*/*") if files else ():
         with suppress(InputError):
             if _written(run) >= _written(files[-1]) - 0.1:
                 entries[run] = load_yaml(run, "a run")
@@ -199,14 +199,11 @@ def _known() -> list[Output]:
     return list(ledger.outputs(read_lock())) if LOCK.exists() else []
 
 
-def discard_damage(known: Sequence[Output]) -> None:
+def discard_damage(known: Sequence[Output], cache: Path) -> None:
     """Remove what the cache holds of the known results with other bytes than their hash says.
 
     The same bytes in the place of a result go as well, so that DVC builds it again.
     """
-    if not known:
-        return
-    cache = find_cache()
     paths: dict[str, list[Path]] = {}
     for output in known:
         entries = ledger.files(output, cache)
@@ -240,14 +237,15 @@ def recover() -> None:
         InputError: that may not be done, or cannot.
     """
     with expecting(BUSY.parent, "files that make repro may put right"):
+        cache = find_cache()
         with _locked(BUSY) as mine:
             if mine:  # and so no DVC is writing either file
                 restore_lock()
                 release_locks()
-                forget_edited()
+                forget_edited(cache)
         known = _known()
         sweep(known)
-        discard_damage(known)
+        discard_damage(known, cache)
 
 
 def check_data(data: Data) -> None:

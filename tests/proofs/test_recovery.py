@@ -187,7 +187,7 @@ def test_what_a_running_stage_is_writing_stays(repository: Path) -> None:
 
 
 def keep(content: bytes, md5: str) -> Path:
-    path = stored(Path(".dvc/cache"), md5)
+    path = stored(CACHE, md5)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
@@ -237,7 +237,8 @@ def test_a_file_of_ones_own_that_is_missing_is_told_with_what_to_do(repository: 
 
 
 NOTE = Path(".dvc/tmp/stages/01234567.json")
-RUN = Path(".dvc/cache/runs/aa/aaaa/bbbb")
+CACHE = Path(".dvc/cache")
+RUN = CACHE / "runs/aa/aaaa/bbbb"
 ENTRY = f"""\
 cmd: train
 deps:
@@ -277,7 +278,7 @@ def test_what_was_edited_as_a_stage_ended_is_forgotten_by_dvc(
     recorded: dict[str, dict[str, object]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave(recorded, 0.9)
-    recovery.forget_edited()
+    recovery.forget_edited(CACHE)
     assert LOCK.read_text() == "schema: '2.0'\nstages:\n  first:\n    cmd: x\n"
     assert not RUN.exists()
     assert not NOTE.exists()
@@ -292,15 +293,15 @@ def test_what_was_recorded_as_it_ran_or_long_after_stays(
 ) -> None:
     before = LOCK.read_text()
     leave(recorded, 0.5)
-    recovery.forget_edited()
+    recovery.forget_edited(CACHE)
     leave(recorded | {"outputs": {"model": A}}, 0.9)  # of other results
-    recovery.forget_edited()
+    recovery.forget_edited(CACHE)
     for moment in (-100, 100):  # DVC's record of another run, with the same results
         leave(recorded, 0.9)
         written = NOTE.stat().st_mtime
         for path in (LOCK, RUN):
             os.utime(path, (written + moment, written + moment))
-        recovery.forget_edited()
+        recovery.forget_edited(CACHE)
     assert LOCK.read_text() == before
     assert RUN.exists()
     assert not NOTE.exists()
@@ -312,7 +313,7 @@ def test_an_edit_is_found_however_long_the_next_stages_take(
 ) -> None:
     leave(recorded, 0.9)
     os.utime(LOCK, (NOTE.stat().st_mtime + 1000,) * 2)
-    recovery.forget_edited()
+    recovery.forget_edited(CACHE)
     assert "train" not in LOCK.read_text()
 
 
@@ -321,7 +322,7 @@ def test_a_note_of_an_earlier_run_is_looked_at_as_well(
 ) -> None:
     leave(recorded, 0.9)
     LOCK.write_text(LOCK.read_text().replace(B, A))  # DVC has run the stage again since
-    recovery.forget_edited()
+    recovery.forget_edited(CACHE)
     assert "train" in LOCK.read_text()
     assert not RUN.exists()
 
@@ -335,7 +336,7 @@ def test_a_run_soon_after_with_the_same_results_is_a_run_of_its_own(
     second.write_text(NOTE.read_text().replace("0.9", "0.5"))
     os.utime(second, (NOTE.stat().st_mtime + 15,) * 2)
     before = LOCK.read_text()
-    recovery.forget_edited()
+    recovery.forget_edited(CACHE)
     assert LOCK.read_text() == before
     assert RUN.exists()
     assert capsys.readouterr().out == ""
@@ -350,7 +351,7 @@ def test_a_note_that_is_none_goes(
 ) -> None:
     before = LOCK.read_text()
     NOTE.write_text(torn)
-    recovery.forget_edited()
+    recovery.forget_edited(CACHE)
     assert not NOTE.exists()
     assert LOCK.read_text() == before
 
