@@ -1,0 +1,238 @@
+"""Exact arithmetic: the same bits on any processor, with any number of threads, in any order.
+
+A sum of floating-point numbers depends on the order of its terms because it rounds. Whole numbers
+that stay below the precision of their type do not round, in whatever order, parts or vectors they
+are added. So what is to be summed is first quantised: rounded to multiples of a unit, a power of
+two, so few of them that every partial sum is exact. That is the error-free transformation of Ozaki
+et al. (2012, "Error-free transformations of matrix multiplication by using fast routines of matrix
+multiplication", section 3); Ootomo, Ozaki and Yokota (2024, "DGEMM on integer matrix multiplication
+unit") have such products of int8, Demmel and Nguyen (2015, "Parallel reproducible summation") such
+sums. All that is not a sum is one operation at a time that IEEE 754 rounds correctly: +, -, *, /.
+Functions are polynomials of these. What a library fuses or approximates in its own way (addcmul,
+lerp, exp, the division by a Python number on a GPU) has no place here, or where this is called.
+"""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from math import ceil, factorial, log2, pi
+
+import torch
+from torch import Tensor
+
+FLOAT, DOUBLE = torch.float32, torch.float64
+PRECISION = {FLOAT: 24, DOUBLE: 53}  # bits: whole numbers up to 2 ** so many are exact
+DIGIT = 6  # bits of a digit of int8, besides its sign: more could saturate in products of AVX2
+LARGE = 2**24  # multiplications of a product, from which digits of int8 take less time
+_SMALLEST = 2.0**-50  # smaller units would make products subnormal, which some kernels take for 0
+_EXPONENT = {FLOAT: (torch.int32, 0x7F800000), DOUBLE: (torch.int64, 0x7FF0000000000000)}
+# ln 2 in two parts, the first of so few digits that a product with an exponent is exact.
+_LN2 = float.fromhex("0x1.62e42feep-1"), float.fromhex("0x1.a39ef35793c76p-33")
+_LOG2_E = float.fromhex("0x1.71547652b82fep+0")
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A matrix of whole multiples of a unit.
+
+    Attributes:
+        values: float32, shape (rows, columns).
+        unit: powers of two: one for all, shape (), or one for each row or each column.
+        bits: no value is more than 2 ** bits units.
+        turned: what this is the transpose of, if of anything.
+    """
+
+    values: Tensor
+    unit: Tensor
+    bits: int
+    turned: "Quantised | None" = None
+
+    @property
+    def T(self) -> "Quantised":  # noqa: N802  (as tensors have it)
+        """The transpose."""
+        return Quantised(self.values.T, self.unit.T, self.bits, turned=self)
+
+    @cached_property
+    def digits(self) -> Tensor:
+        """The digits of the whole numbers, the higher ones first, int8, (rows, digits, columns)."""
+        whole = (self.values / self.unit).to(torch.int16)
+        if self.bits <= DIGIT:
+            return whole.to(torch.int8)[:, None]
+        high = (whole + 2 ** (DIGIT - 1)) >> DIGIT
+        return torch.stack([high, whole - (high << DIGIT)], dim=1).to(torch.int8)
+
+
+def quantise(values: Tensor, bits: int, dim: int | None = None) -> Quantised:
+    """Return float32 values as multiples, at most 2 ** bits, of the least unit that allows it.
+
+    Each errs by at most half a unit, which is at most 2 ** -bits of the largest magnitude. Beyond
+    2 ** 100 they become infinite or NaN, which is not lost from there on.
+
+    Args:
+        values: shape (rows, columns).
+        bits: at most 22.
+        dim: along which every line has its own unit; without it, all have one.
+    """
+    unit = _unit(values, bits, dim)
+    return Quantised(_snap(values, unit), unit, bits)
+
+
+def rounded(values: Tensor, bits: int, dim: int | None = None) -> Tensor:
+    """Return float32 or float64 values, of any shape, rounded as `quantise` does it."""
+    return _snap(values, _unit(values, bits, dim))
+
+
+def _unit(values: Tensor, bits: int, dim: int | None) -> Tensor:
+    least, most = values.aminmax() if dim is None else values.aminmax(dim=dim, keepdim=True)
+    integer, exponent = _EXPONENT[values.dtype]
+    power = (torch.maximum(most, least.neg()).view(integer) & exponent).view(values.dtype)
+    return power.clamp_(min=_SMALLEST).mul_(2.0 ** (1 - bits))
+
+
+def _snap(values: Tensor, unit: Tensor | float) -> Tensor:
+    """Return values rounded to multiples of a unit: it is the last place of their sum with this."""
+    shift = unit * (1.5 * 2.0 ** (PRECISION[values.dtype] - 1))
+    return (values + shift).sub_(shift)
+
+
+def product(left: Quantised, right: Quantised, out: Tensor | None = None) -> Tensor:
+    """Return the product of two matrices in float32, exact up to 24 bits, else rounded once.
+
+    A sum of n terms has at most left.bits + right.bits + log2(n) bits. Up to 24 of them float32
+    holds, and int32 if digits are multiplied as int8; up to 53, float64. Which of them did it does
+    not show in the result, but for the sign of a zero.
+
+    Args:
+        left: shape (rows, n), with one unit, or one for each row.
+        right: shape (n, columns), with one unit, or one for each column.
+        out: where the result is written, if anywhere.
+
+    Raises:
+        OverflowError: there are more terms than float64 can sum.
+    """
+    (rows, terms), columns = left.values.shape, right.values.shape[1]
+    bits = left.bits + right.bits + ceil(log2(terms))
+    if bits > PRECISION[DOUBLE]:
+        raise OverflowError(f"{terms} terms of {left.bits + right.bits} bits")
+    if bits > PRECISION[FLOAT]:
+        wide = (left.values.to(DOUBLE) @ right.values.to(DOUBLE)).to(FLOAT)
+        return wide if out is None else out.copy_(wide)
+    one_digit = right.bits <= DIGIT and left.bits <= 2 * DIGIT
+    if one_digit and rows * terms * columns >= LARGE and _has_int8(left.values.device):
+        return torch.mul(_multiply_digits(left, right), left.unit * right.unit, out=out)
+    return torch.mm(left.values, right.values, out=out)
+
+
+def _multiply_digits(left: Quantised, right: Quantised) -> Tensor:
+    """Return the product of whole numbers, int32, shape (rows, columns)."""
+    single = right.digits[:, 0] if right.turned is None else right.turned.digits[:, 0].T
+    if left.turned is None:
+        found = torch._int_mm(left.digits.flatten(0, 1), single)  # noqa: SLF001
+        parts = found.view(len(left.values), -1, found.shape[1]).unbind(1)
+    else:
+        found = torch._int_mm(left.turned.digits.flatten(1).T, single)  # noqa: SLF001
+        parts = found.view(-1, len(left.values), found.shape[1]).unbind(0)
+    return parts[0] if len(parts) == 1 else parts[0].mul_(2**DIGIT).add_(parts[1])
+
+
+@cache
+def _has_int8(device: torch.device) -> bool:
+    """Return whether products of int8 are faster than those of float32: processors say so."""
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    units = ("avx512_vnni", "avx_vnni", "amx_int8")
+    return device.type == "cpu" and any(known.get(name) for name in units)
+
+
+def total(values: Tensor, dim: int = 0) -> Tensor:
+    """Return the sum of float32 or float64 values along a dimension, in float64.
+
+    Each errs by at most 2 ** -(53 - log2(terms)) of the largest magnitude of all; the sum not more.
+    """
+    terms = max(values.shape[dim], 1)
+    return rounded(values.to(DOUBLE), PRECISION[DOUBLE] - 1 - ceil(log2(terms))).sum(dim)
+
+
+def over(values: Tensor, divisor: float) -> Tensor:
+    """Return the quotient; a GPU divides by a number, but not by a tensor, with two roundings."""
+    return values / torch.full((), divisor, dtype=values.dtype, device=values.device)
+
+
+def root(values: Tensor) -> Tensor:
+    """Return square roots of float32 values, correctly rounded.
+
+    float64's own, whose last bit differs between libraries, has digits enough for that.
+    """
+    return values.to(DOUBLE).sqrt().to(FLOAT)
+
+
+def _power_of_two(exponent: Tensor) -> Tensor:
+    """Return 2 ** exponent of whole float64 numbers from -1022 to 1023, from its bits."""
+    return ((exponent.to(torch.int64) + 1023) << 52).view(DOUBLE)
+
+
+def exp(values: Tensor) -> Tensor:
+    """Return e ** x of float64 values, within 2 units of the last place; beyond +-700, as there."""
+    values = values.clamp(-700, 700)
+    exponent = (values * _LOG2_E).round_()
+    rest = (values - exponent * _LN2[0]).sub_(exponent * _LN2[1])
+    power = rest * (1 / factorial(13)) + 1 / factorial(12)
+    for degree in range(11, -1, -1):
+        power.mul_(rest).add_(1 / factorial(degree))
+    return power.mul_(_power_of_two(exponent))
+
+
+def log(values: Tensor) -> Tensor:
+    """Return the natural logarithm of float64 values of at least 2 ** -1022, within 3 such units.
+
+    The mantissa m is between the roots of 1/2 and 2; ln m = 2 artanh((m - 1) / (m + 1)).
+    """
+    bits = values.view(torch.int64)
+    # The exponent of values over the root of 1/2, whose bits these are.
+    exponent = (bits - 0x3FE6A09E667F3BCD) >> 52
+    mantissa, exponent = (bits - (exponent << 52)).view(DOUBLE), exponent.to(DOUBLE)
+    ratio = (mantissa - 1) / (mantissa + 1)
+    square = ratio * ratio
+    series = square * (1 / 23) + 1 / 21
+    for odd in range(19, 2, -2):
+        series.mul_(square).add_(1 / odd)
+    small = 2 * ratio + 2 * ratio * square * series
+    found = exponent * _LN2[0] + (exponent * _LN2[1] + small)
+    return found + (values - values)  # NaN for what is not finite
+
+
+def sine_and_cosine(turns: Tensor) -> tuple[Tensor, Tensor]:
+    """Return sine and cosine of angles in turns, float64, within 2 ** -51; 1/4 turn is 90 degrees.
+
+    Angles are at most 2 ** 40 turns; what is left of a quarter turn is exact.
+    """
+    quarter = (turns * 4).round()
+    angle = (turns - quarter / 4) * (2 * pi)
+    square = angle * angle
+    found = []
+    for first in (17, 16):
+        series = torch.full_like(angle, _taylor(first))
+        for degree in range(first - 2, -1, -2):
+            series.mul_(square).add_(_taylor(degree))
+        found.append(series)
+    sine, cosine = found[0] * angle, found[1]
+    odd, side = quarter.remainder(2) == 1, quarter.remainder(4)
+    across, along = torch.where(odd, cosine, sine), torch.where(odd, sine, cosine)
+    return torch.where(side >= 2, -across, across), torch.where(
+        (side - 1.5).abs() < 1, -along, along
+    )
+
+
+def _taylor(degree: int) -> float:
+    """Return the coefficient of sine or cosine at 0: whichever has that degree."""
+    return (-1) ** (degree // 2) / factorial(degree)
+
+
+def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return probabilities and their logarithms, float64, both of the shape (rows, classes).
+
+    The sum of up to 4,096 powers is exact, each rounded to 2 ** -40, and the largest is 1.
+    """
+    wide = logits.to(DOUBLE)
+    centred = wide - wide.amax(dim=1, keepdim=True)
+    powers = exp(centred)
+    sums = _snap(powers, 2.0**-40).sum(dim=1, keepdim=True)
+    return powers / sums, centred - log(sums)
