@@ -1,13 +1,12 @@
 """Where training runs, and with how many threads: what is fastest, for neither shows in a result."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
 from time import perf_counter
 
 import torch
-from torch import Tensor
 
 from digits.errors import InputError
 
@@ -38,7 +37,7 @@ def describe_device(device: torch.device) -> str:
 
 
 class Pace:
-    """As many threads as are fastest, found by timing a few steps with each number, again and again.
+    """As many threads as are fastest, found by timing a few steps with each number, now and then.
 
     All cores are where nobody else wants them. Threads that wait for one that another process keeps
     from its core take longer than one thread alone.
@@ -51,7 +50,8 @@ class Pace:
             most: threads.
         """
         self._numbers = [2**power for power in range(most.bit_length()) if 2**power < most] + [most]
-        self._most, self._taken, self._steps = most, {}, 0
+        self._most, self._steps = most, 0
+        self._taken: dict[int, list[float]] = {}
 
     @contextmanager
     def step(self) -> Iterator[None]:
@@ -59,7 +59,7 @@ class Pace:
         turn = self._steps % LASTS
         trial = turn < TRIED * len(self._numbers)
         if trial and turn == 0:
-            self._taken: dict[int, list[float]] = {number: [] for number in self._numbers}
+            self._taken = {number: [] for number in self._numbers}
         if trial:
             torch.set_num_threads(self._numbers[turn // TRIED])
         elif turn == TRIED * len(self._numbers):

@@ -1,6 +1,5 @@
 """Draws: random numbers from one seeded generator, on the CPU, wherever they are used."""
 
-from collections.abc import Iterator
 from functools import cache
 from math import prod
 
@@ -47,7 +46,7 @@ class Draws:
 
 @cache
 def _polar(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the radii, and sine and cosine of the angles, float32, each in the midst of its share."""
+    """Return radii, and sines and cosines of angles, float32, each in the midst of its share."""
     midst = (torch.arange(2**_LATTICE, dtype=torch.float64) + 0.5) / 2**_LATTICE
     radii = exact.root((-2 * exact.log(midst)).to(torch.float32))
     sines, cosines = exact.sine_and_cosine(midst)
