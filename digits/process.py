@@ -1,8 +1,8 @@
 """The process of a stage: alone in its folder, and ended with the one that started it.
 
 A pipeline that is killed leaves its stage behind, which would write its results in the midst of the
-next run. So a stage looks whether its parent is still there, and locks the folder as long as it runs,
-in case that parent is a shell that goes on.
+next run. So a stage looks whether its parent is still there, and locks the folder as long as it
+runs, in case that parent is a shell that goes on.
 """
 
 import os
@@ -36,8 +36,8 @@ def _run_alone(main: Callable[[], None]) -> None:
 def end_with_parent() -> None:
     """Have this process ended by SIGTERM when its parent ends, and tidily: temporary files go.
 
-    The main thread calls it. Where the variable STAGE_PARENT holds the parent's number, a parent that
-    has ended already is noticed as well.
+    The main thread calls it. Where the variable STAGE_PARENT holds the parent's number, a parent
+    that has ended already is noticed as well.
     """
     signal.signal(signal.SIGTERM, _end)
     parent = os.environ.get("STAGE_PARENT") or str(os.getppid())
