@@ -86,9 +86,10 @@ audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabil
 	pip-audit --strict --no-deps --disable-pip --requirement benchmarks/requirements.txt
 
 .PHONY: diff
-diff: $(READY) ## Show how the metrics differ from those of a commit (REV=, the last one by default)
+diff: $(READY) ## Show how metrics and training differ from those of a commit (REV=, the last one by default)
 	@commit=$$(python -m proofs.ledger "$${REV:-HEAD}") && table=$$(dvc metrics diff --md "$$commit") && \
-	if [[ $$table == *metrics/* ]]; then echo "$$table"; else echo "No metric differs from those of $${REV:-HEAD}."; fi
+	if [[ $$table == *metrics/* ]]; then echo "$$table"; else echo "No metric differs from those of $${REV:-HEAD}."; fi && \
+	echo && python -m proofs.difference "$$commit"
 
 .PHONY: diff-plots
 diff-plots: $(READY) ## Draw the plots beside those of a commit in .plots/index.html, and list what differs (REV=)
