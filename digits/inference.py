@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from digits import exact
 from digits.errors import InputError
 from digits.model import WRITTEN, mean
 from digits.tensors import BLOCK
@@ -56,5 +57,5 @@ def shifted(images: Tensor, shift: int) -> Iterator[Tensor]:
 
 def probabilities(logits: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return probabilities and their logarithms, both of the shape of `logits`, in float64."""
-    wide = logits.double()
-    return wide.softmax(dim=1).numpy(), wide.log_softmax(dim=1).numpy()
+    shares, logarithms = exact.softmax(logits)
+    return shares.numpy(), logarithms.numpy()
