@@ -8,20 +8,21 @@ neural networks", section 4.2).
 """
 
 from dataclasses import dataclass
-from math import fsum, log
+from math import fsum
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from digits import exact
 from digits.measures import Predictions, negative_log_likelihood
 from digits.split import stratified_folds
 
 BINS = 15
 RESAMPLES = 1000
 UNIT = 2.0**-40  # of the whole numbers that gaps are summed in, which no order of them changes
-WIDEST = log(1000.0)  # a temperature is between the inverse of this number and this number
+WIDEST = 6.907755278982137  # ln 1000: a temperature is between 1/1000 and 1000
 HALVINGS = 40
 
 
@@ -121,9 +122,11 @@ def temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
         labels: shape (rows,); without any, the temperature is 1. Where all are the likeliest, no
             temperature is best, and it is the least that there is.
     """
+    if not len(labels):
+        return 1.0
     likelihoods = logits.double()[torch.arange(len(labels)), torch.from_numpy(labels)]
     own = fsum(likelihoods.tolist())
-    low, high = (-WIDEST, WIDEST) if len(labels) else (0.0, 0.0)
+    low, high = -WIDEST, WIDEST
     if torch.equal(likelihoods, logits.double().amax(dim=1)):
         low = high
     # The logarithm of the inverse; the likelihood rises in it up to where it is greatest.
@@ -131,14 +134,18 @@ def temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
         middle = (low + high) / 2
         expected = _expected_logits(logits, middle)
         low, high = (middle, high) if expected < own else (low, middle)
-    return float(torch.tensor(-(low + high) / 2, dtype=torch.float64).exp())
+    return _exp(-(low + high) / 2)
 
 
 def _expected_logits(logits: Tensor, logarithm: float) -> float:
     """Return the sum over rows of the logits' mean under the scaled probabilities."""
     wide = logits.double()
-    inverse = torch.tensor(logarithm, dtype=torch.float64).exp()
-    return fsum(((wide * inverse).softmax(dim=1) * wide).sum(dim=1).tolist())
+    shares, _ = exact.softmax(wide * _exp(logarithm))
+    return fsum(exact.total(shares * wide, dim=1).tolist())
+
+
+def _exp(value: float) -> float:
+    return exact.exp(torch.tensor(value, dtype=torch.float64)).item()
 
 
 def scale_crosswise(logits: Tensor, labels: NDArray[np.int64]) -> Tensor:

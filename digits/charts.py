@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from html import escape
-from math import ceil, floor, log10
+from math import ceil, floor
 
 WIDTH, HEIGHT = 480, 300
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 34, 46  # between the edges and the plot
@@ -33,19 +34,24 @@ class Axis:
         """Return where a value lies, from 0, the start, to 1; values beyond an end lie there."""
         within = min(max(value, self.low), self.high)
         if self.logarithmic:
-            return log10(within / self.low) / log10(self.high / self.low)
+            return _log10(within / self.low) / _log10(self.high / self.low)
         return (within - self.low) / (self.high - self.low)
 
     def ticks(self) -> list[float]:
         """Return round values along the axis."""
         if self.logarithmic:
-            powers = _between(log10(self.low), log10(self.high))
-            return [10.0**power for power in powers]
-        magnitude = 10.0 ** floor(log10((self.high - self.low) / TICKS))
+            powers = _between(_log10(self.low), _log10(self.high))
+            return [float(f"1e{power}") for power in powers]
+        magnitude = float(f"1e{Decimal((self.high - self.low) / TICKS).adjusted()}")
         steps = (magnitude * factor for factor in (1, 2, 5, 10))
         step = min(steps, key=lambda step: abs((self.high - self.low) / step - TICKS))
         step = max(step, 1.0) if self.whole else step
         return [tick * step for tick in _between(self.low / step, self.high / step)]
+
+
+def _log10(value: float) -> float:
+    """Return the logarithm, of `decimal`: the last bit of `math`'s differs between machines."""
+    return float(Decimal(value).log10())
 
 
 def _between(low: float, high: float) -> range:

@@ -64,9 +64,9 @@ class Comparison:
         low_after, high_after = _distances(after, self.rows)
         low_before, high_before = _distances(before, self.rows)
         correlation = self._correlation()
-        down = low_after**2 - 2 * correlation * low_after * high_before + high_before**2
-        up = high_after**2 - 2 * correlation * high_after * low_before + low_before**2
-        return self.difference - sqrt(max(down, 0)), self.difference + sqrt(max(up, 0))
+        down = _third_side(low_after, high_before, correlation)
+        up = _third_side(high_after, low_before, correlation)
+        return self.difference - down, self.difference + up
 
     def _correlation(self) -> float:
         """Return phi of the 2 x 2 table, corrected for continuity as Newcombe does."""
@@ -84,6 +84,11 @@ class Comparison:
         if self.p_value >= SIGNIFICANCE:
             return "not to be told apart"
         return "better" if self.fixed > self.broken else "worse"
+
+
+def _third_side(one: float, other: float, cosine: float) -> float:
+    """Return the third side of a triangle; `**` would leave the last bit to the C library."""
+    return sqrt(max(one * one - 2 * cosine * one * other + other * other, 0))
 
 
 def _distances(right: int, rows: int) -> tuple[float, float]:

@@ -10,10 +10,8 @@ from PIL import Image
 from digits.errors import InputError
 from digits.measures import wilson_interval
 from studies.design import Trial
+from studies.summary import Mean, corrected_mean, draw_study, quantile, summarise
 from studies.trial import Result
-
-pytest.importorskip("scipy", reason="scipy comes with `make test-long`")
-from studies.summary import Mean, corrected_mean, draw_study, summarise
 
 
 def result(errors: int) -> Result:
@@ -55,6 +53,21 @@ def test_a_mean_over_folds_without_shared_rows_is_students() -> None:
     assert found.error is not None
     assert found.high - found.mean == pytest.approx(2.776445 * found.error, rel=1e-6)
     assert found.low == pytest.approx(2 * found.mean - found.high)
+
+
+@pytest.mark.parametrize(
+    ("freedom", "published"),
+    [
+        (1, 12.706204736175),
+        (2, 4.302652729750),
+        (3, 3.182446305284),
+        (4, 2.776445105198),
+        (9, 2.262157162798),
+        (99, 1.984216951586),
+    ],
+)
+def test_the_quantile_is_that_of_published_tables(freedom: int, published: float) -> None:
+    assert quantile(freedom) == pytest.approx(published, abs=1e-11)
 
 
 def test_the_more_rows_are_held_out_the_less_sure_is_a_mean() -> None:

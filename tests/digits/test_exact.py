@@ -1,0 +1,206 @@
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from fractions import Fraction
+from operator import mul
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from digits import exact
+from digits.exact import DOUBLE, Quantised, product, quantise, softmax, total
+
+few = settings(max_examples=30, deadline=None, derandomize=True)
+seeds = st.integers(0, 2**31)
+lengths = st.integers(1, 7)
+HUGE = [math.inf, -math.inf, math.nan, 2.0**112, -(2.0**115), 2.0**127]
+
+
+def draw(seed: int, *shape: int, spread: int = 30) -> Tensor:
+    """Draw float32 values of either sign, and of many magnitudes; some are 0."""
+    generator = torch.Generator().manual_seed(seed)
+    exponents = torch.randint(-spread, spread + 1, shape, generator=generator)
+    values = torch.ldexp(torch.rand(shape, generator=generator) * 2 - 1, exponents)
+    return values * (torch.rand(shape, generator=generator) < 0.9)
+
+
+def multiply(left: Tensor, right: Tensor) -> Tensor:
+    """Multiply in Python's whole numbers, and round once."""
+    rows, columns = ([[*map(Fraction, line)] for line in one.tolist()] for one in (left, right.T))
+    sums = [[float(sum(map(mul, row, column))) for column in columns] for row in rows]
+    return torch.tensor(sums, dtype=DOUBLE).float()
+
+
+def hashed(*values: Tensor) -> str:
+    content = b"".join(value.contiguous().numpy().tobytes() for value in values)
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+@contextmanager
+def multiplying(*, digits: bool) -> Iterator[None]:
+    """Multiply digits of int8 wherever they hold the operands, or nowhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exact, "LARGE", 0)
+        patch.setattr(exact, "_has_int8", lambda _: digits)
+        yield
+
+
+def ulps(found: Tensor, expected: Sequence[Decimal]) -> float:
+    """Return by how many units of the last place a value is off, at most."""
+    pairs = zip(found.tolist(), expected, strict=True)
+    return max(float(abs(Decimal(one) - true)) / math.ulp(one) for one, true in pairs)
+
+
+# 6 and 8 bits of 1,024 terms are what float32 holds; more of them go to float64.
+@pytest.mark.parametrize("digits", [False, True])
+@pytest.mark.parametrize("bits", [(6, 8), (8, 6), (12, 6), (13, 13), (22, 22)])
+@few
+@given(seeds, lengths, st.integers(1, 100), lengths)
+def test_a_product_is_that_of_whole_numbers_in_any_order_and_parts(
+    bits: tuple[int, int], digits: bool, seed: int, rows: int, terms: int, columns: int
+) -> None:
+    left = quantise(draw(seed, rows, terms), bits[0], dim=1)
+    right = quantise(draw(seed + 1, terms, columns), bits[1], dim=0)
+    expected = multiply(left.values, right.values)
+    order = torch.randperm(terms, generator=torch.Generator().manual_seed(seed))
+    some, others = order[: terms // 2], order[terms // 2 :]
+
+    def multiply_some(chosen: Tensor) -> Tensor:
+        a = Quantised(left.values[:, chosen], left.unit, left.bits)
+        return product(a, Quantised(right.values[chosen], right.unit, right.bits))
+
+    with multiplying(digits=digits):
+        found = [product(left, right), product(right.T, left.T).T, multiply_some(order)]
+        found.append(product(left, right, out=torch.empty(rows, columns)))
+        if terms > 1 and sum(bits) + math.ceil(math.log2(terms)) <= 24:
+            found.append(multiply_some(some) + multiply_some(others))
+    assert all(torch.equal(one, expected) for one in found)
+
+
+@few
+@given(seeds, st.sampled_from([torch.float32, DOUBLE]), st.integers(1, 300))
+def test_a_sum_is_that_of_whole_numbers_in_any_order_and_parts(
+    seed: int, dtype: torch.dtype, terms: int
+) -> None:
+    values = draw(seed, terms, 3).to(dtype) / 3
+    order = torch.randperm(terms, generator=torch.Generator().manual_seed(seed))
+    units = 2.0 ** -(52 - math.ceil(math.log2(terms))) * values.double().abs().max().item()
+    for column, found in zip(values.T.tolist(), total(values).tolist(), strict=True):
+        assert abs(Fraction(found) - sum(map(Fraction, column))) <= terms * units
+    assert torch.equal(total(values[order]), total(values))
+    assert torch.equal(total(values.T.contiguous(), dim=1), total(values))
+    snapped = exact.rounded(values.double(), 52 - math.ceil(math.log2(terms)))
+    assert total(values).tolist() == [float(sum(map(Fraction, one))) for one in snapped.T.tolist()]
+
+
+@pytest.mark.parametrize("dim", [None, 0, 1])
+@few
+@given(seeds, st.integers(2, 22), lengths, lengths)
+def test_values_become_multiples_of_the_least_unit_that_holds_them(
+    dim: int | None, seed: int, bits: int, rows: int, columns: int
+) -> None:
+    values = draw(seed, rows, columns, spread=4)
+    found = quantise(values, bits, dim)
+    multiples = found.values.double() / found.unit
+    assert torch.equal(multiples, (values.double() / found.unit).round())
+    most = multiples.abs().amax() if dim is None else multiples.abs().amax(dim=dim)
+    assert (most[most > 0] >= 2 ** (bits - 1)).all()
+    assert (most <= 2**bits).all()
+
+
+def test_a_half_is_rounded_to_the_even_number() -> None:
+    values = torch.tensor([[32, 0.5, 1.5, 2.5, 0.75, -0.5, -1.5, -2.5, -0.75]])
+    assert quantise(values, 6).values.tolist() == [[32, 0, 2, 2, 1, 0, -2, -2, -1]]
+
+
+@few
+@given(seeds, st.sampled_from([1, 5, 6, 7, 11, 12]))
+def test_digits_are_at_most_64_and_make_up_the_numbers(seed: int, bits: int) -> None:
+    values = torch.cat(
+        [draw(seed, 8, 40, spread=2), torch.tensor([[1.9999, -1.9999]]).expand(8, 2)], 1
+    )
+    found = quantise(values, bits, dim=1)
+    digits = found.digits.long()
+    assert digits.abs().max() <= 64
+    whole = digits[:, 0] if bits <= 6 else digits[:, 0] * 64 + digits[:, 1]
+    assert torch.equal(whole * found.unit.double(), found.values.double())
+
+
+@pytest.mark.parametrize("digits", [False, True])
+def test_what_is_not_finite_is_not_lost_and_what_is_tiny_is_0(digits: bool) -> None:
+    right = quantise(torch.ones(3, 2), 6, dim=0)
+    with multiplying(digits=digits):
+        for value in HUGE:
+            found = product(quantise(torch.tensor([[value, 1, 0], [1, 1, 1]]), 8, dim=1), right)
+            assert not found[0].isfinite().any(), value
+            assert found[1].tolist() == [3, 3]
+        for tiny in (0.0, -0.0, 1e-45, -1e-39):
+            found = product(quantise(torch.full((1, 3), tiny), 8, dim=1), right)
+            assert found.tolist() == [[0, 0]]
+        found = product(quantise(torch.tensor([[2.0**100, 0, 0]]), 8, dim=1), right)
+    assert found.tolist() == [[2.0**100] * 2]
+    assert total(torch.tensor([math.inf, 1])).isnan()
+    assert softmax(torch.tensor([[math.nan, 1.0], [math.inf, 1.0]]))[0].isnan().all()
+
+
+def test_more_terms_than_any_type_holds_are_an_error() -> None:
+    left, right = (quantise(torch.ones(shape), 22) for shape in ((1, 1024), (1024, 1)))
+    with pytest.raises(OverflowError, match=r"^1024 terms of 44 bits$"):
+        product(left, right)
+
+
+def test_exponentials_logarithms_and_roots_are_the_true_ones() -> None:
+    exponents = (
+        torch.arange(-699, 700, dtype=DOUBLE) / 7 * torch.arange(1, 8, dtype=DOUBLE)[:, None]
+    )
+    exponents = exponents.flatten()[::3]
+    assert ulps(exact.exp(exponents), [Decimal(one).exp() for one in exponents.tolist()]) < 2
+    values = torch.cat([exact.exp(exponents), 1 + torch.arange(-300, 900, dtype=DOUBLE) / 1000])
+    assert ulps(exact.log(values), [Decimal(one).ln() for one in values.tolist()]) < 3
+    squares = draw(0, 2000).abs()
+    roots = [math.sqrt(one) for one in squares.tolist()]
+    assert torch.equal(exact.root(squares), torch.tensor(roots, dtype=DOUBLE).float())
+
+
+def test_sines_and_cosines_are_the_true_ones() -> None:
+    turns = torch.arange(-1000, 1001, dtype=DOUBLE) / 997
+    angles = [2 * math.pi * one for one in turns.tolist()]
+    sine, cosine = exact.sine_and_cosine(turns)
+    assert sine.tolist() == pytest.approx([math.sin(one) for one in angles], abs=2e-15)
+    assert cosine.tolist() == pytest.approx([math.cos(one) for one in angles], abs=2e-15)
+    quarters = torch.arange(-4, 5, dtype=DOUBLE) / 4 + 2**30
+    found = [values.tolist() for values in exact.sine_and_cosine(quarters)]
+    assert found == [[0, 1, 0, -1, 0, 1, 0, -1, 0], [1, 0, -1, 0, 1, 0, -1, 0, 1]]
+
+
+def test_probabilities_sum_to_1_and_follow_their_classes() -> None:
+    logits, order = draw(0, 500, 10, spread=5), torch.tensor([3, 1, 4, 0, 5, 9, 2, 6, 8, 7])
+    shares, logarithms = softmax(logits)
+    assert torch.allclose(shares, logits.double().softmax(dim=1), rtol=1e-11, atol=1e-300)
+    assert torch.allclose(logarithms, logits.double().log_softmax(dim=1), rtol=1e-11, atol=1e-11)
+    assert torch.equal(softmax(logits[:, order])[0], shares[:, order])
+
+
+GRID = torch.arange(-4000, 4001, dtype=DOUBLE) / 8
+
+
+@pytest.mark.parametrize(
+    ("compute", "expected"),
+    [
+        (lambda: (exact.exp(GRID * 1.5),), "1619d85f4a6e"),
+        (lambda: (exact.log((GRID[GRID > 0] * 3).square()),), "451b1700c4bd"),
+        (lambda: (exact.log(exact.exp(GRID * 1.4)),), "44fde93d815b"),
+        (lambda: exact.sine_and_cosine(GRID / 997), "e214255ceee5"),
+        (lambda: (exact.root(GRID.abs().float() / 3),), "db4f3100fbcf"),
+        (lambda: softmax(GRID[:8000].view(800, 10) / 37), "db14390db40a"),
+    ],
+)
+def test_the_same_bytes_come_out_everywhere(
+    compute: Callable[[], tuple[Tensor, ...]], expected: str
+) -> None:
+    assert hashed(*compute()) == expected
