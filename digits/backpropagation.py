@@ -157,7 +157,7 @@ def _drop(values: Tensor, share: float, draws: Draws) -> Tensor:
 def slope(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
     """Return the gradient of the mean cross-entropy by the logits, shape (rows, classes)."""
     rows, classes = logits.shape
-    shares, _ = exact.softmax(logits)
+    shares = exact.softmax(logits)
     shares.sub_(label_smoothing / classes)
     hit = torch.full_like(shares[:, :1], label_smoothing - 1)
     return exact.over(shares.scatter_add_(1, labels[:, None], hit), rows).to(torch.float32)
@@ -171,7 +171,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) 
         labels: shape (rows,), int64.
         label_smoothing: the share of each label that is spread over all classes, from 0 to 1.
     """
-    _, logarithms = exact.softmax(logits)
+    logarithms = exact.log_softmax(logits)
     own = logarithms.gather(1, labels[:, None])[:, 0]
     spread = exact.total(logarithms, dim=1) * (label_smoothing / logits.shape[1])
     return -(own * (1 - label_smoothing) + spread)

@@ -1,4 +1,4 @@
-"""Where training runs, and with how many threads: what is fastest, for neither shows in a result."""
+"""Where training runs, and with how many threads: whatever is fastest, as no result shows it."""
 
 import os
 from collections.abc import Iterator

@@ -24,7 +24,7 @@ PRECISION = {FLOAT: 24, DOUBLE: 53}  # bits: whole numbers up to 2 ** so many ar
 DIGIT = 6  # bits of a digit of int8, besides its sign: more could saturate in products of AVX2
 LARGE = 2**24  # multiplications of a product, from which digits of int8 take less time
 _SMALLEST = 2.0**-50  # smaller ones would make products subnormal, which some kernels take for 0
-_EXPONENT = {FLOAT: (torch.int32, 0x7F800000), DOUBLE: (torch.int64, 0x7FF0000000000000)}
+_INTEGER = {FLOAT: torch.int32, DOUBLE: torch.int64}
 # ln 2 in two parts, the first of so few digits that a product with an exponent is exact.
 _LN2 = float.fromhex("0x1.62e42feep-1"), float.fromhex("0x1.a39ef35793c76p-33")
 _LOG2_E = float.fromhex("0x1.71547652b82fep+0")
@@ -55,8 +55,8 @@ class Quantised:
 
     @property
     def unit(self) -> Tensor:
-        """What all values are multiples of."""
-        return self.power * 2.0 ** (1 - self.bits)
+        """What all values are multiples of; infinite where they are not finite any more."""
+        return self.power * 2.0 ** (PRECISION[FLOAT] - self.bits) * 2.0 ** (1 - PRECISION[FLOAT])
 
     @cached_property
     def digits(self) -> Tensor:
@@ -99,9 +99,15 @@ def _power_within(values: Tensor, dim: int | None) -> Tensor:
     That is what is left of the largest magnitude without its mantissa.
     """
     least, most = values.aminmax() if dim is None else values.aminmax(dim=dim, keepdim=True)
-    integer, exponent = _EXPONENT[values.dtype]
-    bits = torch.maximum(most, least.neg_()).view(integer)
-    return bits.bitwise_and_(exponent).view(values.dtype).clamp_(min=_SMALLEST)
+    bits = torch.maximum(most, least.neg_()).view(_INTEGER[values.dtype])
+    exponent = bits.bitwise_and_(_exponent_of(values.dtype, values.device))
+    return exponent.view(values.dtype).clamp_(min=_SMALLEST)
+
+
+@cache
+def _exponent_of(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the bits of the exponent of a type, those of infinity, as a whole number."""
+    return torch.tensor(float("inf"), dtype=dtype, device=device).view(_INTEGER[dtype])
 
 
 def _snap(values: Tensor, power: Tensor | float, bits: int) -> Tensor:
@@ -245,13 +251,24 @@ def _taylor(degree: int) -> float:
     return (1 - degree // 2 % 2 * 2) / factorial(degree)
 
 
-def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Return probabilities and their logarithms, float64, both of the shape (rows, classes).
+def softmax(logits: Tensor) -> Tensor:
+    """Return probabilities, float64, of logits, shape (rows, classes).
 
     The sum of up to 4,096 powers is exact, each rounded to 2 ** -40, and the largest is 1.
     """
+    _, powers, sums = _powers(logits)
+    return powers.div_(sums)
+
+
+def log_softmax(logits: Tensor) -> Tensor:
+    """Return the natural logarithms of what `softmax` returns, of its shape, float64."""
+    centred, _, sums = _powers(logits)
+    return centred - log(sums)
+
+
+def _powers(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return logits less their row's largest, e to the power of these, and the sum of each row."""
     wide = logits.to(DOUBLE)
     centred = wide - wide.amax(dim=1, keepdim=True)
     powers = exp(centred)
-    sums = _snap(powers, 1.0, 41).sum(dim=1, keepdim=True)
-    return powers / sums, centred - log(sums)
+    return centred, powers, _snap(powers, 1.0, 41).sum(dim=1, keepdim=True)

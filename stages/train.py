@@ -86,7 +86,8 @@ def mean_history(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
         _, *columns = zip(*map(astuple, epochs), strict=True)
         numbers, digests = columns[: -len(DIGESTS)], columns[-len(DIGESTS) :]
         joined = (sha256("".join(column).encode()).hexdigest()[:DIGEST] for column in digests)
-        means.append(Epoch(number, *map(fmean, numbers), *joined))
+        loss, held_out_loss, accuracy = map(fmean, numbers)
+        means.append(Epoch(number, loss, held_out_loss, accuracy, *joined))
     return means
 
 
