@@ -19,7 +19,7 @@ from digits.exact import product, quantise, rounded
 from digits.params import Augment
 
 REACH = 3  # deviations: as far as a Gaussian is felt
-IMAGE_BITS = 6  # with 8 for each axis of a place, what sampling sums has 22
+IMAGE_BITS = 8  # with 8 for each axis of a place, what sampling sums has 24
 PLACES = 256  # between two pixels, along each axis
 MAP_BITS, POSITION_BITS = 13, 9
 NOISE_BITS, GAUSSIAN_BITS = 8, 11

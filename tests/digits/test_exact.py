@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from digits import exact
-from digits.exact import DOUBLE, Quantised, product, quantise, softmax, total
+from digits.exact import DOUBLE, Quantised, log_softmax, product, quantise, softmax, total
 
 few = settings(max_examples=30, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**31)
@@ -71,8 +71,8 @@ def test_a_product_is_that_of_whole_numbers_in_any_order_and_parts(
     some, others = order[: terms // 2], order[terms // 2 :]
 
     def multiply_some(chosen: Tensor) -> Tensor:
-        a = Quantised(left.values[:, chosen], left.unit, left.bits)
-        return product(a, Quantised(right.values[chosen], right.unit, right.bits))
+        a = Quantised(left.values[:, chosen], left.power, left.bits)
+        return product(a, Quantised(right.values[chosen], right.power, right.bits))
 
     with multiplying(digits=digits):
         found = [product(left, right), product(right.T, left.T).T, multiply_some(order)]
