@@ -141,8 +141,10 @@ def product(left: Quantised, right: Quantised, out: Tensor | None = None) -> Ten
     if bits > PRECISION[FLOAT]:
         wide = (left.values.to(DOUBLE) @ right.values.to(DOUBLE)).to(FLOAT)
         return wide if out is None else out.copy_(wide)
-    one_digit = right.bits <= DIGIT and left.bits <= 2 * DIGIT
-    if one_digit and rows * terms * columns >= LARGE and _has_int8(left.values.device):
+    # Where a dimension is 1, torch 2.13's product of int8 may read a transposed matrix wrongly.
+    matrices = min(rows, terms, columns) > 1
+    digits = matrices and right.bits <= DIGIT and left.bits <= 2 * DIGIT
+    if digits and rows * terms * columns >= LARGE and _has_int8(left.values.device):
         return torch.mul(_multiply_digits(left, right), left.unit * right.unit, out=out)
     return torch.mm(left.values, right.values, out=out)
 

@@ -218,9 +218,9 @@ def edited(box: Sandbox, name: str, old: str, new: str) -> Iterator[None]:
         ("digits/answers.py", "True labels", "Labels", {"download", "score", "report"}),
         (
             "params.yaml",
-            "mode: portable",
-            "mode: machine",
-            {"train", "evaluate", "predict", "report"},
+            "  shift: 0 ",
+            "  shift: 1 ",
+            {"evaluate", "predict", "report"},
         ),
         ("stages/predict.py", "the network's", "the model's", {"predict"}),
     ],
