@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
+# As macOS has them: make 3.81, which ignores .SHELLFLAGS, and bash 3.2. So `&&`, and not `;`, is what
+# stops a recipe.
 SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
 
 PYTHON ?= python3
 # What is given as NAME=VALUE is text and no part of a script: make expands nothing in it, and the
@@ -25,7 +26,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(value PATH)
 
 .PHONY: help
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "make %-13s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(READY) ## Make .venv with every version in requirements.txt; the others do it when need be
@@ -85,13 +86,15 @@ audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabil
 	pip-audit --strict --no-deps --disable-pip --requirement benchmarks/requirements.txt
 
 .PHONY: diff
-diff: $(READY) ## Show how the metrics differ from those of a commit (REV=, the last one by default)
-	@commit=$$(python -m proofs.ledger "$${REV:-HEAD}"); table=$$(dvc metrics diff --md "$$commit"); \
-	if [[ $$table == *metrics/* ]]; then echo "$$table"; else echo "No metric differs from those of $${REV:-HEAD}."; fi
+diff: $(READY) ## Show how metrics and training differ from those of a commit (REV=, the last one by default)
+	@commit=$$(python -m proofs.ledger "$${REV:-HEAD}") && table=$$(dvc metrics diff --md "$$commit") && \
+	if [[ $$table == *metrics/* ]]; then echo "$$table"; else echo "No metric differs from those of $${REV:-HEAD}."; fi && \
+	echo && python -m proofs.difference "$$commit"
 
 .PHONY: diff-plots
 diff-plots: $(READY) ## Draw the plots beside those of a commit in .plots/index.html, and list what differs (REV=)
-	@commit=$$(python -m proofs.ledger "$${REV:-HEAD}"); dvc plots diff "$$commit" --out .plots > /dev/null; \
+	@commit=$$(python -m proofs.ledger "$${REV:-HEAD}") && \
+	dvc plots diff "$$commit" --out .plots > /dev/null && \
 	git diff --name-only "$$commit" -- plots | sed 's/.*/- `&` differs/'
 
 .PHONY: compare

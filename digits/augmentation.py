@@ -2,43 +2,43 @@
 
 The elastic distortion is that of Simard, Steinkraus and Platt (2003, "Best practices for
 convolutional neural networks applied to visual document analysis", section 2): each pixel is
-displaced by a random field, smoothed with a Gaussian.
+displaced by a random field, smoothed with a Gaussian. Images and places lie on grids, so coarse
+that nothing rounds between them and the distorted image, whatever takes it.
 """
 
 from functools import lru_cache
-from math import ceil, isqrt, pi, radians, sqrt
+from math import ceil, isqrt, pi, sqrt
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from digits import exact
+from digits.draws import Draws
+from digits.exact import product, quantise, rounded
 from digits.params import Augment
 
 REACH = 3  # deviations: as far as a Gaussian is felt
+IMAGE_BITS = 6  # with 8 for each axis of a place, what sampling sums has 22
+PLACES = 256  # between two pixels, along each axis
+MAP_BITS, POSITION_BITS = 13, 9
+NOISE_BITS, GAUSSIAN_BITS = 8, 11
 
 
-def augment(images: Tensor, params: Augment, generator: torch.Generator) -> Tensor:
+def augment(images: Tensor, params: Augment, draws: Draws) -> Tensor:
     """Return images of the same shape, (rows, pixels), each distorted in its own way.
 
     Each pixel is taken from another place, between pixels by linear interpolation, and from the
-    nearest one where that is outside. Draws are made on the CPU, wherever the images lie.
+    nearest one where that is outside.
     """
     rows, side = len(images), isqrt(images.shape[1])
-    sources = _affine(_draw((6, rows), images.device, generator), side, params)
+    places = _affine(draws.uniform(6, rows) * 2 - 1, side, params)
     if params.elastic:
-        gaussian = _gaussian(side, params.smoothness, images.device)
-        noise = _draw((2 * rows, len(gaussian), len(gaussian)), images.device, generator)
-        sources += params.elastic * _smooth(noise, gaussian).view_as(sources)
-    # From pixels off the centre to halves of the image.
-    grid = (sources * (2 / max(side - 1, 1))).view(rows, 2, side, side).permute(0, 2, 3, 1)
-    pictures = images.view(rows, 1, side, side)
-    distorted = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=True)
-    return distorted.view_as(images)
-
-
-def _draw(shape: tuple[int, ...], device: torch.device, generator: torch.Generator) -> Tensor:
-    """Return numbers from -1 to 1, uniformly distributed, on a device."""
-    return torch.rand(shape, generator=generator).to(device) * 2 - 1
+        gaussian = _gaussian(side, params.smoothness, draws.device)
+        points = len(gaussian)
+        noise = draws.uniform(2 * rows * points, points) * 2 - 1
+        places.add_(_smooth(noise, gaussian).view_as(places) * params.elastic)
+    return _sample(rounded(images, IMAGE_BITS), places)
 
 
 def _affine(draws: Tensor, side: int, params: Augment) -> Tensor:
@@ -52,26 +52,43 @@ def _affine(draws: Tensor, side: int, params: Augment) -> Tensor:
         side: of the images, in pixels.
         params: the most that each may be.
     """
-    angle, shear = draws[0] * radians(params.rotation), draws[1] * params.shear
-    across, down = 1 + draws[2:4] * params.scale
-    # Rounded to float32 from more digits than processors agree on.
-    cos, sin = angle.double().cos().float(), angle.double().sin().float()
+    draws = draws.to(torch.float64)
+    sin, cos = exact.sine_and_cosine(draws[0] * (params.rotation / 360))
+    shear, (across, down) = draws[1] * params.shear, 1 + draws[2:4] * params.scale
     columns = [cos * across, (cos * shear - sin) * down, draws[4] * params.shift]
     columns += [sin * across, (sin * shear + cos) * down, draws[5] * params.shift]
-    maps = torch.stack(columns, dim=1).view(-1, 3)
-    return (maps @ _positions(side, draws.device)).view(-1, 2, side * side)
+    maps = torch.stack(columns, dim=1).view(-1, 3).to(torch.float32)
+    positions = quantise(_positions(side, draws.device), POSITION_BITS)
+    return product(quantise(maps, MAP_BITS), positions).view(-1, 2, side * side)
 
 
 def _smooth(noise: Tensor, gaussian: Tensor) -> Tensor:
-    """Return noise, shape (fields, points, points), as fields, shape (fields, side, side), turned.
+    """Return noise as fields, shape (fields * side, side), each of them turned.
 
     Args:
-        noise: at the points of a grid.
+        noise: at the points of a grid, shape (fields * points, points).
         gaussian: what each point gives to each pixel of a row, shape (points, side).
     """
-    fields, points = noise.shape[:2]
-    along_one = (noise.view(-1, points) @ gaussian).view(fields, points, -1).transpose(1, 2)
-    return (along_one.reshape(-1, points) @ gaussian).view(fields, -1, gaussian.shape[1])
+    points, side = gaussian.shape
+    weights = quantise(gaussian, GAUSSIAN_BITS)
+    along_one = product(quantise(noise, NOISE_BITS), weights)
+    turned = along_one.view(-1, points, side).transpose(1, 2).reshape(-1, points)
+    return product(quantise(turned, NOISE_BITS), weights)
+
+
+def _sample(images: Tensor, places: Tensor) -> Tensor:
+    """Return images as they are at places, shape (rows, 2, pixels), off their centre.
+
+    What grid_sample makes of places is exact where the side is a power of two: so it is made one.
+    """
+    rows, side = len(images), isqrt(images.shape[1])
+    wide = 1 << (side - 1).bit_length()
+    before, after = (wide - side) // 2, (wide - side + 1) // 2
+    pictures = functional.pad(images.view(rows, 1, side, side), [before, after] * 2, "replicate")
+    places = places.clamp_(-side / 2, side / 2).mul_(PLACES).round_().mul_(2 / (wide * PLACES))
+    grid = places.add_((before - after) / wide).view(rows, 2, side, side).permute(0, 2, 3, 1)
+    found = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+    return found.view_as(images)
 
 
 @lru_cache(maxsize=1)
@@ -94,5 +111,5 @@ def _gaussian(side: int, deviation: float, device: torch.device) -> Tensor:
     points = torch.arange(-beyond, beyond + 1, dtype=torch.float64) * apart
     pixels = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
     distances = (points[:, None] - pixels) / deviation
-    weights = (-(distances**2) / 2).exp() * (sqrt(apart) / (deviation * sqrt(2 * pi)))
+    weights = exact.exp(-(distances * distances) / 2) * (sqrt(apart) / (deviation * sqrt(2 * pi)))
     return weights.float().to(device)

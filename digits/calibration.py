@@ -140,7 +140,7 @@ def temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
 def _expected_logits(logits: Tensor, logarithm: float) -> float:
     """Return the sum over rows of the logits' mean under the scaled probabilities."""
     wide = logits.double()
-    shares, _ = exact.softmax(wide * _exp(logarithm))
+    shares = exact.softmax(wide * _exp(logarithm))
     return fsum(exact.total(shares * wide, dim=1).tolist())
 
 

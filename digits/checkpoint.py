@@ -1,19 +1,20 @@
 """Checkpoints: a training run that was stopped goes on after its last whole epoch.
 
-A checkpoint is named after params, data, this library's code, torch's version and its kernels: what
-decides a run's bytes on one machine. So none is taken for another run's. Its file holds
+A checkpoint is named after params, data and this library's code: what decides a run's bytes, on
+whatever machine. So none is taken for another run's, and one goes on elsewhere. Its file holds
 
     32 bytes        SHA-256 of that name, as a whole, and of what follows
-    safetensors     model.*, momentum.*, averages.*, generator; history (epochs, 4) float64
+    safetensors     values, momentum, averages, generator, and history, as JSON, in bytes
 
 It lies beside the network, whose own place is cleared before training starts.
 """
 
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from digits.model import MODEL
 from digits.training import Epoch, Labelled, TrainingState
 
 _DIGEST = 32
+_NUMBERS = ("values", "momentum", "averages")
 
 
 def identify(settings: Sequence[object], *parts: Labelled) -> str:
@@ -35,13 +37,10 @@ def identify(settings: Sequence[object], *parts: Labelled) -> str:
         settings: the params that the run depends on.
         parts: the rows that it depends on.
     """
-    kernels = torch.backends.cpu.get_cpu_capability()
-    digest = hashlib.sha256(f"{torch.__version__} {kernels} {settings!r}".encode())
+    digest = hashlib.sha256(repr(settings).encode())
     digest.update(_identify_code().encode())
     for part in parts:
-        for tensor in (part.images, part.labels):
-            digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.numpy().data)
+        digest.update(part.sha256.encode())
     return digest.hexdigest()
 
 
@@ -105,23 +104,18 @@ class Checkpoint:
         return load(content[_DIGEST:])
 
 
-def _lists(state: TrainingState) -> dict[str, list[Tensor]]:
-    return {"momentum": state.momentum, "averages": state.averages}
-
-
 def _flatten(state: TrainingState) -> dict[str, Tensor]:
-    tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
-    for name, values in _lists(state).items():
-        tensors |= {f"{name}.{index}": value for index, value in enumerate(values)}
-    history = torch.tensor([astuple(epoch) for epoch in state.history], dtype=torch.float64)
-    return tensors | {"generator": state.generator.get_state(), "history": history}
+    history = json.dumps([asdict(epoch) for epoch in state.history])
+    return {
+        **{name: getattr(state, name).cpu() for name in _NUMBERS},
+        "generator": state.generator.get_state(),
+        "history": torch.tensor(list(history.encode()), dtype=torch.uint8),
+    }
 
 
 def _unflatten(tensors: dict[str, Tensor], state: TrainingState) -> None:
-    model = {name: tensors[f"model.{name}"] for name in state.model.state_dict()}
-    state.model.load_state_dict(model)
-    for name, values in _lists(state).items():
-        for index, value in enumerate(values):
-            value.copy_(tensors[f"{name}.{index}"])
+    for name in _NUMBERS:
+        getattr(state, name).copy_(tensors[name])
     state.generator.set_state(tensors["generator"])
-    state.history[:] = [Epoch(int(epoch), *rest) for epoch, *rest in tensors["history"].tolist()]
+    history = json.loads(bytes(tensors["history"].tolist()))
+    state.history[:] = [Epoch(**epoch) for epoch in history]

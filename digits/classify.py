@@ -27,7 +27,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from digits import numerics
 from digits.errors import InputError, expecting, report, shorten
 from digits.framing import prepare
 from digits.inference import infer, probabilities
@@ -175,7 +174,6 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="all probabilities, as JSON")
     arguments = parser.parse_args()
     params = load_params()
-    numerics.configure(params.numerics)
     statistics, model = load_network(params.data.classes)
     check_names(params.data.names)
     pictures = read_all(arguments.files, statistics.side)

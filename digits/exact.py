@@ -23,8 +23,8 @@ FLOAT, DOUBLE = torch.float32, torch.float64
 PRECISION = {FLOAT: 24, DOUBLE: 53}  # bits: whole numbers up to 2 ** so many are exact
 DIGIT = 6  # bits of a digit of int8, besides its sign: more could saturate in products of AVX2
 LARGE = 2**24  # multiplications of a product, from which digits of int8 take less time
-_SMALLEST = 2.0**-50  # smaller units would make products subnormal, which some kernels take for 0
-_EXPONENT = {FLOAT: (torch.int32, 0x7F800000), DOUBLE: (torch.int64, 0x7FF0000000000000)}
+_SMALLEST = 2.0**-50  # smaller ones would make products subnormal, which some kernels take for 0
+_INTEGER = {FLOAT: torch.int32, DOUBLE: torch.int64}
 # ln 2 in two parts, the first of so few digits that a product with an exponent is exact.
 _LN2 = float.fromhex("0x1.62e42feep-1"), float.fromhex("0x1.a39ef35793c76p-33")
 _LOG2_E = float.fromhex("0x1.71547652b82fep+0")
@@ -36,20 +36,27 @@ class Quantised:
 
     Attributes:
         values: float32, shape (rows, columns).
-        unit: powers of two: one for all, shape (), or one for each row or each column.
+        power: the units times 2 ** (bits - 1), powers of two: one for all, shape (), or one for
+            each row or each column.
         bits: no value is more than 2 ** bits units.
         turned: what this is the transpose of, if of anything.
     """
 
     values: Tensor
-    unit: Tensor
+    power: Tensor
     bits: int
     turned: "Quantised | None" = None
 
     @property
     def T(self) -> "Quantised":  # noqa: N802  (as tensors have it)
         """The transpose."""
-        return Quantised(self.values.T, self.unit.T, self.bits, turned=self)
+        power = self.power.mT if self.power.dim() else self.power
+        return Quantised(self.values.mT, power, self.bits, self)
+
+    @property
+    def unit(self) -> Tensor:
+        """What all values are multiples of; infinite where they are not finite any more."""
+        return self.power * 2.0 ** (PRECISION[FLOAT] - self.bits) * 2.0 ** (1 - PRECISION[FLOAT])
 
     @cached_property
     def digits(self) -> Tensor:
@@ -59,6 +66,11 @@ class Quantised:
             return whole.to(torch.int8)[:, None]
         high = (whole + 2 ** (DIGIT - 1)) >> DIGIT
         return torch.stack([high, whole - (high << DIGIT)], dim=1).to(torch.int8)
+
+    def sums(self) -> Tensor:
+        """Return the exact sum of each column, of values with one unit, shape (columns,)."""
+        fits = self.bits + ceil(log2(len(self.values))) <= PRECISION[FLOAT]
+        return (self.values if fits else self.values.to(DOUBLE)).sum(dim=0)
 
 
 def quantise(values: Tensor, bits: int, dim: int | None = None) -> Quantised:
@@ -72,25 +84,38 @@ def quantise(values: Tensor, bits: int, dim: int | None = None) -> Quantised:
         bits: at most 22.
         dim: along which every line has its own unit; without it, all have one.
     """
-    unit = _unit(values, bits, dim)
-    return Quantised(_snap(values, unit), unit, bits)
+    power = _power_within(values, dim)
+    return Quantised(_snap(values, power, bits), power, bits)
 
 
 def rounded(values: Tensor, bits: int, dim: int | None = None) -> Tensor:
     """Return float32 or float64 values, of any shape, rounded as `quantise` does it."""
-    return _snap(values, _unit(values, bits, dim))
+    return _snap(values, _power_within(values, dim), bits)
 
 
-def _unit(values: Tensor, bits: int, dim: int | None) -> Tensor:
+def _power_within(values: Tensor, dim: int | None) -> Tensor:
+    """Return the largest power of two that is not larger than all values, or at least a tiny one.
+
+    That is what is left of the largest magnitude without its mantissa.
+    """
     least, most = values.aminmax() if dim is None else values.aminmax(dim=dim, keepdim=True)
-    integer, exponent = _EXPONENT[values.dtype]
-    power = (torch.maximum(most, least.neg()).view(integer) & exponent).view(values.dtype)
-    return power.clamp_(min=_SMALLEST).mul_(2.0 ** (1 - bits))
+    bits = torch.maximum(most, least.neg_()).view(_INTEGER[values.dtype])
+    exponent = bits.bitwise_and_(_exponent_of(values.dtype, values.device))
+    return exponent.view(values.dtype).clamp_(min=_SMALLEST)
 
 
-def _snap(values: Tensor, unit: Tensor | float) -> Tensor:
-    """Return values rounded to multiples of a unit: it is the last place of their sum with this."""
-    shift = unit * (1.5 * 2.0 ** (PRECISION[values.dtype] - 1))
+@cache
+def _exponent_of(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the bits of the exponent of a type, those of infinity, as a whole number."""
+    return torch.tensor(float("inf"), dtype=dtype, device=device).view(_INTEGER[dtype])
+
+
+def _snap(values: Tensor, power: Tensor | float, bits: int) -> Tensor:
+    """Return values rounded to multiples of 2 ** (1 - bits) times a power of two.
+
+    The sum with a number whose last place is that unit is rounded so.
+    """
+    shift = power * (1.5 * 2.0 ** (PRECISION[values.dtype] - bits))
     return (values + shift).sub_(shift)
 
 
@@ -223,16 +248,27 @@ def sine_and_cosine(turns: Tensor) -> tuple[Tensor, Tensor]:
 
 def _taylor(degree: int) -> float:
     """Return the coefficient of sine or cosine at 0: whichever has that degree."""
-    return (-1) ** (degree // 2) / factorial(degree)
+    return (1 - degree // 2 % 2 * 2) / factorial(degree)
 
 
-def softmax(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Return probabilities and their logarithms, float64, both of the shape (rows, classes).
+def softmax(logits: Tensor) -> Tensor:
+    """Return probabilities, float64, of logits, shape (rows, classes).
 
     The sum of up to 4,096 powers is exact, each rounded to 2 ** -40, and the largest is 1.
     """
+    _, powers, sums = _powers(logits)
+    return powers.div_(sums)
+
+
+def log_softmax(logits: Tensor) -> Tensor:
+    """Return the natural logarithms of what `softmax` returns, of its shape, float64."""
+    centred, _, sums = _powers(logits)
+    return centred - log(sums)
+
+
+def _powers(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return logits less their row's largest, e to the power of these, and the sum of each row."""
     wide = logits.to(DOUBLE)
     centred = wide - wide.amax(dim=1, keepdim=True)
     powers = exp(centred)
-    sums = _snap(powers, 2.0**-40).sum(dim=1, keepdim=True)
-    return powers / sums, centred - log(sums)
+    return centred, powers, _snap(powers, 1.0, 41).sum(dim=1, keepdim=True)

@@ -57,5 +57,4 @@ def shifted(images: Tensor, shift: int) -> Iterator[Tensor]:
 
 def probabilities(logits: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return probabilities and their logarithms, both of the shape of `logits`, in float64."""
-    shares, logarithms = exact.softmax(logits)
-    return shares.numpy(), logarithms.numpy()
+    return exact.softmax(logits).numpy(), exact.log_softmax(logits).numpy()

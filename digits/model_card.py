@@ -24,7 +24,7 @@ def write_card(path: Path, values: Mapping[str, Any]) -> None:
     Args:
         path: of the card.
         values: `network`, `images` (what they are called), `description`, `names`, `side`, `mean`,
-            `std`, `portable`, `class_rows`, `recall` and `precision` by class, and as the metrics
+            `std`, `class_rows`, `recall` and `precision` by class, and as the metrics
             have them `prepared`, `score`, `evaluation` and `calibration`.
     """
     template = templates().overlay(finalize=_as_text, trim_blocks=True).get_template("card.md")

@@ -26,6 +26,12 @@ PARAMS = Path("params.yaml")
 BYTES = 2**18  # of a file of YAML, at most, and values in it
 CLASSES = 1000  # at most
 NAME = 60  # characters of a class's name, at most
+# What params.yaml once had, and what became of it.
+_GONE = {
+    "numerics": "any machine and number of threads gives the same bytes",
+    "train.device": "a GPU where there is one, unless the environment has DIGITS_DEVICE=cpu",
+    "train.precision": "products are exact",
+}
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -92,13 +98,6 @@ class Prepare(Section):
     seed: Seed
 
 
-class Numerics(Section):
-    """How arithmetic is done: `digits.numerics` says what each mode promises."""
-
-    mode: Literal["portable", "machine"]
-    threads: Annotated[int, Field(ge=1, le=1024)]
-
-
 class Augment(Section):
     """How far, at most, the places are moved that a training image takes its pixels from."""
 
@@ -116,7 +115,7 @@ class Augment(Section):
 
 
 class Train(Section):
-    """The rows that fit the network, its hidden layers, and how and where descent fits it."""
+    """The rows that fit the network, its hidden layers, and how descent fits it."""
 
     rows: Literal["train", "all"]
     # Not strict, as the names of the classes.
@@ -141,8 +140,13 @@ class Train(Section):
     augment: Augment
     seed: Seed
     networks: Annotated[int, Field(ge=1, le=1000)]
-    device: Literal["cpu", "cuda", "auto"]
-    precision: Literal["float32", "bfloat16"]
+
+    @field_validator("nesterov")
+    @classmethod
+    def _check_momentum(cls, nesterov: bool, info: ValidationInfo) -> bool:
+        if nesterov and info.data.get("momentum") == 0:
+            raise ValueError("expected false with momentum = 0: there is none to look ahead along")
+        return nesterov
 
     def members(self) -> list["Train"]:
         """Return the params of each network alone: the first has the seed, the others the next."""
@@ -168,7 +172,6 @@ class Params(Section):
     data: Data
     download: Download
     prepare: Prepare
-    numerics: Numerics
     train: Train
     predict: Predict
     evaluate: Evaluate
@@ -205,7 +208,13 @@ def check(path: Path, kind: type[Kind], content: object) -> Kind:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        first, *others = error.errors(include_url=False)
+        faults = error.errors(include_url=False)
+        keys = [".".join(map(str, fault["loc"])) for fault in faults]
+        if gone := [f"{key} ({_GONE[key]})" for key in keys if key in _GONE]:
+            raise InputError(
+                f"{path}: {', '.join(gone)}: no longer known; expected to be left out"
+            ) from None
+        first, *others = faults
         more = f" (and {len(others)} more)" if others else ""
         raise InputError(f"{path}: {_explain(first)}{more}") from None
 

@@ -1,24 +1,25 @@
 """The process of a stage: alone in its folder, and ended with the one that started it.
 
 A pipeline that is killed leaves its stage behind, which would write its results in the midst of the
-next run. So a stage asks the kernel to be ended with its parent, and locks the folder as long as it
+next run. So a stage looks whether its parent is still there, and locks the folder as long as it
 runs, in case that parent is a shell that goes on.
 """
 
-import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
 from pathlib import Path
+from threading import Thread, get_ident
 
 from digits.errors import report
 
-_PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _PATIENCE = 10  # seconds to end in
+_INTERVAL = 0.1  # seconds between two looks at the parent
 
 
 def run_stage(main: Callable[[], None]) -> None:
@@ -35,18 +36,22 @@ def _run_alone(main: Callable[[], None]) -> None:
 def end_with_parent() -> None:
     """Have this process ended by SIGTERM when its parent ends, and tidily: temporary files go.
 
-    The parent is the thread that started it: see prctl(2), PR_SET_PDEATHSIG. Where the variable
-    STAGE_PARENT holds the parent's number, a parent that has ended already is noticed as well.
+    The main thread calls it. Where the variable STAGE_PARENT holds the parent's number, a parent
+    that has ended already is noticed as well.
     """
     signal.signal(signal.SIGTERM, _end)
-    follow_parent()
-    if os.environ.get("STAGE_PARENT", "") not in ("", str(os.getppid())):
-        os.kill(os.getpid(), signal.SIGTERM)
+    parent = os.environ.get("STAGE_PARENT") or str(os.getppid())
+    if str(os.getppid()) != parent:
+        signal.raise_signal(signal.SIGTERM)
+    Thread(target=_follow, args=(parent, get_ident()), daemon=True).start()
 
 
-def follow_parent() -> None:
-    """Ask the kernel to send this process SIGTERM when its parent ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _follow(parent: str, thread: int) -> None:
+    """Send `thread` SIGTERM when `parent` has ended: on every system, another takes its place."""
+    while str(os.getppid()) == parent:
+        time.sleep(_INTERVAL)
+    # A signal to the process might come to this thread, and not wake the one that waits.
+    signal.pthread_kill(thread, signal.SIGTERM)
 
 
 def _end(number: int, _: object) -> None:

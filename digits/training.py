@@ -1,25 +1,28 @@
 """Stochastic gradient descent on a network, batch by batch, epoch by epoch."""
 
-from collections.abc import Iterator, Sequence
-from copy import deepcopy
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import isfinite, pi
+from functools import cached_property
+from math import isfinite
 from typing import Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from tqdm import tqdm
 
+from digits import exact
 from digits.augmentation import augment
-from digits.backpropagation import backpropagate
+from digits.backpropagation import Layers, backpropagate, cross_entropy
+from digits.device import Pace
+from digits.draws import Draws
 from digits.errors import InputError
 from digits.inference import SMALLER, infer
 from digits.model import MLP
 from digits.params import Train
-from digits.regularisation import RegularisedMLP, fold
 
 CPU = torch.device("cpu")
+DIGEST = 12  # hexadecimal digits
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,20 @@ class Labelled:
         images = torch.cat([self.images, other.images])
         return replace(self, images=images, labels=torch.cat([self.labels, other.labels]))
 
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the rows, in hexadecimal."""
+        return digest(self.images, self.labels)
+
+
+def digest(*tensors: Tensor) -> str:
+    """Return the SHA-256 of tensors, of their types and shapes too, in hexadecimal."""
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.contiguous().cpu().numpy().data)
+    return found.hexdigest()
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -54,12 +71,18 @@ class Epoch:
             label smoothing where there is any.
         validation_loss: mean negative log-likelihood after the epoch, in nats.
         validation_accuracy: share of right validation rows after the epoch, from 0 to 1.
+        weights_sha256: the beginning of a SHA-256 of all that training carries on.
+        draws_sha256: of what was drawn so far: the order of the rows, and the generator's state.
+        data_sha256: of the training and the validation rows.
     """
 
     epoch: int
     training_loss: float
     validation_loss: float
     validation_accuracy: float
+    weights_sha256: str
+    draws_sha256: str
+    data_sha256: str
 
 
 @dataclass(frozen=True)
@@ -67,18 +90,19 @@ class TrainingState:
     """What an epoch changes, in place: all that the next one depends on, besides data and params.
 
     Attributes:
-        model: the network, as it is trained.
-        parameters: its weights and biases, and those of its norms, as it lists them.
-        momentum: the running sum of the gradients of each parameter, in its shape.
-        averages: of all that the network holds, over the steps; empty without `averaging`.
+        widths: of the layers, from pixels to classes.
+        values: all numbers of the network: what `Layers` views, float32.
+        momentum: the running sum of the gradients, of the parameters alone: `values` begins with
+            weights, biases and gains, and running statistics are no parameters.
+        averages: of `values`, over the steps; empty without `averaging`.
         generator: draws whatever is random, the order of the rows first of all.
         history: the epochs so far.
     """
 
-    model: MLP
-    parameters: list[Tensor]
-    momentum: list[Tensor]
-    averages: list[Tensor]
+    widths: tuple[int, ...]
+    values: Tensor
+    momentum: Tensor
+    averages: Tensor
     generator: torch.Generator
     history: list[Epoch]
 
@@ -98,46 +122,36 @@ def learning_rate(step: int, steps: int, params: Train) -> float:
         return params.lr * ((step + 1) / peak)
     left = min((steps - step) / (steps - peak), 1)
     if params.schedule == "cosine":
-        # torch's, which comes with it; the C library's is another on other systems.
-        left = (1 - torch.tensor(pi * left, dtype=torch.float64).cos().item()) / 2
+        _, cosine = exact.sine_and_cosine(torch.tensor(left / 2, dtype=torch.float64))
+        left = (1 - cosine.item()) / 2
     return params.lr * left
 
 
 def begin(pixels: int, classes: int, params: Train, device: torch.device = CPU) -> TrainingState:
     """Return the state before the first epoch of a network from `pixels` to `classes`."""
-    widths = [pixels, *params.widths, classes]
+    widths = (pixels, *params.widths, classes)
     generator = torch.Generator().manual_seed(params.seed)
     model = MLP(widths)
-    if any((params.batch_norm, params.dropout, params.input_noise, params.hidden_noise)):
-        model = RegularisedMLP(
-            widths,
-            generator,
-            batch_norm=params.batch_norm,
-            dropout=params.dropout,
-            input_noise=params.input_noise,
-            hidden_noise=params.hidden_noise,
-        )
     model.reset(generator)
-    model.to(device)
-    parameters: list[Tensor] = list(model.parameters())
-    momentum = [torch.zeros_like(parameter) for parameter in parameters]
-    averages = [value.clone() for value in _values(model)] if params.averaging else []
-    return TrainingState(model, parameters, momentum, averages, generator, history=[])
-
-
-def _values(model: MLP) -> list[Tensor]:
-    """Return all the numbers that make up a network, its norms' statistics among them, shared."""
-    return [value for value in model.state_dict().values() if value.is_floating_point()]
+    layers = [list(layer.parameters()) for layer in model.layers]
+    drawn = [part.detach().flatten() for column in zip(*layers, strict=True) for part in column]
+    units = sum(params.widths) if params.batch_norm else 0
+    norms = [torch.ones(units), torch.zeros(units), torch.ones(units)]
+    values = torch.cat([*drawn, *norms]).to(device)
+    momentum = torch.zeros_like(values[: len(values) - 2 * units])
+    averages = values.clone() if params.averaging else values[:0]
+    return TrainingState(widths, values, momentum, averages, generator, history=[])
 
 
 def trained(state: TrainingState) -> MLP:
     """Return the plain network that training has come to: its averages, if there are any."""
-    if not state.averages:
-        return fold(state.model)
-    model = deepcopy(state.model)
-    for value, average in zip(_values(model), state.averages, strict=True):
-        value.copy_(average)
-    return fold(model)
+    values = state.averages if len(state.averages) else state.values
+    model = MLP(state.widths).to(values.device)
+    folded = Layers.of(values, state.widths).fold()
+    for layer, found in zip(model.layers, folded, strict=True):
+        for parameter, value in zip(layer.parameters(), found, strict=True):
+            parameter.data.copy_(value)
+    return model
 
 
 def fit(
@@ -152,9 +166,13 @@ def fit(
         InputError: loss or answers are no longer finite, or a batch of one row is to be normalised.
     """
     _check_batches(len(training.labels), params)
-    for epoch in range(len(state.history) + 1, params.epochs + 1):
-        training_loss = _descend_once(state, training, epoch, params)
-        state.history.append(Epoch(epoch, training_loss, *validate(trained(state), validation)))
+    descent = Descent(state, params)
+    for number in range(len(state.history) + 1, params.epochs + 1):
+        order = torch.randperm(len(training.labels), generator=state.generator)
+        loss = descent.run_epoch(number, training, order)
+        found = validate(trained(state), validation)
+        digests = _digest_all(state, order, training, validation)
+        state.history.append(Epoch(number, loss, *found, *digests))
         yield state.history[-1]
 
 
@@ -167,106 +185,92 @@ def _check_batches(rows: int, params: Train) -> None:
         )
 
 
-def _descend_once(state: TrainingState, training: Labelled, epoch: int, params: Train) -> float:
-    """Take the steps of an epoch, counted from 1; return the mean loss of its rows."""
-    rows = len(training.labels)
-    order = torch.randperm(rows, generator=state.generator).to(training.labels.device)
-    batches = order.split(params.batch_size)
-    done, steps = (epoch - 1) * len(batches), params.epochs * len(batches)
-    rates = [learning_rate(done + step, steps, params) for step in range(len(batches))]
-    losses = []
-    shown = tqdm(batches, f"epoch {epoch}", unit=" batches", leave=False, disable=None)
-    for step, batch in enumerate(shown):
-        losses.append(take_step(state, rates[step], training, batch, params))
-        average(state, done + step, params.averaging)
-    total = 0.0
-    # Looked at when the epoch is over: a GPU would be waited for at each step.
-    for step, loss in enumerate(torch.stack(losses).tolist()):
+def _digest_all(state: TrainingState, order: Tensor, *data: Labelled) -> list[str]:
+    """Return the beginnings of the SHA-256 of weights, draws and data."""
+    before = state.history[-1].draws_sha256 if state.history else ""
+    weights = digest(state.values, state.momentum, state.averages)
+    draws = before + digest(order, state.generator.get_state())
+    parts = (weights, draws, "".join(rows.sha256 for rows in data))
+    return [hashlib.sha256(part.encode()).hexdigest()[:DIGEST] for part in parts]
+
+
+class Descent:
+    """The steps down the gradient, each in place, in a training's state."""
+
+    def __init__(self, state: TrainingState, params: Train) -> None:
+        self._state, self._params = state, params
+        self._network = Layers.of(state.values, state.widths)
+        self._gradient = torch.zeros_like(state.momentum)
+        self._by_layer = Layers.of(self._gradient, state.widths)
+        self._draws = Draws(state.generator, state.values.device)
+        self._pace = Pace(torch.get_num_threads())
+        weights = sum(weights.numel() for weights in self._network.weights)
+        self._decayed = len(state.momentum) if params.decayed == "all" else weights
+
+    @torch.inference_mode()
+    def run_epoch(self, epoch: int, training: Labelled, order: Tensor) -> float:
+        """Take the steps of an epoch, counted from 1; return the mean loss of its rows."""
+        batches = order.to(training.labels.device).split(self._params.batch_size)
+        done, steps = (epoch - 1) * len(batches), self._params.epochs * len(batches)
+        shown = tqdm(batches, f"epoch {epoch}", unit=" batches", leave=False, disable=None)
+        logits = []
+        for step, batch in enumerate(shown, start=done):
+            with self._pace.step():
+                rate = learning_rate(step, steps, self._params)
+                logits.append(self.take_step(training, batch, rate, step))
+        self._pace.end()
+        # Looked at when the epoch is over: a GPU would be waited for at each step.
+        labels = training.labels[torch.cat(batches)]
+        losses = cross_entropy(torch.cat(logits), labels, self._params.label_smoothing)
+        loss = exact.over(exact.total(losses), len(losses)).item()
         if not isfinite(loss):
-            told = f"{loss} in epoch {epoch}, step {step + 1}, at a rate of {rates[step]:g}"
+            first = int(losses.isfinite().logical_not().nonzero()[0]) // self._params.batch_size
+            rate = learning_rate(done + first, steps, self._params)
+            told = f"{losses.sum()} in epoch {epoch}, step {first + 1}, at a rate of {rate:g}"
             raise InputError(f"params.yaml: train.lr: the loss is {told}; expected {SMALLER}")
-        total += loss * len(batches[step])
-    return total / rows
+        return loss
 
+    def take_step(self, training: Labelled, batch: Tensor, rate: float, step: int) -> Tensor:
+        """Take one step, counted from 0, for the rows `batch`; return their logits before it."""
+        images = training.images.index_select(0, batch)
+        labels = training.labels.index_select(0, batch)
+        if self._params.augment.distorts:
+            images = augment(images, self._params.augment, self._draws)
+        found = (self._network, self._by_layer, images, labels, self._draws, self._params)
+        logits = backpropagate(*found)
+        self._descend(rate)
+        self._average(step)
+        return logits
 
-def take_step(
-    state: TrainingState, rate: float, training: Labelled, batch: Tensor, params: Train
-) -> Tensor:
-    """Take one step down the gradient of the mean loss of the rows `batch`; return that loss."""
-    images = training.images.index_select(0, batch)
-    labels = training.labels.index_select(0, batch)
-    if params.augment.distorts:
-        images = augment(images, params.augment, state.generator)
-    loss, gradients = differentiate(state, images, labels, params)
-    descend(state, gradients, rate, params)
-    return loss
+    def _descend(self, rate: float) -> None:
+        """Move every parameter against its gradient, with momentum and weight decay."""
+        params, gradient, momentum = self._params, self._gradient, self._state.momentum
+        values = self._state.values[: len(momentum)]
+        if params.weight_decay:
+            decayed = values[: self._decayed] * params.weight_decay
+            gradient[: self._decayed].add_(decayed)
+        momentum.mul_(params.momentum).add_(gradient)
+        if params.nesterov:
+            values.sub_((momentum * params.momentum).add_(gradient).mul_(rate))
+        else:
+            values.sub_(momentum * rate)
 
+    def _average(self, step: int) -> None:
+        """Move the averages, if there are any, towards what the network holds after `step`, from 0.
 
-def differentiate(
-    state: TrainingState, images: Tensor, labels: Tensor, params: Train
-) -> tuple[Tensor, list[Tensor]]:
-    """Return the mean loss of a batch, and its gradient by each parameter.
-
-    With bfloat16, what matrix products take and give is rounded to it, while the parameters, the
-    loss and the step stay in float32: mixed precision (Kalamkar et al. 2019, "A study of BFLOAT16
-    for deep learning training").
-    """
-    rounded = params.precision == "bfloat16"
-    if not (rounded or isinstance(state.model, RegularisedMLP)):
-        return backpropagate(state.parameters, images, labels, params.label_smoothing)
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=rounded):
-        logits = state.model(images)
-    loss = functional.cross_entropy(logits.float(), labels, label_smoothing=params.label_smoothing)
-    return loss.detach(), list(torch.autograd.grad(loss, state.parameters))
-
-
-@torch.inference_mode()
-def descend(state: TrainingState, gradients: list[Tensor], rate: float, params: Train) -> None:
-    """Move every parameter against its gradient, with momentum and weight decay."""
-    everything = list(zip(state.parameters, gradients, state.momentum, strict=True))
-    if params.decayed == "all":
-        _move(everything, rate, params.weight_decay, params)
-        return
-    _move([one for one in everything if one[0].dim() > 1], rate, params.weight_decay, params)
-    _move([one for one in everything if one[0].dim() == 1], rate, 0.0, params)
-
-
-def _move(
-    moved: Sequence[tuple[Tensor, Tensor, Tensor]], rate: float, weight_decay: float, params: Train
-) -> None:
-    """Move parameters against their gradients, which are added to their momentum."""
-    parameters, gradients, momentum = (list(column) for column in zip(*moved, strict=True))
-    # What torch.optim.SGD comes down to; it imports 800 modules that only compilation needs, and
-    # sorts the parameters anew at each step.
-    torch._fused_sgd_(
-        parameters,
-        gradients,
-        momentum if params.momentum else [],
-        lr=rate,
-        momentum=params.momentum,
-        weight_decay=weight_decay,
-        dampening=0,
-        nesterov=params.nesterov,
-        maximize=False,
-        is_first_step=False,
-    )
-
-
-@torch.inference_mode()
-def average(state: TrainingState, step: int, kept: float) -> None:
-    """Move the averages, if there are any, towards what the network holds after `step`, from 0.
-
-    An average keeps the share `kept` of what it was, and less in the first steps, so that little is
-    left of the network before training (as TensorFlow's ExponentialMovingAverage does it).
-    """
-    if state.averages:
-        taken = max(1 - kept, 9 / (step + 10))
-        torch._foreach_lerp_(state.averages, _values(state.model), taken)
+        An average keeps the share `averaging` of what it was, and less in the first steps, so that
+        little is left of the network before training (as TensorFlow's ExponentialMovingAverage
+        does it).
+        """
+        averages, values = self._state.averages, self._state.values
+        if len(averages):
+            taken = max(1 - self._params.averaging, 9 / (step + 10))
+            averages.add_((values - averages).mul_(taken))
 
 
 def validate(model: MLP, validation: Labelled) -> tuple[float, float]:
     """Return mean negative log-likelihood, in nats, and accuracy, 0 to 1; raise as `infer` does."""
     logits = infer(model, validation.images)
-    loss = functional.cross_entropy(logits.double(), validation.labels)
+    losses = cross_entropy(logits, validation.labels)
     right = logits.argmax(dim=1) == validation.labels
-    return loss.item(), right.sum().item() / len(right)
+    return exact.over(exact.total(losses), len(losses)).item(), right.sum().item() / len(right)

@@ -1,9 +1,15 @@
-"""By how much two contents of one file differ, in words."""
+"""By how much two contents of one file differ, in words.
+
+    python -m proofs.difference REV
+
+says it of plots/training.csv in a commit and in the working tree.
+"""
 
 import io
 import json
+import sys
 from collections.abc import Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +17,13 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from digits.errors import one_line, shorten
+from digits.errors import one_line, report, shorten
 from digits.params import leaves
+from proofs.repository import files_of
 
+CURVES = Path("plots/training.csv")
+# Each decides the next: the first that differs is where to look.
+_PARTS = ("data_sha256", "draws_sha256", "weights_sha256")
 _SHOWN = 3
 _NONE = object()  # that JSON never gives
 
@@ -33,6 +43,28 @@ def describe(name: str, old: bytes, new: bytes) -> str:
         return words(old, new)
     except (ValueError, OSError, RecursionError, SafetensorError) as error:
         return f"not to be read ({one_line(error)})"
+
+
+def first_difference(old: bytes, new: bytes) -> str:
+    """Return from which epoch on two contents of plots/training.csv differ, and in what first.
+
+    It is the data, the draws or the weights, or else the first column of figures that differs;
+    nothing where the epochs that both have are the same, or have no hashes of these parts.
+    """
+    epochs = zip(_epochs(old), _epochs(new), strict=False)
+    for number, (before, after) in enumerate(epochs, start=1):
+        for column in (*_PARTS, *before):
+            if before.get(column) != after.get(column):
+                return f"from epoch {number} on: {column.removesuffix('_sha256')}"
+    return ""
+
+
+def _epochs(content: bytes) -> list[dict[str, str]]:
+    """Return the cells of each epoch by their columns, if the parts are among these."""
+    header, *rows = content.decode(errors="replace").splitlines() or [""]
+    columns = header.split(",")
+    told = set(_PARTS) <= set(columns)
+    return [dict(zip(columns, row.split(","), strict=False)) for row in rows] if told else []
 
 
 def _arrays(content: bytes) -> Mapping[str, NDArray[np.generic]]:
@@ -81,6 +113,11 @@ def _values(old: bytes, new: bytes) -> str:
 
 
 def _rows(old: bytes, new: bytes) -> str:
+    since = first_difference(old, new)
+    return f"{since}; {_lines(old, new)}" if since else _lines(old, new)
+
+
+def _lines(old: bytes, new: bytes) -> str:
     before, after = old.splitlines(), new.splitlines()
     if len(before) != len(after):
         return f"{len(before):,} rows became {len(after):,}"
@@ -96,3 +133,16 @@ def _rows(old: bytes, new: bytes) -> str:
 
 def _more(names: int) -> str:
     return f"; and {names - _SHOWN} more" if names > _SHOWN else ""
+
+
+def main() -> None:
+    """Say how training went otherwise than in a commit, if it did."""
+    with files_of(sys.argv[1]) as folder:
+        kept = (folder / CURVES, CURVES)
+        old, new = (path.read_bytes() if path.exists() else b"" for path in kept)
+    if old != new:
+        print(f"{CURVES}: {describe(CURVES.name, old, new)}")
+
+
+if __name__ == "__main__":
+    report(main)

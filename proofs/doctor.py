@@ -14,19 +14,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from digits.errors import InputError, report
-from proofs.machine import (
-    CHROMIUM,
-    available_memory,
-    describe_processor,
-    has_avx2,
-    other_versions,
-)
-
-if TYPE_CHECKING:
-    from digits.params import Numerics
+from proofs.machine import CHROMIUM, describe, describe_processor, other_versions
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Python
 DISK, MEMORY = 2.0, 1.0  # GB that the pipeline takes on MNIST, with torch's build without CUDA
@@ -59,38 +50,27 @@ class Finding:
 
 
 def look() -> Iterator[Finding]:
-    """Yield what was found of everything that matters.
-
-    Raises:
-        InputError: params.yaml cannot be used.
-    """
+    """Yield what was found of everything that matters."""
     yield check_python(sys.version_info[:2])
     if find_spec("torch") is None and not ENVIRONMENT.exists():
         yield Finding("note", f"{ENVIRONMENT}: nothing is installed yet; make repro does that")
-        yield check_processor()
+        yield Finding("ok", describe_processor())
     else:
         yield check_versions(REQUIREMENTS)
-        yield from check_platform()
-    yield check_size("disk", shutil.disk_usage(Path()).free, DISK)
-    yield check_size("memory", available_memory(), MEMORY)
+        yield check_platform()
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    yield check_size("disk free", shutil.disk_usage(Path()).free, DISK)
+    yield check_size("memory", memory, MEMORY)
     yield from check_extras(EXTRAS)
     yield from check_programs(PROGRAMS)
 
 
-def check_platform() -> Iterator[Finding]:
-    """Look at what arithmetic there is, if there is what does it.
-
-    Raises:
-        InputError: params.yaml cannot be used.
-    """
+def check_platform() -> Finding:
+    """Look at what computes, if all that it takes is there."""
     try:
-        from digits.params import load_params  # noqa: PLC0415  (of what is to be looked for)
-
-        settings = load_params().numerics
-        yield check_numerics(settings)
-        yield check_threads(settings)
-    except ImportError as error:
-        yield Finding("wrong", f"{describe_processor()}; {error}")
+        return Finding("ok", describe())
+    except (ImportError, InputError) as error:
+        return Finding("wrong", f"{describe_processor()}; {error}")
 
 
 def check_python(version: tuple[int, int]) -> Finding:
@@ -111,39 +91,10 @@ def check_versions(requirements: Path) -> Finding:
     return Finding("ok", f"every version as in {requirements}")
 
 
-def check_processor() -> Finding:
-    """Look at whether the processor has what the default, portable, needs."""
-    words = f"{describe_processor()}; expected AVX2 for portable, the default"
-    return Finding("ok" if has_avx2() else "wrong", words)
-
-
-def check_numerics(settings: "Numerics") -> Finding:
-    """Look at whether the processor and the environment allow the numeric platform."""
-    from digits import numerics  # noqa: PLC0415  (of what is to be looked for)
-
-    where = f"{describe_processor()}; numerics.mode = {settings.mode!r}"
-    try:
-        numerics.configure(settings)
-    except InputError as error:
-        return Finding("wrong", f"{describe_processor()}; {error}")
-    if settings.mode == "machine":
-        return Finding("ok", f"{where}: the same bytes on this type of processor only")
-    return Finding("ok", f"{where}: the same bytes as on any other x86-64 machine with AVX2")
-
-
-def check_threads(settings: "Numerics") -> Finding:
-    """Look at how many cores there are for the threads."""
-    cores = len(os.sched_getaffinity(0))
-    words = f"{cores} cores for numerics.threads = {settings.threads}"
-    if cores < settings.threads:
-        return Finding("note", f"{words}: the same bytes, later")
-    return Finding("ok", words)
-
-
 def check_size(name: str, size: int, expected: float) -> Finding:
-    """Look at how many bytes are free, where so many GB are expected."""
+    """Look at how many bytes there are, where so many GB are expected."""
     state: Literal["ok", "wrong"] = "ok" if size >= expected * 1e9 else "wrong"
-    return Finding(state, f"{size / 1e9:.1f} GB of {name} free; expected {expected:g}")
+    return Finding(state, f"{size / 1e9:.1f} GB of {name}; expected {expected:g}")
 
 
 def check_extras(extras: dict[str, str]) -> Iterator[Finding]:

@@ -1,31 +1,69 @@
-"""What this machine has, told by Python alone: before anything is installed, too."""
+"""This machine in words, as far as Python alone can tell: before anything is installed, too."""
 
+import os
+import platform
+import re
+import subprocess
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 # What Debian and others call it.
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-
-
-def read_processor() -> dict[str, str]:
-    """Return what the kernel says of this processor, by its own names."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    facts = (line.partition(":") for line in lines)
-    return {name.strip(): value.strip() for name, _, value in facts}
-
-
-def has_avx2() -> bool:
-    """Return whether this processor has what mode portable needs."""
-    return "avx2" in read_processor().get("flags", "").split()
+# What knows the processor's name, on Linux and on macOS, and how it says it.
+_NAMING = {
+    "lscpu": r"^\s*Model name:\s*(\S.*)",
+    "sysctl -n machdep.cpu.brand_string": r"^(\S.*)",
+}
 
 
 def describe_processor() -> str:
-    """Return the name of this processor and its widest vectors."""
-    facts = read_processor()
-    name, flags = facts.get("model name", "unknown processor"), facts.get("flags", "").split()
-    widest = [flag for flag in ("avx512f", "avx2", "avx") if flag in flags]
-    return f"{name} ({widest[0] if widest else 'without avx'})"
+    """Return the name of this processor, as far as the system has one, and its architecture."""
+    for command, pattern in _NAMING.items():
+        try:
+            told = subprocess.run(
+                command.split(),
+                env=os.environ | {"LC_ALL": "C"},
+                capture_output=True,
+                text=True,
+                check=False,
+            ).stdout
+        except FileNotFoundError:
+            continue
+        if found := re.search(pattern, told, re.MULTILINE):
+            return f"{found[1]} ({platform.machine()})"
+    return f"unknown processor ({platform.machine()})"
+
+
+def describe() -> str:
+    """Return processor, kernels, where training runs and with how many threads, and versions.
+
+    Raises:
+        InputError: the environment asks for a device that cannot be used.
+        ImportError: torch is not installed.
+    """
+    # Not needed for anything else here, and not there before the environment is made.
+    import torch  # noqa: PLC0415
+
+    from digits.device import choose_device, describe_device  # noqa: PLC0415
+
+    return (
+        f"{describe_processor()}: {torch.backends.cpu.get_cpu_capability()} kernels, "
+        f"training on {describe_device(choose_device())}; "
+        f"torch {torch.__version__}, Python {platform.python_version()}"
+    )
+
+
+def explain(requirements: Path) -> str:
+    """Return why results built here might differ from those of the commit, if that is known."""
+    # Training has no arithmetic of torch's own: its version alone changes nothing.
+    changed = [other for other in other_versions(requirements) if not other.startswith("torch ")]
+    if changed:
+        return f"versions other than in {requirements.name}: {', '.join(changed)}"
+    return (
+        "none is known: no processor, GPU, number of threads or version of torch changes a byte; "
+        "either the commit does not hold what its code makes, or it is a bug: please report it"
+    )
 
 
 def other_versions(requirements: Path) -> Iterator[str]:
@@ -41,10 +79,3 @@ def other_versions(requirements: Path) -> Iterator[str]:
             found = "missing"
         if found != wanted:
             yield f"{name} {found}, pinned {wanted}"
-
-
-def available_memory() -> int:
-    """Return how many bytes of memory programs can still have, caches given up for them."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    facts = dict(line.split(":", 1) for line in lines)
-    return int(facts["MemAvailable"].removesuffix("kB")) * 1024

@@ -68,14 +68,9 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def two_nodes(
-    cores: int, others: int
+    cores: int,
 ) -> Iterator[tuple[dict[str, str], subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
-    """Yield the environment of those who use a Ray of two nodes, and both nodes.
-
-    Args:
-        cores: of the first node, as Ray counts them.
-        others: of the second.
-    """
+    """Yield the environment of those who use a Ray of two nodes of so many cores, and both."""
     port = find_port()
     head = ("--head", f"--port={port}", "--include-dashboard=false", f"--num-cpus={cores}")
     with sheltered() as variables:
@@ -86,7 +81,7 @@ def two_nodes(
         with node(environment, *head) as first:
             wait_until(lambda: bool(started(first, "raylet")), "the first node")
             address = f"--address={environment['RAY_ADDRESS']}"
-            with node(environment | {REACHABLE: "1"}, address, f"--num-cpus={others}") as second:
+            with node(environment | {REACHABLE: "1"}, address, f"--num-cpus={cores}") as second:
                 wait_until(lambda: bool(started(second, "raylet")), "the second node")
                 yield environment, first, second
 
@@ -176,7 +171,7 @@ def run_with_a_kill(path: Path, cores: int) -> None:
     if journal.count():
         raise InputError(f"{journal.folder}: a study that was stopped; expected none")
     command = [sys.executable, "-m", "studies.run", str(path)]
-    with two_nodes(cores, cores) as (environment, first, second):
+    with two_nodes(cores) as (environment, first, second):
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as study:
             try:
                 catch_training(study, first, second)

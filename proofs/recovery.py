@@ -22,6 +22,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
+from psutil import AccessDenied, NoSuchProcess, Process
 from ruamel.yaml import YAML
 
 from digits.errors import InputError, expecting, report
@@ -102,12 +103,11 @@ def _held(content: bytes) -> bool:
 def _is_running(number: int, command: str) -> bool:
     """Return whether the process of that number has that command, as far as one may know."""
     try:
-        words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
-    except FileNotFoundError:
-        return False
-    except OSError:
+        return command in " ".join(Process(number).cmdline())
+    except AccessDenied:
         return True
-    return command.encode() in b" ".join(words)
+    except NoSuchProcess:  # or only its number
+        return False
 
 
 def forget_edited(cache: Path) -> None:

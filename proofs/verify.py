@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digits.errors import InputError, report
-from digits.params import leaves, load_params
-from proofs import ledger, platform
+from digits.params import leaves
+from proofs import ledger, machine
 from proofs.difference import describe
 from proofs.ledger import LOCK, Lock, Output, find_cache, is_whole, outputs, read_lock, stored
 from proofs.repository import files_of, find_commit, git
@@ -159,16 +159,10 @@ def print_table(results: list[Result]) -> None:
 
 
 def print_platform(*, differing: bool) -> None:
-    """Print the numeric platform, and why it might have led to other bytes."""
-    try:
-        numerics = load_params(CLONE / "params.yaml").numerics
-        print(f"platform: {platform.describe(numerics)}")
-    except InputError as error:  # params of another version, or a processor without AVX2
-        print(f"platform: not known ({error})")
-        return
+    """Print what this machine is, and why it might have led to other bytes."""
+    print(f"platform: {machine.describe()}")
     if differing:
-        for reason in platform.reasons(numerics, CLONE / "requirements.txt"):
-            print(f"reason: {reason}")
+        print(f"reason: {machine.explain(CLONE / 'requirements.txt')}")
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from digits import calibration, figures, measures, numerics
+from digits import calibration, figures, measures
 from digits.figures import RIGHT, WRONG
 from digits.files import read_columns, replacing, write_csv, write_json
 from digits.galleries import Tile, draw_gallery
@@ -157,7 +157,6 @@ def draw(
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    numerics.configure(params.numerics)
     classes, names = params.data.classes, params.data.names
     statistics = Statistics.load(PREPARED / "statistics.json")
     images, actual = map_labelled(PREPARED / "validation", classes, statistics.pixels)

@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from digits import numerics
 from digits.inference import infer
 from digits.kaggle import SUBMISSION, write_submission
 from digits.model import MODEL, Ensemble, load_model
@@ -30,7 +29,6 @@ def predict(model: Ensemble, path: Path, shift: int) -> Iterator[int]:
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    numerics.configure(params.numerics)
     rows, pixels = count_images(IMAGES)
     model = load_model(MODEL, pixels, params.data.classes)
     predicted = predict(model, IMAGES, params.predict.shift)

@@ -114,8 +114,7 @@ def describe(params: Params, pixels: int, parts: Sequence[Part]) -> str:
     return (
         f"{networks} {name_network(params, pixels)}, trained for {train.epochs} epochs in batches "
         f"of {train.batch_size} with a learning rate of {train.lr:g} ({train.schedule}), on {rows}"
-        f". Test images: {data.test}. "
-        f"Arithmetic: {params.numerics.mode}, with {params.numerics.threads} threads."
+        f". Test images: {data.test}."
     )
 
 
@@ -218,7 +217,6 @@ def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDAr
         "weights": report.encode_network(network),
         "megabytes": f"{len(network) / 1e6:.1f}",
         "description": describe(params, statistics.pixels, parts),
-        "portable": params.numerics.mode == "portable",
         "params": as_yaml(params.model_dump(mode="json")),
         "data": {**data, **scale, "names": names, "shift": params.predict.shift},
         **load_confusion(),

@@ -11,21 +11,23 @@ goes on after its last whole epoch when it is started again, and ends in the sam
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, fields
+from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
 
 import torch
 
-from digits import numerics
 from digits.checkpoint import Checkpoint, identify
+from digits.device import choose_device, describe_device
 from digits.files import write_csv, write_json
 from digits.model import MLP, MODEL, Ensemble, save_model
 from digits.params import Train, load_params
 from digits.tensors import PREPARED, map_labelled
-from digits.training import Epoch, Labelled, TrainingState, begin, fit, trained
+from digits.training import DIGEST, Epoch, Labelled, TrainingState, begin, fit, trained
 
 METRICS = Path("metrics/train.json")
 CURVES = Path("plots/training.csv")
+DIGESTS = ("weights_sha256", "draws_sha256", "data_sha256")
 
 
 def load_split(classes: int) -> tuple[Labelled, Labelled]:
@@ -64,16 +66,6 @@ def print_row(epoch: Epoch) -> None:
     )
 
 
-def warn_of_precision(precision: str, device: torch.device) -> None:
-    """Warn where training multiplies in a precision that this processor is slow in."""
-    if precision == "bfloat16" and device.type == "cpu" and not numerics.multiplies_bfloat16():
-        print(
-            "warning: params.yaml: train.precision = 'bfloat16': this processor has no such "
-            "products; expected 'float32', which takes less time here",
-            file=sys.stderr,
-        )
-
-
 def warn_of_chance(last: Epoch, labels: torch.Tensor) -> None:
     """Warn where the network does no better than always giving the commonest class."""
     commonest = labels.bincount().max().item() / len(labels)
@@ -86,18 +78,24 @@ def warn_of_chance(last: Epoch, labels: torch.Tensor) -> None:
 
 
 def mean_history(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
-    """Return the mean over networks of each epoch."""
+    """Return the mean over networks of each epoch, and the digests of their digests."""
+    if len(histories) == 1:
+        return list(histories[0])
     means = []
     for number, epochs in enumerate(zip(*histories, strict=True), start=1):
         _, *columns = zip(*map(astuple, epochs), strict=True)
-        means.append(Epoch(number, *map(fmean, columns)))
+        numbers, digests = columns[: -len(DIGESTS)], columns[-len(DIGESTS) :]
+        joined = (sha256("".join(column).encode()).hexdigest()[:DIGEST] for column in digests)
+        loss, held_out_loss, accuracy = map(fmean, numbers)
+        means.append(Epoch(number, loss, held_out_loss, accuracy, *joined))
     return means
 
 
 def write_history(history: Sequence[Epoch], *, held_out: bool) -> None:
     """Write the curves, and the metrics of the last epoch, and whether validation was held out."""
     write_csv(CURVES, [field.name for field in fields(Epoch)], map(astuple, history))
-    write_json(METRICS, asdict(history[-1]) | {"held_out": held_out})
+    last = {name: value for name, value in asdict(history[-1]).items() if name not in DIGESTS}
+    write_json(METRICS, last | {"held_out": held_out})
 
 
 def write_results(
@@ -114,26 +112,24 @@ def write_results(
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    numerics.configure(params.numerics)
     train, classes = params.train, params.data.classes
     training, validation = load_split(classes)
     if train.rows == "all":
         training = training.joined(validation)
-    numerics.check_precision(params.numerics, train.precision)
-    device = numerics.choose_device(params.numerics, train.device)
-    warn_of_precision(train.precision, device)
+    device = choose_device()
     there = training.to(device), validation.to(device)
     fits, checkpoints = [], []
     for number, member in enumerate(train.members(), start=1):
         if train.networks > 1:
             print(f"network {number} of {train.networks}, with seed {member.seed}")
-        settings = (member, params.numerics, classes, numerics.name_device(device))
-        checkpoints.append(Checkpoint(identify(settings, training, validation)))
+        checkpoints.append(Checkpoint(identify((member, classes), training, validation)))
         state = begin(training.images.shape[1], classes, member, device)
-        fits.append(fit_network(state, *there, member, checkpoints[-1]))
+        network, history = fit_network(state, *there, member, checkpoints[-1])
+        fits.append((network.cpu(), history))
     held_out = train.rows == "train"
     write_results(fits, validation.labels, held_out=held_out)
     for checkpoint in checkpoints:
         checkpoint.remove()
     told = "" if held_out else " (the validation rows among them)"
-    return f"read {len(training.labels):,} rows{told}, {train.epochs} times; wrote {MODEL}"
+    where = f"{train.epochs} times, on {describe_device(device)}"
+    return f"read {len(training.labels):,} rows{told}, {where}; wrote {MODEL}"

@@ -26,7 +26,6 @@ SENT = {
     "excludes": ["*.journal", "results"],
 }
 PATIENCE = 5.0  # seconds for a cluster to answer
-WATCH = 5.0  # seconds until it is looked whether what tasks wait for is still there
 RETRIES = 10  # of a task whose machine dies
 # Of what is started here: nothing is reported to Ray's makers, and tasks, which are timed, do not
 # give way to other work.
@@ -61,33 +60,16 @@ class Cluster:
             function: takes the params of a task, its other arguments, and the rows.
             tasks: by whatever names them.
         """
-        most = _most_cores()
-        pending = self._submit(function, tasks, most)
+        cores = share(len(tasks))
+        # To train on a GPU, a task would have to ask for one (`num_gpus`): Ray hides the others.
+        variables = {"OMP_NUM_THREADS": f"{cores}", "DIGITS_DEVICE": "cpu"}
+        remote = ray.remote(
+            num_cpus=cores, max_retries=RETRIES, runtime_env={"env_vars": variables}
+        )(function)
+        pending = {remote.remote(*task, self.rows): key for key, task in tasks.items()}
         while pending:
-            ended, _ = ray.wait(list(pending), timeout=WATCH)
-            for one in ended:
-                yield pending.pop(one), _get(one)
-            if not ended and (left := _most_cores()) < most:
-                # The largest machine has died: Ray would wait for another of its size.
-                for one in pending:
-                    ray.cancel(one)
-                missing = {key: tasks[key] for key in pending.values()}
-                most, pending = left, self._submit(function, missing, left)
-
-    def _submit(
-        self, function: Callable[..., Found], tasks: Mapping[Key, Task], most: float
-    ) -> dict[Any, Key]:
-        """Return what Ray calls the result of each task, on machines of `most` cores at most."""
-        remote, pending = ray.remote(max_retries=RETRIES)(function), {}
-        for key, (params, *others) in tasks.items():
-            # Threads are a part of the arithmetic: they share what cores there are.
-            placed = remote.options(
-                num_cpus=min(params.numerics.threads, most),
-                # Other variables, other processes: MKL keeps to the mode of its first use.
-                runtime_env={"env_vars": {"NUMERICS_MODE": params.numerics.mode}},
-            )
-            pending[placed.remote(params, *others, self.rows)] = key
-        return pending
+            [ended], _ = ray.wait(list(pending))
+            yield pending.pop(ended), _get(ended)
 
 
 def _get(ended: Any) -> Any:  # noqa: ANN401  (whatever the task returns)
@@ -100,9 +82,15 @@ def _get(ended: Any) -> Any:  # noqa: ANN401  (whatever the task returns)
         raise
 
 
-def _most_cores() -> float:
+def share(tasks: int) -> int:
+    """Return how many cores each of so many tasks has.
+
+    Two tasks with a core each end sooner than one after the other with both. So it is more than one
+    only where there are more cores than tasks, and no more than the smallest machine has: each of
+    those that are left can then take the tasks of one that dies.
+    """
     cores = [node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]]
-    return float(max([1.0, *cores]))  # where there is none yet, one that is to come
+    return max(1, int(min([sum(cores) // max(tasks, 1), *filter(None, cores)])))
 
 
 @contextmanager

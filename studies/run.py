@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from digits import numerics
 from digits.answers import ANSWERS
 from digits.checkpoint import identify
 from digits.errors import InputError, report
@@ -75,9 +74,6 @@ def _check_variant(params: Params, prepared: Params) -> None:
                 )
     if params.train.rows == "all":
         raise InputError("train.rows = 'all' holds no row out; expected 'train'")
-    if params.train.device != "cpu":
-        raise InputError(f"train.device = {params.train.device!r}; expected 'cpu' in a study")
-    numerics.check_precision(params.numerics, params.train.precision)
 
 
 def load_rows(params: Params, study: Study) -> Rows:

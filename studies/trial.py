@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from digits import numerics
 from digits.answers import UNKNOWN
 from digits.inference import infer, probabilities
 from digits.measures import Predictions, negative_log_likelihood
@@ -89,23 +88,17 @@ class Result:
 
 
 def train_network(params: Params, fold: int, rows: Rows) -> Fit:
-    """Train one network on the rows that a fold does not hold out.
-
-    It settles the arithmetic of its process, as a stage does.
-    """
-    numerics.configure(params.numerics)
-    device = numerics.choose_device(params.numerics, params.train.device)
+    """Train one network on the rows that a fold does not hold out."""
     training, held_out = rows.choose(rows.folds != fold), rows.choose(rows.folds == fold)
-    state = begin(rows.images.shape[1], params.data.classes, params.train, device)
+    state = begin(rows.images.shape[1], params.data.classes, params.train)
     start = perf_counter()
-    for _ in fit(state, training.to(device), held_out.to(device), params.train):
+    for _ in fit(state, training, held_out, params.train):
         pass
-    return Fit(trained(state).cpu(), perf_counter() - start)
+    return Fit(trained(state), perf_counter() - start)
 
 
 def judge(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> Result:
     """Let networks answer together the rows that a fold holds out, and the test images."""
-    numerics.configure(params.numerics)
     model, shift = Ensemble([one.network for one in fits]), params.predict.shift
     held_out, test = rows.choose(rows.folds == fold), rows.known()
     shares, logarithms = probabilities(infer(model, held_out.images, shift))
@@ -124,7 +117,6 @@ def judge(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> Result:
 
 def answer(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> NDArray[np.float64]:
     """Return the probabilities of the rows that a fold holds out, shape (held out, classes)."""
-    numerics.configure(params.numerics)
     model = Ensemble([one.network for one in fits])
     held_out = rows.choose(rows.folds == fold)
     return probabilities(infer(model, held_out.images, params.predict.shift))[0]

@@ -11,10 +11,8 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from digits import numerics
 from digits.kaggle import write_images
 from digits.model import MLP, Ensemble, save_model
-from digits.params import Numerics
 from digits.training import Labelled
 from proofs.faults import Proof
 from proofs.repository import git
@@ -30,10 +28,6 @@ RAY = {
 }
 
 ParamsWriter = Callable[[dict[str, Any]], None]
-
-
-def pytest_configure() -> None:
-    numerics.configure(Numerics(mode="portable", threads=2))
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this very hook

@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 
 from proofs.sandbox import ROOT
 
-WORKFLOW: dict[str, Any] = YAML(typ="safe").load(ROOT / ".github" / "workflows" / "ci.yml")
+TEXT = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+WORKFLOW: dict[str, Any] = YAML(typ="safe").load(TEXT)
 JOBS: dict[str, Any] = WORKFLOW["jobs"]
 TARGETS = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
 
@@ -76,8 +77,20 @@ def test_a_job_may_read_the_repository_and_no_more() -> None:
     for job in JOBS.values():
         assert "permissions" not in job
         assert job["steps"][0]["with"]["persist-credentials"] is False
-        for step in job["steps"]:
-            assert re.fullmatch(r"actions/[a-z-]+@v\d+", step.get("uses", "actions/x@v1"))
+
+
+def test_an_action_is_pinned_by_a_hash_beside_its_version() -> None:
+    used = re.findall(r"uses: (.*)", TEXT)
+    assert len(used) == sum("uses" in step for job in JOBS.values() for step in job["steps"])
+    for line in used:
+        assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)
+    assert len(set(used)) == len({line.partition("@")[0] for line in used})
+
+
+def test_the_results_are_built_anew_on_x86_on_arm_and_on_macos() -> None:
+    assert JOBS["checks"]["runs-on"] == "ubuntu-24.04"
+    assert JOBS["systems"]["strategy"]["matrix"]["system"] == ["ubuntu-24.04-arm", "macos-15"]
+    assert list(commands("systems"))[-2:] == [["make", "verify"]] * 2
 
 
 HOSTILE = "x;id > made;$(id > made)`id > made`'\"$(shell id > made)"

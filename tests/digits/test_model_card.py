@@ -19,7 +19,6 @@ VALUES: dict[str, Any] = {
     "side": 28,
     "mean": 33.5,
     "std": 78.25,
-    "portable": True,
     "class_rows": [1234, 0],
     "recall": {0: 0.5},
     "precision": {0: 1.0, 1: 0.25},

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,16 @@ ROWS = "expected a number of rows, or a fraction between 0 and 1"
         ("train.momentum", 1, "train.momentum = 1: expected less than 1"),
         ("train.widths", [200, 0], "train.widths.1 = 0: expected greater than or equal to 1"),
         ("train.widths", 200, "train.widths = 200: expected a list"),
+        (
+            "train.widths",
+            [8, 65537],
+            "train.widths.1 = 65537: expected less than or equal to 65536",
+        ),
         ("train.seed", -1, "train.seed = -1: expected greater than or equal to 0"),
         ("train.schedule", "step", "train.schedule = 'step': expected 'constant', 'one_cycle' or"),
         ("train.augment.shift", -1, "train.augment.shift = -1: expected greater than or equal to"),
         ("train.augment.noise", 1, "train.augment.noise is not a parameter"),
         ("train.learning_rate", 0.1, "train.learning_rate is not a parameter"),
-        ("numerics.mode", "fast", "numerics.mode = 'fast': expected 'portable' or 'machine'"),
         ("data.classes", 1, "data.classes = 1: expected greater than or equal to 2"),
         ("data.class_names", ["a", "b"], "data.class_names = ['a', 'b']: 2 names; expected 3, or"),
         ("data.class_names", list("aba"), f"{NAMES}, 'a']: expected names that differ from each"),
@@ -70,6 +75,38 @@ def test_a_param_that_cannot_be_used_is_named_with_its_value(
     assert str(error.value).startswith(f"params.yaml: {message}")
     assert "more)" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_nesterov_without_momentum_is_refused(project: Path, write_params: ParamsWriter) -> None:
+    write_params({"train.nesterov": True})
+    assert load_params().train.nesterov
+    write_params({"train.nesterov": True, "train.momentum": 0})
+    message = (
+        r"^params.yaml: train.nesterov = True: expected false with momentum = 0: there is none"
+    )
+    with pytest.raises(InputError, match=message):
+        load_params()
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        ["numerics"],
+        ["train.device"],
+        ["train.device", "train.precision", "numerics"],
+    ],
+)
+def test_a_file_of_before_is_told_what_became_of_each_of_its_params(
+    project: Path, found: list[str]
+) -> None:
+    old = {"numerics": {"mode": "portable", "threads": 2}}
+    with pytest.raises(InputError) as error:
+        load_params(changes={"train.lr": "fast"} | {key: old.get(key, "cpu") for key in found})
+    told = str(error.value)
+    assert re.findall(r"([a-z.]+) \([^)]+\)[,:]", told) == found
+    assert ("DIGITS_DEVICE=cpu" in told) is ("train.device" in found)
+    assert told.startswith("params.yaml: ")
+    assert told.endswith(": no longer known; expected to be left out")
 
 
 def test_names_of_classes_may_hold_other_signs(project: Path, write_params: ParamsWriter) -> None:
@@ -113,7 +150,7 @@ def test_a_missing_param_is_named(project: Path) -> None:
 def test_a_missing_section_is_named_and_further_faults_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("data: {train: a, test: b, classes: 10, class_names: []}\n")
-    with pytest.raises(InputError, match=r"params.yaml: download is missing \(and 5 more\)$"):
+    with pytest.raises(InputError, match=r"params.yaml: download is missing \(and 4 more\)$"):
         load_params(path)
 
 
@@ -237,8 +274,6 @@ def test_the_notebooks_recipe_stays_the_notebooks() -> None:
         "averaging": 0.0,
         "seed": 0,
         "networks": 1,
-        "device": "cpu",
-        "precision": "float32",
         "augment": dict.fromkeys(["rotation", "scale", "shear", "shift", "elastic"], 0.0)
         | {"smoothness": 4.0},
     }

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import save
 
-from proofs.difference import describe
+from proofs.difference import describe, first_difference
 
 
 def npy(array: NDArray[np.generic]) -> bytes:
@@ -70,6 +70,7 @@ DOT = np.where(np.arange(20).reshape(4, 5) == 7, 12, 0).astype(np.uint8)
         ("a.json", b"{}", b"{", "not to be read ("),
         ("a.csv", b"a\n1\n2\n", b"a\n1\n3\n", "1 of 3 rows; row 3: '2' became '3'"),
         ("a.csv", b"a\n1\n", b"a\n", "2 rows became 1"),
+        ("a.csv", b"a,b\n1\n", b"a,b\n1,2\n", "1 of 2 rows; row 2: '1' became '1,2'"),
         ("a.csv", b"a\n1\n", b"a\r\n1\n", "the same rows, ended otherwise"),
         ("a.txt", b"a", b"bc", "1 bytes became 2"),
     ],
@@ -80,3 +81,41 @@ def test_a_difference_is_told_in_its_own_measure(
     told = describe(name, old, new)
     assert told.startswith(words)
     assert "\n" not in told
+
+
+HEADER = "epoch,training_loss,weights_sha256,draws_sha256,data_sha256\n"
+EPOCHS = ["1,0.5,w1,d1,x", "2,0.4,w2,d2,x", "3,0.3,w3,d3,x"]
+
+
+def curves(*epochs: str, header: str = HEADER) -> bytes:
+    return (header + "".join(f"{epoch}\n" for epoch in epochs)).encode()
+
+
+@pytest.mark.parametrize(
+    ("epochs", "words"),
+    [
+        (EPOCHS, ""),
+        ([EPOCHS[0], "2,0.7,w8,d2,x", "3,0.6,w9,d3,x"], "from epoch 2 on: weights"),
+        ([EPOCHS[0], "2,0.4,w2,d2,x", "3,0.3,w3,d9,x"], "from epoch 3 on: draws"),
+        (["1,0.7,w7,d7,x", "2,0.7,w8,d8,x", "3,0.6,w9,d9,x"], "from epoch 1 on: draws"),
+        (["1,0.7,w7,d7,y", "2,0.7,w8,d8,y", "3,0.6,w9,d9,y"], "from epoch 1 on: data"),
+        ([*EPOCHS[:2], "3,0.4,w3,d3,x"], "from epoch 3 on: training_loss"),
+        ([*EPOCHS, "4,0.2,w4,d4,x"], ""),
+        ([EPOCHS[0], "2,0.4"], "from epoch 2 on: data"),
+    ],
+)
+def test_the_first_difference_between_trainings_has_a_name(epochs: list[str], words: str) -> None:
+    old, new = curves(*EPOCHS), curves(*epochs)
+    assert first_difference(old, new) == first_difference(new, old) == words
+    if words:
+        assert describe("training.csv", old, new).startswith(f"{words}; ")
+
+
+@pytest.mark.parametrize(
+    "other", [curves(header="epoch,training_loss\n"), b"", b"\xff", HEADER.encode()]
+)
+def test_a_training_of_before_is_told_by_its_rows_alone(other: bytes) -> None:
+    old = curves("1,0.5", "2,0.4", header="epoch,training_loss\n")
+    assert describe("training.csv", old, other) == f"3 rows became {len(other.splitlines())}"
+    changed = old.replace(b"2,0.4", b"2,0.6")
+    assert describe("training.csv", old, changed) == "1 of 3 rows; row 3: '2,0.4' became '2,0.6'"

@@ -5,15 +5,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import torch
 
 from digits.errors import InputError
-from digits.params import Numerics
 from proofs import doctor, machine
 from proofs.doctor import Finding
 from proofs.sandbox import ROOT
-
-PORTABLE = Numerics(mode="portable", threads=2)
 
 
 def test_every_line_says_its_state_and_one_that_is_wrong_makes_the_whole_wrong(
@@ -89,8 +85,8 @@ def test_before_anything_is_installed_the_machine_is_looked_at_all_the_same(
 ) -> None:
     told = run_without_packages(tmp_path).stdout
     assert "note   .venv: nothing is installed yet; make repro does that\n" in told
-    assert "; expected AVX2 for portable, the default\n" in told
-    assert "GB of memory free; expected 1\n" in told
+    assert f"ok     {machine.describe_processor()}\n" in told
+    assert "GB of memory; expected 1\n" in told
 
 
 def test_an_environment_without_its_packages_is_wrong(tmp_path: Path) -> None:
@@ -99,49 +95,19 @@ def test_an_environment_without_its_packages_is_wrong(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert ran.stderr == "error: what is wrong above; expected it mended before make repro\n"
     assert "wrong  other than in requirements.txt: torch missing, pinned " in ran.stdout
-    assert "; No module named 'pydantic'\n" in ran.stdout
+    assert "; No module named 'torch'\n" in ran.stdout
 
 
-def test_a_processor_without_avx2_cannot_keep_the_promise(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert doctor.check_numerics(PORTABLE).state == "ok"
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
-    found = doctor.check_numerics(PORTABLE)
+def test_a_device_that_cannot_be_used_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.check_platform() == Finding("ok", machine.describe())
+    monkeypatch.setenv("DIGITS_DEVICE", "tpu")
+    found = doctor.check_platform()
     assert found.state == "wrong"
-    assert "expected AVX2 (or numerics.mode = 'machine')" in found.words
-
-
-def test_a_variable_that_changes_what_threads_compute_is_wrong(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("OMP_DYNAMIC", "1")
-    assert "OMP_DYNAMIC = '1'" in doctor.check_numerics(PORTABLE).words
-
-
-def test_fewer_cores_than_threads_are_worth_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
-    assert doctor.check_threads(PORTABLE).state == "note"
-    assert doctor.check_threads(Numerics(mode="portable", threads=1)).state == "ok"
+    assert found.words.startswith(f"{machine.describe_processor()}; environment: DIGITS_DEVICE")
 
 
 def test_all_that_is_optional_is_looked_for() -> None:
     assert sorted(doctor.EXTRAS) == sorted(path.name for path in ROOT.glob("requirements-*.txt"))
-
-
-@pytest.mark.parametrize(
-    ("flags", "state"),
-    [
-        ("avx avx2 avx512f", "ok"),
-        ("avx avx2", "ok"),
-        ("avx", "wrong"),
-        ("sse2", "wrong"),
-        ("", "wrong"),
-    ],
-)
-def test_portable_needs_avx2_before_anything_is_installed_too(
-    monkeypatch: pytest.MonkeyPatch, flags: str, state: str
-) -> None:
-    monkeypatch.setattr(machine, "read_processor", lambda: {"flags": flags})
-    assert doctor.check_processor().state == state
 
 
 def test_any_name_of_a_program_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,34 +16,9 @@ from proofs import nodes
 
 STUDY = """\
 variants:
-  plain: {recipe: params.yaml, set: {numerics.threads: 1, train.epochs: 2000}, seeds: 4}
+  plain: {recipe: params.yaml, set: {train.epochs: 2000}, seeds: 4}
 folds: 2
 test: false
-"""
-# Tasks for two threads, which return their processes: the first at once, the others when a file is
-# there.
-TASKS = """
-import os, sys, time
-from pathlib import Path
-import numpy as np
-import ray
-from digits.params import load_params
-from studies.cluster import cluster
-from studies.trial import Rows
-
-def name_process(_, number, __):
-    while number and not Path(FILE).exists():
-        time.sleep(0.05)
-    return os.getpid()
-
-FILE = sys.argv[1]
-params = load_params(changes={"numerics.threads": 2})
-images, labels = np.zeros((0, 16), np.float32), np.zeros(0, np.int64)
-with cluster(Rows(images, labels, labels, images, labels)) as machines:
-    while ray.cluster_resources()["CPU"] < 3:
-        time.sleep(0.05)
-    for key, process in machines.run(name_process, {key: (params, key) for key in range(3)}):
-        print("task", key, process, flush=True)
 """
 
 
@@ -70,29 +45,8 @@ def test_a_study_survives_the_death_of_a_node(
 
 
 @pytest.mark.long
-def test_what_only_a_machine_that_died_was_large_enough_for_is_run_on_what_is_left(
-    project: Path,
-) -> None:
-    killed = project / "killed"
-    command = [sys.executable, "-c", TASKS, str(killed)]
-    with nodes.two_nodes(1, 2) as (environment, _, second):
-        environment["PYTHONPATH"] = str(ROOT)
-        with subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, text=True
-        ) as driver:
-            # Ray says that a node has died, among them.
-            ended = (line.split()[1:] for line in driver.stdout or () if line.startswith("task "))
-            first, process = next(ended)
-            nodes.kill(second)
-            killed.touch()
-            rest = dict(ended)
-    assert sorted([first, *rest]) == ["0", "1", "2"]
-    assert process not in rest.values()
-
-
-@pytest.mark.long
 def test_nodes_are_out_of_reach_of_others_and_leave_nothing_behind() -> None:
-    with nodes.two_nodes(1, 1) as (environment, first, second):
+    with nodes.two_nodes(1) as (environment, first, second):
         found = [psutil.Process(node.pid) for node in (first, second)]
         nodes.wait_until(lambda: all(map(list_listening, found)), "what listens")
         assert set().union(*map(list_listening, found)) == {"127.0.0.1"}

@@ -131,8 +131,9 @@ def test_a_list_of_locks_that_cannot_be_read_goes(repository: Path, torn: str) -
     assert not LOCKS.exists()
 
 
-def test_locks_of_processes_that_are_not_dvc_go(repository: Path) -> None:
-    write_locks(1)
+@pytest.mark.parametrize("number", [os.getpid(), 2**22 + 1], ids=["another", "none"])
+def test_locks_of_processes_that_are_not_dvc_go(repository: Path, number: int) -> None:
+    write_locks(number)
     recovery.main()
     assert not LOCKS.exists()
 

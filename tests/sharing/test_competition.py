@@ -12,11 +12,13 @@ import time
 import zipfile
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from unittest.mock import patch
 
+import psutil
 import pytest
 
 from digits import tables
@@ -97,9 +99,9 @@ class StandIn:
     def running(self) -> Iterator[str]:
         """Yield the numbers of those that run still."""
         for number in self.numbers.read_text().split():
-            stat = Path("/proc", number, "stat")
-            if stat.exists() and ") Z " not in stat.read_text():
-                yield number
+            with suppress(psutil.NoSuchProcess):
+                if psutil.Process(int(number)).status() != psutil.STATUS_ZOMBIE:
+                    yield number
 
     @property
     def asked(self) -> list[list[str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from digits.errors import InputError
 from digits.params import load_params
@@ -14,7 +15,9 @@ from studies.trial import Fit, Rows, train_network
 from tests.conftest import list_listening
 
 pytest.importorskip("ray", reason="Ray comes with `make test-long`")
-from studies.cluster import Cluster, cluster, sheltered
+import ray
+
+from studies.cluster import Cluster, cluster, share, sheltered
 
 
 def draw_rows() -> Rows:
@@ -33,6 +36,8 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
+        patch.setenv("OMP_NUM_THREADS", "77")
+        patch.setenv("DIGITS_DEVICE", "cuda")
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         with cluster(draw_rows()) as machines:
             yield machines
@@ -49,18 +54,41 @@ def test_what_ray_has_written_goes_even_when_the_block_fails(
     assert not folder.exists()
 
 
-@pytest.mark.long
-def test_more_threads_than_any_machine_has_cores_share_what_there_is(
+@pytest.mark.parametrize(
+    ("cores", "tasks", "each"),
+    [
+        ([2], 1, 2),
+        ([2], 2, 1),
+        ([2], 50, 1),
+        ([16], 3, 5),
+        ([16, 4], 2, 4),  # the smaller machine takes any of them
+        ([0, 8], 2, 4),  # nothing runs on the first
+        ([0], 1, 1),
+        ([], 1, 1),
+        ([8], 0, 8),
+    ],
+)
+def test_tasks_have_a_core_each_or_more_where_cores_would_be_left(
+    monkeypatch: pytest.MonkeyPatch, cores: list[float], tasks: int, each: int
+) -> None:
+    nodes = [{"Alive": True, "Resources": {"CPU": count} if count else {}} for count in cores]
+    dead = {"Alive": False, "Resources": {"CPU": 1.0}}
+    monkeypatch.setattr("ray.nodes", lambda: [*nodes, dead])
+    assert share(tasks) == each
+
+
+def test_a_task_has_as_many_threads_as_cores_and_the_cpu_whatever_is_exported(
     project: Path, machines: Cluster
 ) -> None:
-    tasks = {0: (load_params(changes={"numerics.threads": 1000}),)}
-    assert list(machines.run(name_process, tasks))
+    [(_, (threads, device))] = machines.run(describe_process, {0: (load_params(),)})
+    [node] = ray.nodes()
+    assert (threads, device) == (node["Resources"]["CPU"], "cpu")
 
 
 def test_what_a_task_cannot_do_is_told_in_its_own_words_and_the_others_go_on(
     project: Path, machines: Cluster
 ) -> None:
-    params = [load_params(changes={"numerics.threads": 1, "train.lr": x}) for x in (1e20, 0.1)]
+    params = [load_params(changes={"train.lr": x}) for x in (1e20, 0.1)]
     found = dict(machines.run(train_network, {one.train.lr: (one, 0) for one in params}))
     assert isinstance(found[0.1], Fit)
     assert isinstance(found[1e20], InputError)
@@ -77,16 +105,6 @@ def test_a_ray_of_this_machine_is_out_of_reach_of_others(project: Path, machines
     assert folder.parent.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.long
-def test_a_mode_of_arithmetic_has_processes_of_its_own(project: Path, machines: Cluster) -> None:
-    processes = []
-    for mode in ("machine", "portable"):
-        params = load_params(changes={"numerics.mode": mode, "numerics.threads": 1})
-        found = dict(machines.run(name_process, dict.fromkeys(range(8), (params,))))
-        processes.append(set(found.values()))
-    assert not processes[0] & processes[1]
-
-
 def test_a_bug_in_a_task_shows_where_it_is(project: Path, machines: Cluster) -> None:
     with pytest.raises(ZeroDivisionError, match=r"in divide"):
         list(machines.run(divide, {0: (load_params(),)}))
@@ -94,6 +112,10 @@ def test_a_bug_in_a_task_shows_where_it_is(project: Path, machines: Cluster) -> 
 
 def divide(*_: object) -> float:
     return 1 / 0
+
+
+def describe_process(*_: object) -> tuple[int, str]:
+    return torch.get_num_threads(), os.environ["DIGITS_DEVICE"]
 
 
 def name_process(*_: object) -> int:

@@ -75,7 +75,6 @@ def test_all_that_decides_a_training_decides_its_name(project: Path) -> None:
         {"train.lr": 0.2},
         {"train.seed": 1},
         {"train.augment.shift": 1.0},
-        {"numerics.mode": "machine"},
     ]
     names = [
         name_training("data", params, 0, 5),
