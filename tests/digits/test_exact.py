@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from digits import exact
-from digits.exact import DOUBLE, product, quantise, softmax, total
+from digits.exact import DOUBLE, log_softmax, product, quantise, softmax, total
 
 few = settings(max_examples=30, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**31)
