@@ -9,7 +9,7 @@ from operator import mul
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -64,6 +64,8 @@ def ulps(found: Tensor, expected: Sequence[Decimal]) -> float:
 @pytest.mark.parametrize("bits", [(6, 8), (8, 6), (12, 6), (13, 6), (13, 13), (22, 22)])
 @few
 @given(seeds, lengths, st.integers(1, 100), lengths)
+@example(seed=0, rows=2, terms=1, columns=3)  # torch's own product of int8 errs in some of these
+@example(seed=0, rows=3, terms=5, columns=1)
 def test_a_product_is_that_of_whole_numbers_in_any_order_and_parts(
     bits: tuple[int, int], digits: bool, seed: int, rows: int, terms: int, columns: int
 ) -> None:
