@@ -15,7 +15,7 @@ def test_equal_factors_are_equal_steps_on_a_logarithmic_axis() -> None:
     assert [axis.place(value) for value in (0.001, 0.01, 0.1, 1)] == pytest.approx(
         [0, 1 / 3, 2 / 3, 1]
     )
-    assert axis.ticks() == pytest.approx([0.001, 0.01, 0.1, 1])
+    assert axis.ticks() == [0.001, 0.01, 0.1, 1]
 
 
 def test_values_beyond_an_end_lie_there() -> None:

@@ -2,18 +2,19 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from operator import mul
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from digits import exact
-from digits.exact import DOUBLE, Quantised, log_softmax, product, quantise, softmax, total
+from digits.exact import DOUBLE, log_softmax, product, quantise, softmax, total
 
 few = settings(max_examples=30, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**31)
@@ -26,7 +27,9 @@ def draw(seed: int, *shape: int, spread: int = 30) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     exponents = torch.randint(-spread, spread + 1, shape, generator=generator)
     values = torch.ldexp(torch.rand(shape, generator=generator) * 2 - 1, exponents)
-    return values * (torch.rand(shape, generator=generator) < 0.9)
+    values *= torch.rand(shape, generator=generator) < 0.9
+    values.view(-1)[0] = 2.0**spread * (2 - 2.0**-23)  # which is rounded up
+    return values
 
 
 def multiply(left: Tensor, right: Tensor) -> Tensor:
@@ -58,9 +61,11 @@ def ulps(found: Tensor, expected: Sequence[Decimal]) -> float:
 
 # 6 and 8 bits of 1,024 terms are what float32 holds; more of them go to float64.
 @pytest.mark.parametrize("digits", [False, True])
-@pytest.mark.parametrize("bits", [(6, 8), (8, 6), (12, 6), (13, 13), (22, 22)])
+@pytest.mark.parametrize("bits", [(6, 8), (8, 6), (12, 6), (13, 6), (13, 13), (22, 22)])
 @few
 @given(seeds, lengths, st.integers(1, 100), lengths)
+@example(seed=0, rows=2, terms=1, columns=3)  # torch's own product of int8 errs in some of these
+@example(seed=0, rows=3, terms=5, columns=1)
 def test_a_product_is_that_of_whole_numbers_in_any_order_and_parts(
     bits: tuple[int, int], digits: bool, seed: int, rows: int, terms: int, columns: int
 ) -> None:
@@ -71,12 +76,13 @@ def test_a_product_is_that_of_whole_numbers_in_any_order_and_parts(
     some, others = order[: terms // 2], order[terms // 2 :]
 
     def multiply_some(chosen: Tensor) -> Tensor:
-        a = Quantised(left.values[:, chosen], left.power, left.bits)
-        return product(a, Quantised(right.values[chosen], right.power, right.bits))
+        chosen_left = replace(left, values=left.values[:, chosen])
+        return product(chosen_left, replace(right, values=right.values[chosen]))
 
     with multiplying(digits=digits):
         found = [product(left, right), product(right.T, left.T).T, multiply_some(order)]
-        found.append(product(left, right, out=torch.empty(rows, columns)))
+        found.append(torch.empty(rows, columns))
+        product(left, right, out=found[-1])
         if terms > 1 and sum(bits) + math.ceil(math.log2(terms)) <= 24:
             found.append(multiply_some(some) + multiply_some(others))
     assert all(torch.equal(one, expected) for one in found)
@@ -96,6 +102,10 @@ def test_a_sum_is_that_of_whole_numbers_in_any_order_and_parts(
     assert torch.equal(total(values.T.contiguous(), dim=1), total(values))
     snapped = exact.rounded(values.double(), 52 - math.ceil(math.log2(terms)))
     assert total(values).tolist() == [float(sum(map(Fraction, one))) for one in snapped.T.tolist()]
+    for bits in (8, 22):
+        multiples = quantise(values.float(), bits)
+        sums = [float(sum(map(Fraction, one))) for one in multiples.values.T.tolist()]
+        assert multiples.sums().tolist() == sums
 
 
 @pytest.mark.parametrize("dim", [None, 0, 1])
@@ -145,6 +155,7 @@ def test_what_is_not_finite_is_not_lost_and_what_is_tiny_is_0(digits: bool) -> N
         found = product(quantise(torch.tensor([[2.0**100, 0, 0]]), 8, dim=1), right)
     assert found.tolist() == [[2.0**100] * 2]
     assert total(torch.tensor([math.inf, 1])).isnan()
+    assert exact.log(torch.tensor([math.inf, math.nan], dtype=DOUBLE)).isnan().all()
     assert softmax(torch.tensor([[math.nan, 1.0], [math.inf, 1.0]])).isnan().all()
 
 
