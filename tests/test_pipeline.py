@@ -213,12 +213,7 @@ def edited(box: Sandbox, name: str, old: str, new: str) -> Iterator[None]:
         ("digits/training.py", "Stochastic", "Steepest", {"train"}),
         ("digits/split.py", "The split", "A split", {"prepare", "evaluate"}),
         ("digits/answers.py", "True labels", "Labels", {"download", "score", "report"}),
-        (
-            "params.yaml",
-            "mode: portable",
-            "mode: machine",
-            {"train", "evaluate", "predict", "report"},
-        ),
+        ("params.yaml", "shift: 0 ", "shift: 1 ", {"evaluate", "predict", "report"}),
         ("stages/predict.py", "the network's", "the model's", {"predict"}),
     ],
 )
