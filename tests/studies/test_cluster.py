@@ -36,7 +36,7 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
-        patch.setenv("OMP_NUM_THREADS", "77")
+        patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("DIGITS_DEVICE", "cuda")
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         with cluster(draw_rows()) as machines:
