@@ -1,5 +1,7 @@
 import io
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import save
 
-from proofs.difference import describe, first_difference
+from proofs import difference
+from proofs.difference import CURVES, describe, first_difference
+from proofs.repository import git
 
 
 def npy(array: NDArray[np.generic]) -> bytes:
@@ -119,3 +123,20 @@ def test_a_training_of_before_is_told_by_its_rows_alone(other: bytes) -> None:
     assert describe("training.csv", old, other) == f"3 rows became {len(other.splitlines())}"
     changed = old.replace(b"2,0.4", b"2,0.6")
     assert describe("training.csv", old, changed) == "1 of 3 rows; row 3: '2,0.4' became '2,0.6'"
+
+
+def test_a_training_is_held_against_that_of_a_commit(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["difference", "HEAD"])
+    difference.main()
+    CURVES.parent.mkdir()
+    CURVES.write_bytes(curves(*EPOCHS))
+    git("add", str(CURVES))
+    git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "Train")
+    difference.main()
+    assert capsys.readouterr().out == ""
+    CURVES.write_bytes(curves(EPOCHS[0], "2,0.7,w8,d2,x", "3,0.6,w9,d3,x"))
+    difference.main()
+    told = "plots/training.csv: from epoch 2 on: weights; 2 of 4 rows; row 3: "
+    assert capsys.readouterr().out.startswith(told)
