@@ -142,6 +142,9 @@ def product(left: Quantised, right: Quantised, out: Tensor | None = None) -> Ten
         wide = (left.values.to(DOUBLE) @ right.values.to(DOUBLE)).to(FLOAT)
         return wide if out is None else out.copy_(wide)
     one_digit = right.bits <= DIGIT and left.bits <= 2 * DIGIT
+    # Vectors that are turned have strides that torch's product of int8 takes for another layout's:
+    # it gives what the memory held before.
+    one_digit = one_digit and min(rows, terms, columns) > 1
     if one_digit and rows * terms * columns >= LARGE and _has_int8(left.values.device):
         return torch.mul(_multiply_digits(left, right), left.unit * right.unit, out=out)
     return torch.mm(left.values, right.values, out=out)
