@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from digits.augmentation import augment
+from digits.augmentation import PLACES, augment
+from digits.draws import Draws
 from digits.params import Augment
 
 NONE = Augment(rotation=0, scale=0, shear=0, shift=0, elastic=0, smoothness=4)
@@ -15,18 +17,21 @@ PICTURE = torch.arange(25.0).view(1, 25)
 
 
 def distort(images: Tensor, *, seed: int = 0, **strengths: Any) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return augment(images, NONE.model_copy(update=strengths), generator)
+    draws = Draws(torch.Generator().manual_seed(seed), torch.device("cpu"))
+    return augment(images, NONE.model_copy(update=strengths), draws)
 
 
 @pytest.fixture
 def largest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each draw be the greatest."""
-    monkeypatch.setattr("digits.augmentation.torch.rand", lambda shape, **_: torch.ones(shape))
+    monkeypatch.setattr("digits.draws.torch.rand", lambda shape, **_: torch.ones(shape))
 
 
-def test_strengths_of_0_leave_an_image_alone() -> None:
-    assert torch.allclose(distort(PICTURE), PICTURE, atol=1e-5)
+@pytest.mark.parametrize("side", [5, 28, 32])
+def test_strengths_of_0_leave_an_image_of_8_bits_alone(side: int) -> None:
+    pixels = torch.randint(0, 256, (3, side * side), generator=torch.Generator().manual_seed(0))
+    images = pixels / 64 - 2
+    assert torch.equal(distort(images), images)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +55,8 @@ def test_each_strength_is_the_most_that_the_places_of_pixels_are_moved(
     places = torch.arange(5.0) - 2
     x, y = source(places.repeat(5), places.repeat_interleave(5))
     expected = 5 * (y.clamp(-2, 2) + 2) + x.clamp(-2, 2) + 2
-    assert torch.allclose(distort(PICTURE, **strengths)[0], expected, atol=1e-4)
+    # Places are rounded along both axes, and one pixel down is 5 more.
+    assert torch.allclose(distort(PICTURE, **strengths)[0], expected, atol=6 / PLACES)
 
 
 @pytest.mark.parametrize("smoothness", [0.8, 2.0, 3.0])
@@ -80,5 +86,22 @@ def test_each_image_is_distorted_in_its_own_way_and_the_same_from_the_same_seed(
     assert len({image.numpy().tobytes() for image in found}) == 5
     assert torch.equal(found, distort(images, **strengths))
     assert not torch.equal(found, distort(images, seed=1, **strengths))
-    assert found.min() >= images.min()
-    assert found.max() <= images.max()
+    # Images are rounded to 8 bits.
+    assert found.min() >= images.min() - 2**-9
+    assert found.max() <= images.max() + 2**-9
+
+
+@pytest.mark.parametrize("side", [7, 28])
+def test_nothing_rounds_while_an_image_is_sampled(
+    monkeypatch: pytest.MonkeyPatch, side: int
+) -> None:
+    sample = functional.grid_sample
+
+    def sample_twice(pictures: Tensor, grid: Tensor, **options: Any) -> Tensor:
+        found = sample(pictures, grid, **options)
+        assert torch.equal(found.double(), sample(pictures.double(), grid.double(), **options))
+        return found
+
+    monkeypatch.setattr("digits.augmentation.functional.grid_sample", sample_twice)
+    images = torch.randn(20, side * side, generator=torch.Generator().manual_seed(0))
+    assert distort(images, rotation=30.0, scale=0.2, shift=2.0, elastic=30.0).shape == images.shape

@@ -1,0 +1,131 @@
+import pytest
+import torch
+
+from digits.device import LASTS, TRIED, Pace, choose_device, describe_device
+from digits.errors import InputError
+
+
+class Machine:
+    """A clock that only steps move on, each by what it costs with the threads that it has.
+
+    Attributes:
+        costs: the seconds of a step, by number of threads.
+        threads: as many as are set.
+        now: in seconds.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.costs: dict[int, float] = {}
+        self.threads, self.now = 0, 0.0
+        patch.setattr("digits.device.perf_counter", lambda: self.now)
+        patch.setattr("digits.device.torch.set_num_threads", self.set_threads)
+
+    def set_threads(self, threads: int) -> None:
+        self.threads = threads
+
+    def run(self, pace: Pace, steps: int) -> list[int]:
+        """Return the threads that each of some steps had."""
+        had = []
+        for _ in range(steps):
+            with pace.step():
+                had.append(self.threads)
+                self.now += self.costs[self.threads]
+        return had
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpu", "expected"),
+    [
+        (None, False, "cpu"),
+        ("", False, "cpu"),
+        ("cpu", False, "cpu"),
+        (None, True, "cuda"),
+        ("", True, "cuda"),
+        ("cpu", True, "cpu"),
+        ("cuda", True, "cuda"),
+    ],
+)
+def test_a_gpu_is_taken_where_there_is_one_unless_the_environment_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, gpu: bool, expected: str
+) -> None:
+    monkeypatch.delenv("DIGITS_DEVICE", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("DIGITS_DEVICE", asked)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    assert choose_device() == torch.device(expected)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("tpu", "environment: DIGITS_DEVICE = 'tpu'; expected 'cpu' or 'cuda'"),
+        ("cuda:1", "environment: DIGITS_DEVICE = 'cuda:1'; expected 'cpu' or 'cuda'"),
+        ("a\nb", r"environment: DIGITS_DEVICE = 'a\nb'; expected 'cpu' or 'cuda'"),
+        ("cuda", "environment: DIGITS_DEVICE = 'cuda': torch finds no GPU; expected 'cpu'"),
+    ],
+)
+def test_a_device_that_there_is_not_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, asked: str, told: str
+) -> None:
+    monkeypatch.setenv("DIGITS_DEVICE", asked)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(InputError) as caught:
+        choose_device()
+    assert str(caught.value) == told
+
+
+def test_a_device_is_described_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: 3)
+    assert describe_device(torch.device("cpu")) == "the CPU, with up to 3 threads"
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"a GPU, {device}")
+    assert describe_device(torch.device("cuda")) == "a GPU, cuda"
+
+
+@pytest.mark.parametrize(
+    ("most", "numbers"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])]
+)
+def test_each_power_of_two_and_all_threads_are_tried(
+    machine: Machine, most: int, numbers: list[int]
+) -> None:
+    machine.costs = dict.fromkeys(numbers, 1.0)
+    tried = machine.run(Pace(most), TRIED * len(numbers))
+    assert tried == [number for number in numbers for _ in range(TRIED)]
+
+
+@pytest.mark.parametrize(
+    ("costs", "fastest"),
+    [({1: 1, 2: 3, 4: 2}, 1), ({1: 3, 2: 1, 4: 2}, 2), ({1: 3, 2: 2, 4: 1}, 4)],
+)
+def test_the_fastest_number_of_threads_is_kept(
+    machine: Machine, costs: dict[int, float], fastest: int
+) -> None:
+    machine.costs = costs
+    assert set(machine.run(Pace(4), LASTS)[3 * TRIED :]) == {fastest}
+
+
+def test_one_slow_step_does_not_decide(machine: Machine) -> None:
+    pace, machine.costs = Pace(2), {1: 2, 2: 100}
+    machine.run(pace, TRIED + 1)
+    machine.costs = {1: 2, 2: 1}
+    assert set(machine.run(pace, LASTS - TRIED - 1)[TRIED - 1 :]) == {2}
+
+
+def test_now_and_then_all_are_tried_anew(machine: Machine) -> None:
+    pace, machine.costs = Pace(2), {1: 2, 2: 1}
+    assert machine.run(pace, LASTS)[-1] == 2
+    machine.costs = {1: 1, 2: 29}
+    again = machine.run(pace, LASTS)
+    assert again[: 2 * TRIED] == [1] * TRIED + [2] * TRIED
+    assert set(again[2 * TRIED :]) == {1}
+
+
+def test_what_follows_has_all_threads(machine: Machine) -> None:
+    pace, machine.costs = Pace(4), {1: 1, 2: 2, 4: 3}
+    machine.run(pace, LASTS)
+    pace.end()
+    assert machine.threads == 4
