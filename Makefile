@@ -18,6 +18,7 @@ VENV := .venv
 base_python = "$$("$$PYTHON" -c 'import sys; print(sys._base_executable)')"
 READY := $(VENV)/ready
 PEERS := .peers
+ARM := .aarch64
 # On a terminal, pip shows how far it is.
 PIP_INSTALL := pip install --disable-pip-version-check $(shell [ -t 2 ] || echo --quiet)
 # Fail unless a stage and all before it are up to date: the stage, and the file in question.
@@ -163,10 +164,12 @@ nodes: $(VENV)/studies ## Kill one of two nodes of Ray under a study, and compar
 	python -m proofs.nodes "studies/$${STUDY:-fast}.yaml"
 
 .PHONY: emulate
-emulate: $(READY) ## Check that emulated processors give the same bytes (needs qemu-x86_64)
-	python -m proofs.emulation
-	python -m proofs.emulation --steps 20 --recipe recipes/fast.yaml
-	python -m proofs.emulation --steps 15 --recipe proofs/everything.yaml
+emulate: $(ARM)/ready ## Check that other processors, emulated, give the same bytes (needs qemu-user; RECIPE=)
+	python -m proofs.emulation $${RECIPE:+"$$RECIPE"}
+
+$(ARM)/ready: proofs/aarch64.py requirements.txt $(READY)
+	python -m proofs.aarch64
+	touch $@
 
 # fastai and the others are measured as their users have them, and nothing of ours is in the way.
 $(PEERS)/ready: benchmarks/requirements.txt $(READY)
@@ -186,6 +189,6 @@ bench-scale: $(READY) ## Measure every stage on 1, 3 and 10 times the rows (RUNS
 
 .PHONY: clean
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay
-	rm -rf $(VENV) $(PEERS) .verify .plots .screenshots .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) $(ARM) .verify .plots .screenshots .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf data/mnist data/prepared data/*.partial data/tutorial data/probabilities.npy report submission.csv
 	rm -f models/*.safetensors models/*.checkpoint models/*.onnx models/*.partial

@@ -1,125 +1,165 @@
-"""emulation: the same training under other processors, which must give the same bytes.
+"""emulation: the whole pipeline on other processors, which must give the same bytes.
 
-    python -m proofs.emulation --steps 200
-    python -m proofs.emulation --steps 20 --recipe recipes/fast.yaml
-    python -m proofs.emulation --steps 15 --recipe proofs/everything.yaml
+    python -m proofs.emulation
+    python -m proofs.emulation proofs/everything.yaml
 
-Trains a recipe, by default that of params.yaml, for some steps on data/prepared, predicts the
-validation rows and draws their worst and their confusion: natively, on one core, and under CPUs
-that qemu-x86_64 (Debian's package qemu-user) emulates. Prints a SHA-256 of the weights, the
-probabilities and each picture, and fails where they differ from the native ones.
+Runs each recipe, by default all, from the first rows of data/mnist/train.csv to the report page,
+with a few steps of training: here, with other threads and kernels, and on processors that
+qemu emulates, one of them ARM's (`proofs.aarch64` makes its Python). Compares every file, prints
+a SHA-256 of them all for each recipe, and fails where a machine has other bytes.
 """
 
 import hashlib
+import json
+import os
+import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir, redirect_stdout
+from importlib import import_module
+from itertools import islice
 from pathlib import Path
-from shutil import which
 from tempfile import TemporaryDirectory
 
-import numpy as np
+from digits.errors import InputError, expecting, report
+from digits.label_errors import SUSPECTS
+from digits.params import PARAMS, load_params
+from proofs import aarch64
+from proofs.sandbox import ROOT, change_params
 
-from digits import numerics
-from digits.errors import InputError, report
-from digits.figures import draw_confusion
-from digits.galleries import Tile, draw_gallery
-from digits.inference import infer, probabilities
-from digits.measures import (
-    Predictions,
-    brier_score,
-    confusion_matrix,
-    negative_log_likelihood,
-)
-from digits.model import Ensemble, save_model
-from digits.params import PARAMS, Params, load_params
-from digits.tensors import PREPARED, Statistics
-from digits.training import Labelled, begin, fit, trained
-from stages.train import load_split
-
-ROWS = 1000
+STAGES = ("prepare", "train", "evaluate", "predict", "score", "report")
+TRAIN = Path("data/mnist/train.csv")
+RECIPES = [*sorted((ROOT / "recipes").glob("*.yaml")), ROOT / "proofs/everything.yaml"]
+# A batch and `LAST` rows. All are odd: a division by a power of two hides much.
+LAST, VALIDATION, TEST = 37, 51, 21
+CHANGES = {
+    "data.train": "train.csv",
+    "data.test": "test.csv",
+    "prepare.validation": VALIDATION,
+    "train.epochs": 2,
+    "evaluate.gallery": 7,
+}
+HERE = [sys.executable]
+# Two at a time, each emulated one with one thread; a GPU, where there is one, is the first's.
+ALONE = ["env", "DIGITS_DEVICE=cpu", "OMP_NUM_THREADS=1"]
+KERNELS = ["ATEN_CPU_CAPABILITY=default", "MKL_ENABLE_INSTRUCTIONS=SSE4_2"]
 MACHINES = {
-    "native": [],
-    "native, one core": ["taskset", "--cpu-list", "0"],
-    "Intel Haswell, emulated": ["qemu-x86_64", "-cpu", "Haswell"],
-    "AMD EPYC, emulated": ["qemu-x86_64", "-cpu", "EPYC"],
+    "native": HERE,
+    "native, one thread": [*ALONE, *HERE],
+    "native, other kernels": ["env", "DIGITS_DEVICE=cpu", *KERNELS, *HERE],
+    "Intel Haswell, emulated": [*ALONE, "qemu-x86_64", "-cpu", "Haswell", *HERE],
+    "ARM Neoverse N1, emulated": [*ALONE, *aarch64.QEMU, str(aarch64.PYTHON)],
 }
 
-
-def train_steps(steps: int, params: Params) -> tuple[Ensemble, Labelled]:
-    """Train for `steps` steps; return the network and the first validation rows."""
-    numerics.configure(params.numerics)
-    training, validation = load_split(params.data.classes)
-    rows = steps * params.train.batch_size
-    if not 1 <= rows <= len(training.labels):
-        most = len(training.labels) // params.train.batch_size
-        raise InputError(f"--steps {steps}: expected from 1 to {most}")
-    first = Labelled(training.images[:rows], training.labels[:rows])
-    held_out = Labelled(validation.images[:ROWS], validation.labels[:ROWS])
-    train = params.train.model_copy(update={"epochs": 1})
-    state = begin(first.images.shape[1], params.data.classes, train)
-    list(fit(state, first, held_out, train))
-    return Ensemble([trained(state)]), held_out
+# SHA-256 by the name of a file, and such by the recipe.
+Digests = Mapping[str, str]
 
 
-def digest(steps: int, recipe: Path = PARAMS) -> dict[str, str]:
-    """Return the SHA-256 of what `steps` steps of training lead to, by name."""
-    params = load_params(recipe)
-    model, held_out = train_steps(steps, params)
-    actual = held_out.labels.numpy()
-    shares, logarithms = probabilities(infer(model, held_out.images, params.predict.shift))
-    predictions = Predictions(actual, shares)
-    losses = (
-        negative_log_likelihood(logarithms, actual),
-        brier_score(predictions.probabilities, actual),
-    )
-    confusion = confusion_matrix(predictions.predicted, actual, predictions.probabilities.shape[1])
-    worst = predictions.misclassified()[:20].tolist()
-    statistics = Statistics.load(PREPARED / "statistics.json")
-    pictures = [statistics.picture(image) for image in held_out.images.numpy()[worst]]
+def write_inputs(recipe: Path, folder: Path) -> None:
+    """Write a recipe, for a few steps, and rows of `TRAIN` for them to a new folder.
+
+    Raises:
+        InputError: there is no such recipe, or there are not enough rows.
+    """
+    train = load_params(recipe).train.batch_size + LAST + VALIDATION
+    with expecting(TRAIN, "what download writes"), TRAIN.open(encoding="utf-8") as file:
+        header, *rows = islice(file, 1 + train + TEST)
+    if len(rows) < train + TEST:
+        raise InputError(
+            f"{TRAIN}: {len(rows)} rows; expected at least {train + TEST} for {recipe.name}"
+        )
+    (folder / SUSPECTS).parent.mkdir(parents=True)
+    (folder / "train.csv").write_text("".join([header, *rows[:train]]), encoding="utf-8")
+    (folder / "test.csv").write_text("".join([header, *rows[train:]]), encoding="utf-8")
+    shutil.copy(ROOT / SUSPECTS, folder / SUSPECTS)
+    shutil.copy(recipe, folder / PARAMS)
+    change_params(folder / PARAMS, CHANGES)
+
+
+def digest(recipe: Path) -> Digests:
+    """Run a recipe on this processor; return the SHA-256 of each file that it leads to.
+
+    Raises:
+        InputError: there is no such recipe, or there are not enough rows.
+    """
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        save_model(model, folder / "weights")
-        draw_gallery(folder / "gallery", "Worst", [Tile(image, "predicted") for image in pictures])
-        names = [str(label) for label in range(len(confusion))]
-        draw_confusion(folder / "confusion", confusion, "Confusion", names)
-        contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-    contents["probabilities"] = predictions.probabilities.tobytes() + np.array(losses).tobytes()
+        folder = Path(name) / "project"
+        write_inputs(recipe, folder)
+        with chdir(folder), redirect_stdout(sys.stderr):
+            for stage in STAGES:
+                print(f"{recipe.stem}: {import_module(f'stages.{stage}').main()}")
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        contents = {str(path.relative_to(folder)): path.read_bytes() for path in paths}
     return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
 
-def run(machine: str, steps: int, recipe: Path) -> str:
-    """Return what this study prints on another machine."""
-    prefix = MACHINES[machine]
-    if prefix and not which(prefix[0]):
-        raise InputError(f"{prefix[0]}: not installed; expected it for '{machine}'")
-    alone = [sys.executable, "-m", "proofs.emulation", "--alone"]
-    alone += ["--steps", str(steps), "--recipe", str(recipe)]
-    ran = subprocess.run([*prefix, *alone], capture_output=True, text=True, check=False)
+def combine(digests: Digests) -> str:
+    """Return the first hexadecimal digits of a SHA-256 of all of them."""
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def run(machine: str, recipes: Sequence[Path]) -> dict[str, Digests]:
+    """Return what `digest` finds on another machine, by recipe.
+
+    Raises:
+        InputError: the machine is not there, or something fails on it.
+    """
+    command = MACHINES[machine]
+    for program in command:
+        if program.startswith("qemu-") and not shutil.which(program):
+            raise InputError(f"{program}: not installed; expected Debian's package qemu-user")
+    if not Path(command[-1]).exists():
+        raise InputError(f"{command[-1]}: no such file; expected what make emulate makes")
+    arguments = ["-m", "proofs.emulation", "--alone", *map(str, recipes)]
+    ran = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         raise InputError(f"{machine}: {' '.join(ran.stderr.split())[-500:]}")
-    return ran.stdout
+    print(f"{machine}: done", file=sys.stderr, flush=True)
+    found: dict[str, Digests] = json.loads(ran.stdout)
+    return found
+
+
+def differences(found: Mapping[str, Digests]) -> Iterator[str]:
+    """Yield each file that is not the same everywhere, and the machines that differ from the first.
+
+    Args:
+        found: what `digest` found, by machine.
+    """
+    first, *_ = found.values()
+    for name in sorted({name for digests in found.values() for name in digests}):
+        other = [one for one, digests in found.items() if digests.get(name) != first.get(name)]
+        if other:
+            yield f"{name} ({'; '.join(other)})"
 
 
 def main() -> None:
     """Run the study."""
-    parser = ArgumentParser(description="Train under other processors.")
-    parser.add_argument("--steps", type=int, default=200, help="of training")
-    parser.add_argument("--recipe", type=Path, default=PARAMS, help="a params file")
+    parser = ArgumentParser(description="Run recipes on other processors.")
+    parser.add_argument("recipes", nargs="*", type=Path, default=RECIPES, help="params files")
     parser.add_argument("--alone", action="store_true", help="on this processor only")
     arguments = parser.parse_args()
+    recipes = [recipe.resolve() for recipe in arguments.recipes]
     if arguments.alone:
-        for name, sha256 in digest(arguments.steps, arguments.recipe).items():
-            print(f"  {name:13} {sha256}")
+        print(json.dumps({recipe.stem: digest(recipe) for recipe in recipes}))
         return
-    found = set()
-    for machine in MACHINES:
-        digests = run(machine, arguments.steps, arguments.recipe)
-        print(f"{machine}\n{digests}", end="", flush=True)
-        found.add(digests)
-    if len(found) > 1:
-        raise InputError(f"{len(found)} different results; expected the same bytes everywhere")
-    print(f"the same bytes: {len(MACHINES)} of {len(MACHINES)}")
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        # The slowest begin first.
+        ran = {name: pool.submit(run, name, recipes) for name in reversed(MACHINES)}
+        results = {name: ran[name].result() for name in MACHINES}
+    count = 0
+    for recipe in (recipe.stem for recipe in recipes):
+        found = {name: digests[recipe] for name, digests in results.items()}
+        native, different = found["native"], list(differences(found))
+        told = f"{len(different)} differ:" if different else f"the same on {len(found)} machines"
+        print(f"{recipe:10}  {combine(native)}  {len(native)} files, {told}")
+        for one in different:
+            print(f"  {one}")
+        count += len(different)
+    if count:
+        raise InputError(f"{count} files differ; expected the same bytes everywhere")
 
 
 if __name__ == "__main__":

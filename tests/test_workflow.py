@@ -50,7 +50,7 @@ def test_all_that_ci_runs_are_targets() -> None:
     lines = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
     run = [shlex.split(line)[1] for line in lines if line.startswith("make ")]
     assert run[:3] == ["setup", "check", "test"]
-    assert {"verify", "repro", "test-long", "test-results"} <= set(run)
+    assert {"verify", "repro", "test-long", "test-results", "emulate"} <= set(run)
     assert set(run) <= set(TARGETS)
 
 
@@ -103,7 +103,7 @@ HOSTILE = "x;id > made;$(id > made)`id > made`'\"$(shell id > made)"
         *(("diff", "REV"), ("diff-plots", "REV"), ("verify", "REV"), ("compare", "REV")),
         *(("compare", "TO"), ("study", "STUDY"), ("nodes", "STUDY"), ("faults", "KILLS")),
         *(("submit", "MESSAGE"), ("bench", "RUNS"), ("bench-scale", "RUNS"), ("setup", "PYTHON")),
-        ("help", "ANYTHING"),
+        *(("emulate", "RECIPE"), ("help", "ANYTHING")),
     ],
 )
 def test_what_comes_from_outside_is_an_argument_and_never_run(
@@ -116,10 +116,12 @@ def test_what_comes_from_outside_is_an_argument_and_never_run(
     for path in ("requirements.txt", "benchmarks/requirements.txt"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).touch()
-    (tmp_path / ".peers").mkdir()
+    for name in (".aarch64", ".peers", "proofs"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "proofs" / "aarch64.py").touch()
     for name in ("kaggle", "studies"):
         (tmp_path / f"requirements-{name}.txt").touch()
-    for name in (".venv/ready", ".venv/kaggle", ".venv/studies", ".peers/ready"):
+    for name in (".venv/ready", ".venv/kaggle", ".venv/studies", ".peers/ready", ".aarch64/ready"):
         (tmp_path / name).touch()
     if target == "setup":
         (tmp_path / ".venv" / "ready").unlink()

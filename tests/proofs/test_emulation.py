@@ -1,58 +1,124 @@
-import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from digits.errors import InputError
-from digits.params import Augment, Train, load_params
+from digits.kaggle import write_images
+from digits.params import PARAMS, Augment, Train, load_params
 from proofs import emulation
-from proofs.sandbox import ROOT
-from stages import prepare
+from proofs.sandbox import ROOT, draw_images
 
 
 @pytest.fixture
 def study(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    prepare.main()
+    """Go to a project with rows for a study of params.yaml, and two machines that are this one."""
+    emulation.TRAIN.parent.mkdir(parents=True)
+    write_images(emulation.TRAIN, *draw_images(150))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setattr(sys, "argv", ["emulation", "--steps", "5"])
+    monkeypatch.setattr(sys, "argv", ["emulation", "params.yaml"])
+    others = {"other": ["env", "OMP_NUM_THREADS=1", sys.executable]}
+    monkeypatch.setattr(emulation, "MACHINES", {"native": [sys.executable]} | others)
     return project
 
 
-def test_another_process_gives_the_bytes_of_this_one(
+def test_other_processes_give_the_bytes_of_this_one(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = emulation.digest(PARAMS)
+    emulation.main()
+    whole = emulation.combine(expected)
+    told = f"params      {whole}  {len(expected)} files, the same on 2 machines\n"
+    assert capsys.readouterr().out == told
+
+
+def test_every_file_of_every_stage_is_compared(study: Path) -> None:
+    found = emulation.digest(PARAMS)
+    for name in ("data/prepared/train/images.npy", "models/mlp.safetensors", "submission.csv"):
+        assert name in found
+    for name in ("plots/samples.png", "metrics/score.json", "report/index.html"):
+        assert name in found
+    assert all(len(sha256) == 64 for sha256 in found.values())
+
+
+def test_the_last_batch_is_another_than_the_first_and_odd(study: Path) -> None:
+    emulation.write_inputs(PARAMS, study / "new")
+    lines = (study / "new" / "train.csv").read_text().splitlines()
+    batch = load_params(PARAMS).train.batch_size
+    assert len(lines) == 1 + batch + emulation.LAST + emulation.VALIDATION
+    assert emulation.LAST % 2 == 1
+
+
+def test_what_differs_is_named_with_its_recipe_and_the_machines(
     study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    expected = emulation.digest(5)
-    capsys.readouterr()
-    machines = {"other": ["env", "MKL_CBWR=AVX2", "OMP_NUM_THREADS=1"]}
-    monkeypatch.setattr(emulation, "MACHINES", machines)
-    emulation.main()
-    told = capsys.readouterr().out
-    assert dict(re.findall(r"  (\w+) +([0-9a-f]{64})\n", told)) == expected
-    assert told.endswith("the same bytes: 1 of 1\n")
-
-
-def test_machines_that_differ_are_an_error(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulation, "run", lambda machine, *_: f"{machine}\n")
-    with pytest.raises(InputError, match="4 different results; expected the same bytes"):
+    same = {"a": "1", "b": "2"}
+    found = {"native": same, "one": same, "two": {"a": "1", "b": "3"}, "three": {"a": "1"}}
+    monkeypatch.setattr(emulation, "MACHINES", found)
+    monkeypatch.setattr(emulation, "run", lambda name, _: {"params": found[name]})
+    with pytest.raises(InputError, match=r"^1 files differ; expected the same bytes everywhere$"):
         emulation.main()
+    assert capsys.readouterr().out.endswith("1 differ:\n  b (two; three)\n")
+
+
+def test_a_fault_of_one_bit_on_one_machine_is_found(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (study / "sitecustomize.py").write_text(
+        "import math\n"
+        "from digits import measures\n"
+        "brier = measures.brier_score\n"
+        "measures.brier_score = lambda *given: math.nextafter(brier(*given), 2)\n"
+    )
+    broken = ["env", f"PYTHONPATH={study}:{ROOT}", sys.executable]
+    machines = {"native": [sys.executable], "broken": broken}
+    monkeypatch.setattr(emulation, "MACHINES", machines)
+    with pytest.raises(InputError, match="expected the same bytes everywhere"):
+        emulation.main()
+    told = capsys.readouterr().out
+    assert "1 differ:\n  metrics/evaluation.json (broken)\n" in told
 
 
 def test_a_missing_emulator_is_named(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulation, "MACHINES", {"other": ["qemu-none"]})
-    with pytest.raises(InputError, match=r"^qemu-none: not installed; expected it for 'other'$"):
-        emulation.main()
+    monkeypatch.setattr(emulation, "MACHINES", {"other": ["env", "qemu-none", sys.executable]})
+    expected = r"^qemu-none: not installed; expected Debian's package qemu-user$"
+    with pytest.raises(InputError, match=expected):
+        emulation.run("other", [PARAMS])
 
 
-def test_everything_that_may_be_on_is_on_in_a_run_under_emulated_processors() -> None:
+def test_a_python_that_is_not_there_is_named(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulation, "MACHINES", {"other": [str(study / "python3")]})
+    with pytest.raises(InputError, match=r"python3: no such file; expected what make emulate"):
+        emulation.run("other", [PARAMS])
+
+
+def test_what_fails_on_a_machine_is_told_in_one_line(study: Path) -> None:
+    emulation.TRAIN.unlink()
+    with pytest.raises(InputError, match=r"^other: error: data/mnist/train.csv: no such file; exp"):
+        emulation.run("other", [study / PARAMS])
+
+
+def test_too_few_rows_are_an_error(study: Path) -> None:
+    write_images(emulation.TRAIN, *draw_images(90))
+    expected = r"train\.csv: 90 rows; expected at least 119 for params\.yaml$"
+    with pytest.raises(InputError, match=expected):
+        emulation.digest(PARAMS)
+
+
+def test_all_recipes_are_studied_and_one_of_everything() -> None:
+    expected = {*(ROOT / "recipes").glob("*.yaml"), ROOT / "proofs/everything.yaml"}
+    assert set(emulation.RECIPES) == expected
+
+
+def test_everything_that_may_be_on_is_on_in_a_run_on_other_processors() -> None:
     seed, everything = (
         load_params(ROOT / name) for name in ("recipes/seed.yaml", "proofs/everything.yaml")
     )
-    assert everything.numerics.mode == "portable"
-    # What the number of steps stands for, and what portable does not allow.
-    aside = {"rows", "widths", "epochs", "batch_size", "seed", "networks", "device", "precision"}
+    # What a study changes by itself.
+    aside = {"rows", "widths", "epochs", "batch_size", "seed"}
     for name in Train.model_fields.keys() - aside - {"augment"}:
         assert getattr(everything.train, name) != getattr(seed.train, name), name
     for name in Augment.model_fields:
         assert getattr(everything.train.augment, name) != getattr(seed.train.augment, name), name
+    assert everything.train.networks == 3  # no power of two
     assert everything.predict.shift
