@@ -221,12 +221,15 @@ class Descent:
         self._pace.end()
         # Looked at when the epoch is over: a GPU would be waited for at each step.
         labels = training.labels[torch.cat(batches)]
-        losses = cross_entropy(torch.cat(logits), labels, self._params.label_smoothing)
+        answers = torch.cat(logits)
+        losses = cross_entropy(answers, labels, self._params.label_smoothing)
         loss = exact.over(exact.total(losses), len(losses)).item()
         if not isfinite(loss):
-            first = int(losses.isfinite().logical_not().nonzero()[0]) // self._params.batch_size
+            # One row's NaN is every row's, as all losses are rounded together.
+            row = int(answers.isfinite().all(dim=1).logical_not().nonzero()[0])
+            first = row // self._params.batch_size
             rate = learning_rate(done + first, steps, self._params)
-            told = f"{losses.sum()} in epoch {epoch}, step {first + 1}, at a rate of {rate:g}"
+            told = f"{loss} in epoch {epoch}, step {first + 1}, at a rate of {rate:g}"
             raise InputError(f"params.yaml: train.lr: the loss is {told}; expected {SMALLER}")
         return loss
 

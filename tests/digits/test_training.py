@@ -4,24 +4,19 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
 
-from digits import training
+from digits import exact, training
+from digits.backpropagation import Layers
 from digits.errors import InputError
 from digits.model import MLP
 from digits.params import Train, load_params
-from digits.training import (
-    Epoch,
-    TrainingState,
-    average,
-    begin,
-    differentiate,
-    fit,
-    learning_rate,
-    trained,
-    validate,
-)
+from digits.training import Descent, Epoch, Labelled, begin, fit, learning_rate, trained, validate
 from proofs.sandbox import CLASSES
 from tests.conftest import PIXELS, draw_labelled
+
+ROWS, HELD_OUT = draw_labelled(95), draw_labelled(30, seed=1)
 
 
 @pytest.fixture
@@ -29,10 +24,12 @@ def train(project: Path) -> Train:
     return load_params().train
 
 
-def run(train: Train, **changes: object) -> tuple[MLP, list[Epoch]]:
+def run(
+    train: Train, rows: Labelled = ROWS, held_out: Labelled = HELD_OUT, **changes: Any
+) -> tuple[MLP, list[Epoch]]:
     train = train.model_copy(update=changes)
-    state = begin(PIXELS, CLASSES, train)
-    epochs = list(fit(state, draw_labelled(95), draw_labelled(30, seed=1), train))
+    state = begin(rows.images.shape[1], CLASSES, train)
+    epochs = list(fit(state, rows, held_out, train))
     return trained(state), epochs
 
 
@@ -49,55 +46,90 @@ def test_a_network_learns_what_is_easy(train: Train, schedule: str) -> None:
     assert epochs[-1].validation_loss < 0.2
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(
-    train: Train, precision: str
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_threads_and_kinds_of_products_change_no_byte(
+    train: Train, monkeypatch: pytest.MonkeyPatch, batch_norm: bool
 ) -> None:
-    first, again, other = (run(train, precision=precision, seed=seed) for seed in (0, 0, 1))
-    assert weights(first[0]) == weights(again[0])
-    assert first[1] == again[1]
-    assert weights(first[0]) != weights(other[0])
+    # So large that threads share the work, and so many steps that each number of them has its turn.
+    held_out = Labelled(HELD_OUT.images.repeat(1, 64), HELD_OUT.labels)
+    rows = Labelled(ROWS.images.repeat(7, 64), ROWS.labels.repeat(7))
+    monkeypatch.setattr(exact, "LARGE", 0)
+    found, before = [], torch.get_num_threads()
+    for threads, digits in ((1, False), (2, False), (3, False), (1, True), (3, True)):
+        torch.set_num_threads(threads)
+        monkeypatch.setattr(exact, "_has_int8", lambda _, digits=digits: digits)
+        changes = {"widths": (200,), "batch_size": 64, "epochs": 1, "batch_norm": batch_norm}
+        found.append(run(train, rows, held_out, **changes)[1])
+    torch.set_num_threads(before)
+    assert all(epochs == found[0] for epochs in found)
+
+
+def flip_a_pixel(rows: Labelled) -> Labelled:
+    images = rows.images.clone()
+    images[0, 0] = 1 - images[0, 0]
+    return Labelled(images, rows.labels)
+
+
+def digests(epoch: Epoch) -> tuple[str, ...]:
+    return epoch.weights_sha256, epoch.draws_sha256, epoch.data_sha256
+
+
+def test_the_same_seed_gives_the_same_bytes_and_digests_of_each_epoch(train: Train) -> None:
+    (model, epochs), (again, same) = run(train), run(train)
+    assert weights(again) == weights(model)
+    assert same == epochs
+    columns = list(zip(*map(digests, epochs), strict=True))
+    assert [len(set(column)) for column in columns] == [3, 3, 1]
+    assert {len(digest) for column in columns for digest in column} == {12}
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("changes", "expected"),
     [
-        {"lr": 0.05},
-        {"momentum": 0.5},
-        {"nesterov": True},
-        {"weight_decay": 0.1},
-        {"label_smoothing": 0.1},
-        {"batch_size": 20},
-        {"schedule": "one_cycle"},
-        {"schedule": "cosine"},
-        {"batch_norm": True},
-        {"dropout": 0.5},
-        {"input_noise": 0.5},
-        {"hidden_noise": 0.5},
-        {"averaging": 0.9},
-        {"precision": "bfloat16"},
-        {"augment": {"rotation": 10.0}},
-        {"augment": {"scale": 0.1}},
-        {"augment": {"shear": 0.1}},
-        {"augment": {"shift": 0.5}},
-        {"augment": {"elastic": 5.0}},
+        ({"lr": 0.2}, (True, False, False)),
+        ({"input_noise": 0.5}, (True, True, False)),
+        ({"seed": 1}, (True, True, False)),
+        ({"rows": flip_a_pixel(ROWS)}, (True, False, True)),
+        ({"held_out": flip_a_pixel(HELD_OUT)}, (False, False, True)),
     ],
-    ids=str,
+    ids=["rate", "noise", "seed", "training", "validation"],
 )
-def test_every_knob_changes_the_outcome(train: Train, change: dict[str, Any]) -> None:
-    assert weights(run(train)[0]) != weights(run(train, **nested(train, change))[0])
+def test_digests_say_whether_weights_draws_or_data_differ(
+    train: Train, changes: dict[str, Any], expected: tuple[bool, ...]
+) -> None:
+    (_, [*_, epoch]), (_, [*_, other]) = run(train), run(train, **changes)
+    pairs = zip(digests(epoch), digests(other), strict=True)
+    assert tuple(one != another for one, another in pairs) == expected
 
 
 @pytest.mark.parametrize(
     ("base", "change"),
     [
+        ({}, {"lr": 0.05}),
+        ({}, {"momentum": 0.5}),
+        ({}, {"nesterov": True}),
+        ({}, {"weight_decay": 0.1}),
+        ({}, {"label_smoothing": 0.1}),
+        ({}, {"batch_size": 20}),
+        ({}, {"schedule": "one_cycle"}),
+        ({}, {"schedule": "cosine"}),
+        ({}, {"batch_norm": True}),
+        ({}, {"dropout": 0.5}),
+        ({}, {"input_noise": 0.5}),
+        ({}, {"hidden_noise": 0.5}),
+        ({}, {"averaging": 0.9}),
+        ({}, {"augment": {"rotation": 10.0}}),
+        ({}, {"augment": {"scale": 0.1}}),
+        ({}, {"augment": {"shear": 0.1}}),
+        ({}, {"augment": {"shift": 0.5}}),
+        ({}, {"augment": {"elastic": 5.0}}),
         ({"weight_decay": 0.1}, {"decayed": "weights"}),
         ({"schedule": "cosine"}, {"warm_up": 0.5}),
         ({"augment": {"elastic": 5.0}}, {"augment": {"elastic": 5.0, "smoothness": 2.0}}),
     ],
     ids=str,
 )
-def test_a_knob_of_a_knob_changes_the_outcome(
+def test_every_knob_changes_the_outcome(
     train: Train, base: dict[str, Any], change: dict[str, Any]
 ) -> None:
     without, changed = nested(train, base), nested(train, base | change)
@@ -111,139 +143,110 @@ def nested(train: Train, change: dict[str, Any]) -> dict[str, Any]:
     return change | {"augment": train.augment.model_copy(update=change["augment"])}
 
 
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_in_bfloat16_gradients_are_those_of_float32_but_for_rounding(
-    train: Train, batch_norm: bool
-) -> None:
-    rows, found = draw_labelled(95), {}
-    for precision in ("float32", "bfloat16"):
-        changed = train.model_copy(update={"batch_norm": batch_norm, "precision": precision})
-        state = begin(PIXELS, CLASSES, changed)
-        loss, gradients = differentiate(state, rows.images, rows.labels, changed)
-        found[precision] = [loss, torch.cat([gradient.flatten() for gradient in gradients])]
-    for exact, rounded in zip(found["float32"], found["bfloat16"], strict=True):
-        assert exact.dtype == rounded.dtype == torch.float32
-        assert 0 < (exact - rounded).norm() < 0.02 * exact.norm()
+@pytest.fixture
+def slopes(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """Let gradients be random; return what grows by each of them."""
+    drawn: list[Tensor] = []
+
+    def write(_: Layers, gradient: Layers, *_rest: object) -> Tensor:
+        parts = (*gradient.weights, *gradient.biases, *gradient.gains)
+        drawn.append(torch.cat([part.normal_().flatten() for part in parts]))
+        return torch.zeros(0)
+
+    monkeypatch.setattr(training, "backpropagate", write)
+    return drawn
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("decayed", ["all", "weights"])
-def test_a_step_is_gradient_descent_with_momentum_and_decay(
-    train: Train, decayed: str, nesterov: bool
+def test_a_step_is_that_of_torch_but_for_rounding(
+    train: Train, slopes: list[Tensor], decayed: str, nesterov: bool
 ) -> None:
-    changes = {"widths": (), "batch_size": 95, "epochs": 3, "momentum": 0.9, "weight_decay": 0.01}
-    train = train.model_copy(update={**changes, "decayed": decayed, "nesterov": nesterov})
+    changes = {"batch_norm": True, "weight_decay": 0.1, "decayed": decayed, "nesterov": nesterov}
+    train = train.model_copy(update=changes)
     state = begin(PIXELS, CLASSES, train)
-    initial = state.model.parameters()
-    expected = [parameter.detach().clone().requires_grad_() for parameter in initial]
-    velocity = [torch.zeros_like(parameter) for parameter in expected]
-    rows = draw_labelled(95)
-    for _ in range(3):
-        logits = rows.images @ expected[0].T + expected[1]
-        loss = -logits.log_softmax(dim=1)[torch.arange(95), rows.labels].mean()
-        gradients = torch.autograd.grad(loss, expected)
-        for index, slope in enumerate(gradients):
-            decay = 0.01 if index == 0 or decayed == "all" else 0
-            gradient = slope + decay * expected[index].detach()
-            velocity[index] = 0.9 * velocity[index] + gradient
-            move = gradient + 0.9 * velocity[index] if nesterov else velocity[index]
-            expected[index].data -= train.lr * move
-    list(fit(state, rows, draw_labelled(30), train))
-    for parameter, value in zip(state.model.parameters(), expected, strict=True):
-        assert torch.allclose(parameter, value, atol=1e-6)
+    numbers = state.values[: len(state.momentum)]
+    sizes = [PIXELS * 8 + 8 * CLASSES, 8 + CLASSES + 8]  # of weights, and of biases and gains
+    kinds = [kind.clone() for kind in numbers.split(sizes)]
+    pairs = zip(kinds, (0.1, 0.1 if decayed == "all" else 0), strict=True)
+    groups = [{"params": [kind], "weight_decay": decay} for kind, decay in pairs]
+    optimiser = torch.optim.SGD(groups, train.lr, momentum=train.momentum, nesterov=nesterov)
+    descent = Descent(state, train)
+    for step in range(4):
+        descent.take_step(ROWS, torch.arange(10), train.lr, step)
+        kinds[0].grad, kinds[1].grad = slopes[step].split(sizes)
+        optimiser.step()
+    assert torch.allclose(numbers, torch.cat(kinds), atol=1e-6)
 
 
+@pytest.mark.usefixtures("slopes")
 def test_averages_keep_their_share_and_less_at_first(train: Train) -> None:
-    state = begin(PIXELS, CLASSES, train.model_copy(update={"averaging": 0.8}))
-    expected = [value.clone() for value in state.averages]
-    for step, taken in ((0, 0.9), (1, 9 / 11), (35, 0.2), (36, 0.2), (1000, 0.2)):
-        for index, parameter in enumerate(state.parameters):
-            parameter.data += torch.randn(parameter.shape)
-            expected[index] += taken * (parameter.data - expected[index])
-        average(state, step, 0.8)
-    for value, mean in zip(trained(state).parameters(), expected, strict=True):
-        assert torch.allclose(value, mean, atol=1e-6)
-    assert not torch.allclose(state.parameters[0], expected[0], atol=1e-2)
-
-
-def test_without_averaging_training_comes_to_the_network_itself(train: Train) -> None:
+    train = train.model_copy(update={"averaging": 0.8})
     state = begin(PIXELS, CLASSES, train)
-    average(state, 0, train.averaging)
-    assert trained(state) is state.model
+    expected, descent = state.averages.clone(), Descent(state, train)
+    for step, taken in ((0, 0.9), (1, 9 / 11), (35, 0.2), (36, 0.2), (1000, 0.2)):
+        descent.take_step(ROWS, torch.arange(10), 1.0, step)
+        expected += taken * (state.values - expected)
+    assert torch.allclose(state.averages, expected, atol=1e-5)
+    assert not torch.allclose(state.values, expected, atol=1e-2)
+    first = next(trained(state).parameters()).flatten()
+    assert torch.equal(first, state.averages[: len(first)])
 
 
 def test_validation_is_of_the_network_that_is_kept(train: Train) -> None:
-    changes = {"averaging": 0.9, "batch_norm": True, "dropout": 0.2, "epochs": 1}
-    train = train.model_copy(update=changes)
-    state = begin(PIXELS, CLASSES, train)
-    [epoch] = fit(state, draw_labelled(95), draw_labelled(30, 1), train)
-    assert validate(trained(state), draw_labelled(30, 1)) == (
-        epoch.validation_loss,
-        epoch.validation_accuracy,
-    )
+    changes: dict[str, Any] = {"averaging": 0.9, "batch_norm": True, "dropout": 0.2, "epochs": 1}
+    model, [epoch] = run(train, **changes)
+    assert validate(model, HELD_OUT) == (epoch.validation_loss, epoch.validation_accuracy)
 
 
 @pytest.mark.parametrize(("rows", "batch_size"), [(95, 94), (95, 1), (1, 10)])
 def test_a_batch_of_one_row_cannot_be_normalised(train: Train, rows: int, batch_size: int) -> None:
-    train = train.model_copy(update={"batch_norm": True, "batch_size": batch_size})
-    state = begin(PIXELS, CLASSES, train)
-    with pytest.raises(
-        InputError, match=f"train.batch_size = {batch_size}: a batch of 1 of {rows} "
-    ):
-        list(fit(state, draw_labelled(rows), draw_labelled(30), train))
+    with pytest.raises(InputError, match=f"batch_size = {batch_size}: a batch of 1 of {rows} "):
+        run(train, draw_labelled(rows), batch_norm=True, batch_size=batch_size)
 
 
 def test_joined_rows_are_these_and_then_those() -> None:
     first, second = draw_labelled(5), draw_labelled(3, seed=1)
     both = first.joined(second)
-    assert torch.equal(both.images[:5], first.images)
-    assert torch.equal(both.images[5:], second.images)
+    assert torch.equal(both.images, torch.cat([first.images, second.images]))
     assert both.labels.tolist() == [*first.labels.tolist(), *second.labels.tolist()]
 
 
-def test_label_smoothing_spreads_a_share_of_each_label_over_all_classes(train: Train) -> None:
-    changes = {"widths": (), "label_smoothing": 0.3, "batch_size": 10, "epochs": 1}
-    train = train.model_copy(update=changes)
-    state = begin(PIXELS, CLASSES, train)
-    rows = draw_labelled(10)
-    logs = state.model(rows.images).log_softmax(dim=1).detach()
-    truth = torch.eye(CLASSES)[rows.labels]
-    expected = -((0.7 * truth + 0.3 / CLASSES) * logs).sum(dim=1).mean()
-    [epoch] = fit(state, rows, draw_labelled(5), train)
-    assert epoch.training_loss == pytest.approx(expected.item(), rel=1e-6)
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, float, Tensor]]:
+    """Return what grows with each step by its rows, its rate and its logits."""
+    taken: list[tuple[Tensor, float, Tensor]] = []
+    take_step = Descent.take_step
+
+    def watch(descent: Descent, rows: Labelled, batch: Tensor, rate: float, step: int) -> Tensor:
+        assert step == len(taken)
+        logits = take_step(descent, rows, batch, rate, step)
+        taken.append((batch, rate, logits))
+        return logits
+
+    monkeypatch.setattr(Descent, "take_step", watch)
+    return taken
 
 
-def test_the_schedule_runs_once_over_all_epochs(
-    train: Train, monkeypatch: pytest.MonkeyPatch
+def test_each_epoch_takes_every_row_once_in_a_new_order_and_the_schedule_runs_once(
+    train: Train, steps: list[tuple[Tensor, float, Tensor]]
 ) -> None:
-    rates: list[object] = []
-    step = training.take_step
-
-    def watch(state: TrainingState, rate: float, *rest: Any) -> torch.Tensor:
-        rates.append(rate)
-        return step(state, rate, *rest)
-
-    monkeypatch.setattr(training, "take_step", watch)
-    changes = {"schedule": "one_cycle", "epochs": 2}
-    run(train, **changes)
-    train = train.model_copy(update=changes)
-    assert rates == [learning_rate(step, 20, train) for step in range(20)]
+    train = train.model_copy(update={"schedule": "one_cycle", "epochs": 2})
+    run(train)
+    assert [rate for _, rate, _ in steps] == [learning_rate(step, 20, train) for step in range(20)]
+    seen = torch.cat([batch for batch, _, _ in steps]).tolist()
+    assert sorted(seen[:95]) == sorted(seen[95:]) == list(range(95))
+    assert seen[:95] != seen[95:]
 
 
-def test_every_row_is_seen_once_an_epoch(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-
-    def watch(*arguments: object) -> torch.Tensor:
-        batch = arguments[3]
-        assert isinstance(batch, torch.Tensor)
-        seen.extend(batch.tolist())
-        return torch.tensor(0.0)
-
-    monkeypatch.setattr("digits.training.take_step", watch)
-    run(train, epochs=2)
-    first, second = seen[:95], seen[95:]
-    assert sorted(first) == sorted(second) == list(range(95))
-    assert first != second
+def test_the_training_loss_is_the_mean_over_rows_with_their_labels_smoothed(
+    train: Train, steps: list[tuple[Tensor, float, Tensor]]
+) -> None:
+    _, [epoch] = run(train, label_smoothing=0.3, epochs=1)
+    batches, _, logits = zip(*steps, strict=True)
+    labels = ROWS.labels[torch.cat(batches)]
+    expected = functional.cross_entropy(torch.cat(logits), labels, label_smoothing=0.3)
+    assert epoch.training_loss == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_a_constant_rate_stays(train: Train) -> None:
@@ -278,25 +281,22 @@ def test_one_cycle_falls_in_a_line_and_cosine_in_half_a_wave(train: Train) -> No
 
 
 def test_a_loss_that_is_not_finite_is_an_error_with_epoch_step_and_rate(train: Train) -> None:
-    message = r"train.lr: the loss is (nan|inf) in epoch 1, step \d+, at a rate of 1e\+20; "
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=r"the loss is nan in epoch 1, step 3, at .* 1e\+20; "):
         run(train, lr=1e20)
 
 
-def test_validation_of_a_network_that_has_diverged_is_an_error_that_names_the_rate(
-    train: Train,
-) -> None:
+def test_validation_of_a_diverged_network_is_an_error_that_names_the_rate(train: Train) -> None:
     state = begin(PIXELS, CLASSES, train)
-    state.parameters[0].data.fill_(1e38)
+    state.values.fill_(1e38)
     message = r"^params.yaml: train.lr: .* expected a smaller train.lr, or else .*weight_decay$"
     with pytest.raises(InputError, match=message):
-        validate(trained(state), draw_labelled(30))
+        validate(trained(state), HELD_OUT)
 
 
 def test_validation_is_mean_loss_and_share_of_right_rows() -> None:
     model = MLP([PIXELS, CLASSES])
     for parameter in model.parameters():
         parameter.data.zero_()
-    loss, accuracy = validate(model, draw_labelled(30))
+    loss, accuracy = validate(model, HELD_OUT)
     assert loss == pytest.approx(log(CLASSES))
     assert accuracy == 1 / CLASSES
