@@ -1,8 +1,6 @@
 import csv
 import json
-import os
-import subprocess
-import sys
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,6 @@ from digits.inference import infer
 from digits.model import MODEL, load_model
 from digits.tensors import PREPARED, map_labelled
 from digits.training import Epoch
-from proofs.sandbox import ROOT
 from stages import prepare, train
 from tests.conftest import ParamsWriter
 
@@ -24,6 +21,11 @@ OUTPUTS = (MODEL, train.METRICS, train.CURVES)
 @pytest.fixture
 def prepared(project: Path) -> None:
     prepare.main()
+
+
+def read_curves() -> list[dict[str, str]]:
+    with train.CURVES.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.mark.usefixtures("prepared")
@@ -47,10 +49,10 @@ def test_all_rows_are_the_training_and_the_validation_rows(
 ) -> None:
     write_params({"train.rows": "all"})
     told = train.main()
-    assert told.startswith("read 90 rows (the validation rows among them), 3 times; ")
+    assert told.startswith("read 90 rows (the validation rows among them), 3 times, on ")
     assert json.loads(train.METRICS.read_text())["held_out"] is False
     write_params({})
-    assert train.main().startswith("read 60 rows, 3 times; ")
+    assert train.main().startswith("read 60 rows, 3 times, on ")
     assert json.loads(train.METRICS.read_text())["held_out"] is True
 
 
@@ -77,19 +79,23 @@ def test_a_regularised_network_is_kept_as_the_plain_one_that_was_validated(
 def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(
     write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    alone, metrics = [], []
+    alone, metrics, curves = [], [], []
     for seed in (5, 6):
         write_params({"train.seed": seed})
         train.main()
         [network] = load_model(MODEL, 16, 3).networks
         alone.append(network.state_dict())
         metrics.append(json.loads(train.METRICS.read_text()))
+        curves.append(read_curves())
     write_params({"train.seed": 5, "train.networks": 2})
     train.main()
     for network, expected in zip(load_model(MODEL, 16, 3).networks, alone, strict=True):
         assert all(torch.equal(network.state_dict()[name], expected[name]) for name in expected)
     found = json.loads(train.METRICS.read_text())
     assert found == pytest.approx({key: (metrics[0][key] + metrics[1][key]) / 2 for key in found})
+    for row, first, second in zip(read_curves(), *curves, strict=True):
+        for name in train.DIGESTS:
+            assert row[name] == sha256((first[name] + second[name]).encode()).hexdigest()[:12]
     assert list(Path("models").iterdir()) == [MODEL]
     assert "\nnetwork 2 of 2, with seed 6\nepoch " in capsys.readouterr().out
 
@@ -97,16 +103,16 @@ def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(
 @pytest.mark.usefixtures("prepared")
 def test_the_table_the_curves_and_the_metrics_agree(capsys: pytest.CaptureFixture[str]) -> None:
     train.main()
-    with train.CURVES.open(newline="") as file:
-        curves = list(csv.DictReader(file))
-    metrics = json.loads(train.METRICS.read_text())
-    assert [row["epoch"] for row in curves] == ["1", "2", "3"]
-    last = {key: float(value) for key, value in curves[-1].items()}
-    assert last | {"held_out": True} == metrics
+    curves = [list(row.values()) for row in read_curves()]
+    assert [row[0] for row in curves] == ["1", "2", "3"]
+    columns = ["epoch", "training_loss", "validation_loss", "validation_accuracy"]
+    assert list(read_curves()[0]) == [*columns, "weights_sha256", "draws_sha256", "data_sha256"]
+    last = dict(zip(columns, map(float, curves[-1][:4]), strict=True))
+    assert last | {"held_out": True} == json.loads(train.METRICS.read_text())
     header, *rows = capsys.readouterr().out.splitlines()
     assert header.split("  ") == ["epoch", "training loss", "validation loss", "accuracy"]
     printed = np.array([[float(cell) for cell in row.split()] for row in rows])
-    expected = np.array([[float(cell) for cell in row.values()] for row in curves])
+    expected = np.array([[float(cell) for cell in row[:4]] for row in curves])
     assert printed == pytest.approx(expected, abs=1e-4)
 
 
@@ -156,28 +162,23 @@ def test_a_network_that_learns_is_not_warned_of(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.usefixtures("prepared")
-@pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16", "avx512_fp16"])
-def test_a_processor_that_is_slow_in_bfloat16_is_warned_of(
-    monkeypatch: pytest.MonkeyPatch,
-    write_params: ParamsWriter,
-    capsys: pytest.CaptureFixture[str],
-    flag: str,
-) -> None:
-    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {flag: True})
-    write_params({"numerics.mode": "machine", "train.precision": "bfloat16", "train.epochs": 10})
-    train.main()
-    assert ("expected 'float32', which takes less time here" in capsys.readouterr().err) == (
-        flag == "avx512_fp16"
-    )
-
-
 class Killed(BaseException):
     pass
 
 
 def die(*_: object) -> None:
     raise Killed
+
+
+def die_in_the_third_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die_late(epoch: Epoch) -> None:
+        if epoch.epoch == 3:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "print_row", die_late)
+        with pytest.raises(Killed):
+            train.main()
 
 
 @pytest.mark.usefixtures("prepared")
@@ -189,17 +190,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_bytes(
     quiet = capsys.readouterr().out
     for path in OUTPUTS:
         path.unlink()
-    printed = train.print_row
-
-    def die_in_the_third_epoch(epoch: Epoch) -> None:
-        printed(epoch)
-        if epoch.epoch == 3:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "print_row", die_in_the_third_epoch)
-        with pytest.raises(Killed):
-            train.main()
+    die_in_the_third_epoch(monkeypatch)
     assert not MODEL.exists()
     [checkpoint] = Path("models").iterdir()
     capsys.readouterr()
@@ -238,17 +229,26 @@ def test_a_run_with_other_params_starts_anew(
     assert "goes on" not in capsys.readouterr().out
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 @pytest.mark.usefixtures("prepared")
-def test_a_gpu_gives_the_same_bytes_each_time_and_nearly_the_network_of_the_cpu(
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_gpu_gives_the_bytes_of_the_cpu_and_goes_on_where_one_stopped(
+    monkeypatch: pytest.MonkeyPatch,
     write_params: ParamsWriter,
+    capsys: pytest.CaptureFixture[str],
+    batch_norm: bool,
 ) -> None:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    made = {}
-    for device in ("cpu", "cuda", "auto"):
-        write_params({"numerics.mode": "machine", "train.device": device})
-        subprocess.run([sys.executable, "-m", "stages", "train"], env=environment, check=True)
-        made[device] = [path.read_bytes() for path in OUTPUTS], load_model(MODEL, 16, 3)
-    assert made["cuda"][0] == made["auto"][0]
-    for first, other in zip(made["cpu"][1].parameters(), made["cuda"][1].parameters(), strict=True):
-        assert torch.allclose(first, other, atol=1e-3)
+    changes = {"batch_norm": batch_norm, "dropout": 0.2, "hidden_noise": 0.1, "averaging": 0.9}
+    write_params({f"train.{key}": value for key, value in changes.items()})
+    made = []
+    for device in ("cpu", "cuda"):
+        monkeypatch.setenv("DIGITS_DEVICE", device)
+        train.main()
+        made.append([path.read_bytes() for path in OUTPUTS])
+    assert made[0] == made[1]
+    monkeypatch.setenv("DIGITS_DEVICE", "cpu")
+    die_in_the_third_epoch(monkeypatch)
+    monkeypatch.setenv("DIGITS_DEVICE", "cuda")
+    train.main()
+    assert "goes on after epoch 2" in capsys.readouterr().out
+    assert [path.read_bytes() for path in OUTPUTS] == made[0]
