@@ -21,12 +21,6 @@ def distort(images: Tensor, *, seed: int = 0, **strengths: Any) -> Tensor:
     return augment(images, NONE.model_copy(update=strengths), draws)
 
 
-@pytest.fixture
-def largest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each draw be the greatest."""
-    monkeypatch.setattr("digits.draws.torch.rand", lambda shape, **_: torch.ones(shape))
-
-
 @pytest.mark.parametrize("side", [5, 28, 32])
 def test_strengths_of_0_leave_an_image_of_8_bits_alone(side: int) -> None:
     pixels = torch.randint(0, 256, (3, side * side), generator=torch.Generator().manual_seed(0))
@@ -35,23 +29,41 @@ def test_strengths_of_0_leave_an_image_of_8_bits_alone(side: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("strengths", "source"),
+    ("drawn", "strengths", "source"),
     [
-        ({"rotation": 90}, lambda x, y: (-y, x)),
-        ({"rotation": 180}, lambda x, y: (-x, -y)),
-        ({"shift": 1}, lambda x, y: (x + 1, y + 1)),
-        ({"scale": 0.5}, lambda x, y: (1.5 * x, 1.5 * y)),
-        ({"shear": 0.5}, lambda x, y: (x + 0.5 * y, y)),
+        (1, {"rotation": 90}, lambda x, y: (-y, x)),
+        (0, {"rotation": 90}, lambda x, y: (y, -x)),
+        (1, {"rotation": 180}, lambda x, y: (-x, -y)),
+        (1, {"shift": 1}, lambda x, y: (x + 1, y + 1)),
+        (1, {"scale": 0.5}, lambda x, y: (1.5 * x, 1.5 * y)),
+        (0, {"scale": 0.5}, lambda x, y: (0.5 * x, 0.5 * y)),
+        (1, {"shear": 0.5}, lambda x, y: (x + 0.5 * y, y)),
         (
+            1,
             {"scale": 0.5, "shear": 0.5, "rotation": 90, "shift": 1},
             lambda x, y: (1 - 1.5 * y, 1 + 1.5 * x + 0.75 * y),
         ),
     ],
-    ids=["quarter turn", "half turn", "shift", "scale", "shear", "one after the other"],
+    ids=[
+        "quarter turn",
+        "back",
+        "half turn",
+        "shift",
+        "scale",
+        "smaller",
+        "shear",
+        "one after the other",
+    ],
 )
 def test_each_strength_is_the_most_that_the_places_of_pixels_are_moved(
-    largest: None, strengths: dict[str, Any], source: Callable[..., tuple[Tensor, Tensor]]
+    monkeypatch: pytest.MonkeyPatch,
+    drawn: int,
+    strengths: dict[str, Any],
+    source: Callable[..., tuple[Tensor, Tensor]],
 ) -> None:
+    monkeypatch.setattr(
+        "digits.draws.torch.rand", lambda shape, **_: torch.full(shape, float(drawn))
+    )
     places = torch.arange(5.0) - 2
     x, y = source(places.repeat(5), places.repeat_interleave(5))
     expected = 5 * (y.clamp(-2, 2) + 2) + x.clamp(-2, 2) + 2
@@ -70,6 +82,10 @@ def test_elastic_displacements_are_smooth_and_as_strong_as_simards(smoothness: f
     for neighbours in ((moved[:, 1:], moved[:, :-1]), (moved[:, :, 1:], moved[:, :, :-1])):
         found = torch.corrcoef(torch.stack([part.flatten() for part in neighbours]))[0, 1].item()
         assert found == pytest.approx(np.exp(-1 / (4 * smoothness**2)), abs=0.01)
+    down = torch.arange(side, dtype=torch.float32).repeat_interleave(side).expand(2000, -1)
+    bent = distort(down, elastic=strength, smoothness=smoothness)
+    at_the_sides = (bent - down).view(-1, side, side)[:, 8:20, [0, -1]]
+    assert at_the_sides.std().item() == pytest.approx(expected, rel=0.03)
 
 
 def test_each_image_is_distorted_in_its_own_way_and_the_same_from_the_same_seed() -> None:

@@ -118,7 +118,7 @@ def test_one_slow_step_does_not_decide(machine: Machine) -> None:
 def test_now_and_then_all_are_tried_anew(machine: Machine) -> None:
     pace, machine.costs = Pace(2), {1: 2, 2: 1}
     assert machine.run(pace, LASTS)[-1] == 2
-    machine.costs = {1: 1, 2: 29}
+    machine.costs = {1: 1.4, 2: 1.9}
     again = machine.run(pace, LASTS)
     assert again[: 2 * TRIED] == [1] * TRIED + [2] * TRIED
     assert set(again[2 * TRIED :]) == {1}

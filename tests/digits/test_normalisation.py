@@ -6,12 +6,12 @@ from torch.nn import functional
 from digits.exact import rounded
 from digits.normalisation import Normalised, fold
 
-ROWS, WIDTH = 57, 6
+ROWS, WIDTH = 600, 6
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
     """Draw multiples of one unit, as a product of matrices has them."""
-    return rounded(torch.randn(shape, generator=torch.Generator().manual_seed(seed)), 18)
+    return rounded(torch.randn(shape, generator=torch.Generator().manual_seed(seed)), 20)
 
 
 VALUES = draw(ROWS, WIDTH) * torch.arange(1, WIDTH + 1) + 1
@@ -34,6 +34,21 @@ def test_each_unit_has_a_mean_of_0_and_a_deviation_of_1() -> None:
     found = normalise(VALUES)[0].scaled(torch.ones(WIDTH))
     assert torch.allclose(found.mean(dim=0), torch.zeros(WIDTH), atol=1e-3)
     assert torch.allclose(found.std(dim=0, correction=0), torch.ones(WIDTH), atol=1e-3)
+
+
+def test_sums_are_of_12_bits() -> None:
+    normalised, _, _ = normalise(VALUES)
+    assert torch.equal(
+        normalised.centred, rounded(VALUES - VALUES.double().mean(dim=0).float(), 12)
+    )
+    _, by_biases, _ = normalised.differentiate(ERRORS, GAINS)
+    assert torch.equal(by_biases, rounded(ERRORS, 12).double().sum(dim=0).float())
+
+
+def test_a_unit_that_never_changes_gives_0() -> None:
+    normalised, _, _ = normalise(torch.ones(ROWS, WIDTH))
+    assert not normalised.scaled(GAINS).any()
+    assert all(found.isfinite().all() for found in normalised.differentiate(ERRORS, GAINS))
 
 
 def test_values_and_running_statistics_are_those_of_torch(fine: None) -> None:
