@@ -3,8 +3,8 @@
     python -m benchmarks.compare --peers .peers/bin/python --runs 5
 
 Reads data/mnist, as `dvc repro` left it. Every subject does the notebook's recipe on the same CSV
-files: four other libraries, and this pipeline in both modes of arithmetic, as a whole and stage by
-stage; all take turns. Writes benchmarks/results.md and benchmarks/results.png.
+files: four other libraries, and this pipeline, as a whole and stage by stage; all take turns.
+Writes benchmarks/results.md and benchmarks/results.png.
 """
 
 import csv
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from argparse import ArgumentParser
 from collections import defaultdict
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -19,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.floor import copy_time
 from benchmarks.measure import Cost, run
-from benchmarks.results import MODES, PEERS, Measured, draw, report
+from benchmarks.results import PEERS, THIS, Measured, draw, report
 from benchmarks.workspace import STAGES, Workspace, dvc_state, environment
 from digits.errors import InputError
 from digits.errors import report as run_command
@@ -46,24 +47,19 @@ class Bench:
     """
 
     def __init__(self, folder: Path, peers: Path) -> None:
-        """Make a workspace for each mode, one for the peers, and an empty project of DVC."""
+        """Make a workspace for the pipeline, one for the peers, and an empty project of DVC."""
         self._python = str(peers)
-        self._modes = {mode: self._workspace(folder / mode, mode) for mode in MODES}
+        self._workspace = Workspace(folder / THIS, RECIPE, {})
         self._peers, self._empty = folder / "peers", folder / "empty"
-        shutil.copytree(ROOT / DATA, self._peers / DATA)
+        for copy in (self._workspace.folder, self._peers):
+            shutil.copytree(ROOT / DATA, copy / DATA)
         _make_empty_project(self._empty)
         self.measured = Measured(defaultdict(list), defaultdict(list), defaultdict(list))
 
-    @staticmethod
-    def _workspace(folder: Path, mode: str) -> Workspace:
-        workspace = Workspace(folder, RECIPE, {"numerics.mode": mode})
-        shutil.copytree(ROOT / DATA, folder / DATA)
-        return workspace
-
     def take_turns(self, reverse: bool) -> None:
         """Measure everything once, in one order or the other."""
-        turns = [partial(self._run_peer, name) for name in PEERS]
-        turns += [partial(self._run_pipeline, mode) for mode in MODES]
+        turns: list[Callable[[], None]] = [partial(self._run_peer, name) for name in PEERS]
+        turns.append(self._run_pipeline)
         for measure in reversed(turns) if reverse else turns:
             measure()
         self._run_nothing()
@@ -77,17 +73,16 @@ class Bench:
         self._keep(name, cost, self._peers)
         self.measured.seconds[f"fit {name}"].append(printed(cost, "fit"))
 
-    def _run_pipeline(self, mode: str) -> None:
+    def _run_pipeline(self) -> None:
         """Reproduce everything; then run each stage alone, and the fit alone."""
-        workspace = self._modes[mode]
+        workspace = self._workspace
         workspace.clear()
-        self._keep(mode, workspace.reproduce(), workspace.folder)
+        self._keep(THIS, workspace.reproduce(), workspace.folder)
         for stage in STAGES:
-            cost = workspace.run_stage(stage)
-            self.measured.costs[f"{stage} {mode}"].append(cost)
+            self.measured.costs[stage].append(workspace.run_stage(stage))
         cost = workspace.run("python", "-m", "benchmarks.fit")
-        for name in ("fit", "rate", "step"):
-            self.measured.seconds[f"{name} {mode}"].append(printed(cost, name))
+        for key, name in ((f"fit {THIS}", "fit"), ("rate", "rate"), ("step", "step")):
+            self.measured.seconds[key].append(printed(cost, name))
 
     def _keep(self, name: str, cost: Cost, folder: Path) -> None:
         self.measured.costs[name].append(cost)
@@ -105,7 +100,7 @@ class Bench:
                 self.measured.costs[name].append(run(["dvc", "repro"], folder, variables))
 
     def _find_floors(self) -> None:
-        workspace = self._modes[MODES[0]]
+        workspace = self._workspace
         for stage in STAGES:
             # As `python -m stages` imports it.
             code = f"import gc; gc.disable(); import stages.{stage}; gc.freeze()"

@@ -22,16 +22,15 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 TEMPLATE = Path(__file__).with_name("template.md")
 
 PEERS = ("fastai", "Lightning", "DataLoader", "scikit-learn")
-MODES = ("machine", "portable")
-SUBJECTS = (*PEERS, *MODES)
+THIS = "this"
+SUBJECTS = (*PEERS, THIS)
 # What every subject computes: five epochs of 35,000 rows, 7,000 rows after each, 28,000 at the end.
 WIDTHS = (784, 200, 200, 200, 10)
 PARTS = ("imports", "bytes", "products")  # of the floor of a stage
 STEPS = 5 * -(-35_000 // 64)
-FIT = operations(WIDTHS, training=5 * 35_000, inference=5 * 7000)
 PRODUCTS = {
     "prepare": 0,
-    "train": FIT,
+    "train": operations(WIDTHS, training=5 * 35_000, inference=5 * 7000),
     "evaluate": operations(WIDTHS, 0, 7000),
     "predict": operations(WIDTHS, 0, 28_000),
 }
@@ -42,12 +41,11 @@ class Measured:
     """All runs of all subjects, by name, in order.
 
     Attributes:
-        costs: of whole commands: a peer, a mode ("portable": the pipeline), a stage in a mode
-            ("train portable"), a `dvc repro` without work ("nothing here"; "nothing" in an empty
-            project).
-        seconds: of "fit" and a peer or mode, "imports" and "bytes" and a stage, and the products of
-            a "step" and a mode; and floating-point operations a second, "rate" and a mode.
-        accuracies: of the submissions of peers and modes, from 0 to 1.
+        costs: of whole commands: a subject, a stage, a `dvc repro` without work ("nothing here";
+            "nothing" in an empty project).
+        seconds: of "fit" and a subject, of "imports" and "bytes" and a stage, and of the products
+            of a "step"; and, as "rate", float32 operations a second.
+        accuracies: of the subjects' submissions, from 0 to 1.
     """
 
     costs: dict[str, list[Cost]]
@@ -62,19 +60,14 @@ class Measured:
         """Return the peak memory of each run of a command, in MB."""
         return [cost.memory / 1e6 for cost in self.costs[name]]
 
-    def fit_floor(self, mode: str) -> float:
-        """Return the least seconds of a fit: its products at the speed of large ones."""
-        return FIT / median(self.seconds[f"rate {mode}"])
+    def product_floor(self, stage: str) -> float:
+        """Return the seconds of the products of a stage at the speed of large ones."""
+        return PRODUCTS[stage] / median(self.seconds["rate"])
 
-    def small_products(self, mode: str) -> float:
-        """Return the seconds of the products of all steps, each as small as it is."""
-        return STEPS * median(self.seconds[f"step {mode}"])
-
-    def stage_floor(self, stage: str, mode: str) -> tuple[float, float, float]:
+    def stage_floor(self, stage: str) -> tuple[float, float, float]:
         """Return the least seconds of a stage: for its imports, its bytes and its products."""
-        rate = median(self.seconds[f"rate {mode}"])
         imports, copied = (median(self.seconds[f"{part} {stage}"]) for part in PARTS[:2])
-        return imports, copied, PRODUCTS[stage] / rate
+        return imports, copied, self.product_floor(stage)
 
 
 def ratio(values: Values, of: Values) -> float:
@@ -97,15 +90,17 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def report(measured: Measured) -> str:
     """Return all results in Markdown, the ratios first."""
     stage_header = ("", "seconds", "floor", "of the floor", *PARTS, "peak MB")
-    fit_header = ("", "seconds", "of fastai's", "of the floor", "its products")
-    whole_header = ("", "seconds", "of fastai's", "CPU s", "peak MB", "accuracy")
+    fit_header = ("", "seconds", "this, of it", "of the floor")
+    whole_header = ("", "seconds", "this, of it", "CPU s", "peak MB", "accuracy")
     return TEMPLATE.read_text(encoding="utf-8").format(
         machine=describe_machine(),
         versions=describe_peers(),
         runs=len(measured.costs[PEERS[0]]),
         goals=table(("", "ratio", "aim"), goals(measured)),
         wholes=table(whole_header, wholes(measured)),
-        rates=rates(measured),
+        rate=f"{median(measured.seconds['rate']) / 1e9:.0f}",
+        floor=f"{measured.product_floor('train'):.1f}",
+        steps=f"{STEPS * median(measured.seconds['step']):.1f}",
         fits=table(fit_header, fits(measured)),
         stages=table(stage_header, stages(measured)),
         nothing=table(("", "seconds"), nothing(measured)),
@@ -116,7 +111,7 @@ def describe_machine() -> str:
     """Return processor, cores, memory and versions in words."""
     memory = psutil.virtual_memory().total / 2**30
     return (
-        f"{describe_processor()}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, "
+        f"{describe_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
         f"Python {platform.python_version()}, torch {torch.__version__}"
     )
 
@@ -129,73 +124,53 @@ def describe_peers() -> str:
 
 def goals(measured: Measured) -> Iterable[tuple[str, str, str]]:
     """Yield what was aimed at: in words, the ratio that was measured, the greatest hoped for."""
-    fastai = measured.seconds["fit fastai"]
-    for mode, most in zip(MODES, (0.30, 0.50), strict=True):
-        found = ratio(measured.seconds[f"fit {mode}"], fastai)
-        yield f"fit, {mode}, of fastai's", f"{found:.2f}", f"{most:.2f}"
-    for mode in MODES:
-        found = median(measured.seconds[f"fit {mode}"]) / measured.fit_floor(mode)
-        yield f"fit, {mode}, of its floor", f"{found:.2f}", "2.00"
-    for mode, most in zip(MODES, (0.65, 0.85), strict=True):
-        found = ratio(measured.walls(mode), measured.walls("fastai"))
-        yield f"CSV to submission, {mode}, of fastai's", f"{found:.2f}", f"{most:.2f}"
-    for mode in MODES:
-        found = ratio(measured.memory(mode), measured.memory("fastai"))
-        yield f"peak memory, {mode}, of fastai's", f"{found:.2f}", "0.60"
-    found = ratio(measured.walls("nothing here"), measured.walls("nothing"))
-    yield "nothing to do, of an empty project's", f"{found:.2f}", "1.50"
-
-
-def label(name: str) -> str:
-    """Return how a subject is called: this pipeline by its mode of arithmetic."""
-    return f"this, {name}" if name in MODES else name
+    fit = measured.seconds[f"fit {THIS}"]
+    walls, memory = measured.walls, measured.memory
+    floor = [measured.product_floor("train")]
+    for name, values, of, most in (
+        ("fit, of fastai's", fit, measured.seconds["fit fastai"], "0.50"),
+        ("fit, of its floor", fit, floor, "2.00"),
+        ("CSV to submission, of fastai's", walls(THIS), walls("fastai"), "0.85"),
+        ("peak memory, of fastai's", memory(THIS), memory("fastai"), "0.60"),
+        ("nothing to do, of an empty project's", walls("nothing here"), walls("nothing"), "1.50"),
+    ):
+        yield name, f"{ratio(values, of):.2f}", most
 
 
 def wholes(measured: Measured) -> Iterable[list[str]]:
     """Yield a row for each subject: what CSV to submission took, and what came of it."""
     for name in SUBJECTS:
-        costs = measured.costs[name]
         yield [
-            label(name),
+            name,
             spread(measured.walls(name)),
-            f"{ratio(measured.walls(name), measured.walls('fastai')):.2f}",
-            spread([cost.cpu for cost in costs]),
+            f"{ratio(measured.walls(THIS), measured.walls(name)):.2f}",
+            spread([cost.cpu for cost in measured.costs[name]]),
             f"{median(measured.memory(name)):.0f}",
             f"{median(measured.accuracies[name]):.4f}",
         ]
 
 
-def rates(measured: Measured) -> str:
-    """Return the speed of large products in each mode, in words."""
-    found = ((mode, median(measured.seconds[f"rate {mode}"]) / 1e9) for mode in MODES)
-    return ", ".join(f"{rate:.0f} GFLOP/s in {mode}" for mode, rate in found)
-
-
 def fits(measured: Measured) -> Iterable[list[str]]:
     """Yield a row for each subject: what the fit took."""
     for name in SUBJECTS:
-        seconds, of_floor = measured.seconds[f"fit {name}"], ["", ""]
-        if name in MODES:
-            floor = measured.fit_floor(name)
-            of_floor = [f"{median(seconds) / floor:.2f}"]
-            of_floor.append(f"{measured.small_products(name) / floor:.2f}")
-        of_fastai = ratio(seconds, measured.seconds["fit fastai"])
-        yield [label(name), spread(seconds), f"{of_fastai:.2f}", *of_floor]
+        seconds = measured.seconds[f"fit {name}"]
+        this = ratio(measured.seconds[f"fit {THIS}"], seconds)
+        of_floor = median(seconds) / measured.product_floor("train")
+        yield [name, spread(seconds), f"{this:.2f}", f"{of_floor:.2f}"]
 
 
 def stages(measured: Measured) -> Iterable[list[str]]:
-    """Yield a row for each stage in each mode: what it took, and the least it could take."""
-    for mode in MODES:
-        for stage in STAGES:
-            walls, parts = measured.walls(f"{stage} {mode}"), measured.stage_floor(stage, mode)
-            yield [
-                f"{stage}, {mode}",
-                spread(walls),
-                f"{sum(parts):.1f}",
-                f"{median(walls) / sum(parts):.2f}",
-                *(f"{part:.1f}" for part in parts),
-                f"{median(measured.memory(f'{stage} {mode}')):.0f}",
-            ]
+    """Yield a row for each stage: what it took, and the least it could take."""
+    for stage in STAGES:
+        walls, parts = measured.walls(stage), measured.stage_floor(stage)
+        yield [
+            stage,
+            spread(walls),
+            f"{sum(parts):.1f}",
+            f"{median(walls) / sum(parts):.2f}",
+            *(f"{part:.1f}" for part in parts),
+            f"{median(measured.memory(stage)):.0f}",
+        ]
 
 
 def nothing(measured: Measured) -> Iterable[list[str]]:
@@ -215,8 +190,8 @@ def draw(path: Path, measured: Measured) -> None:
         figure.subplots(1, 2, sharey=True), panels.items(), strict=True
     ):
         ratios = [ratio(each, values[0]) for each in values]
-        colours = ["#9aa5b1"] * len(PEERS) + ["#1a7f37"] * len(MODES)
-        bars = axes.barh([label(name) for name in SUBJECTS], ratios, color=colours)
+        colours = ["#9aa5b1"] * len(PEERS) + ["#1a7f37"]
+        bars = axes.barh(SUBJECTS, ratios, color=colours)
         axes.bar_label(bars, [f" {value:.2f}" for value in ratios])
         axes.set_title(f"{title}: time, fastai = 1")
         axes.set_xlim(right=1.15 * max(ratios))

@@ -104,7 +104,7 @@ def measure(runs: int) -> Scaled:
     with TemporaryDirectory() as name:
         workspaces = {}
         for factor in FACTORS:
-            changes = {"numerics.mode": "machine", "prepare.validation": VALIDATION_ROWS * factor}
+            changes = {"prepare.validation": VALIDATION_ROWS * factor}
             workspaces[factor] = Workspace(Path(name) / str(factor), RECIPE, changes)
             write_tables(workspaces[factor].folder / DATA, factor)
             print(f"{factor} times the rows: written", flush=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Cost, run
+from digits.device import VARIABLE
 from proofs.ledger import LOCK, read_lock
 from proofs.repository import copy_files
 from proofs.sandbox import ROOT, change_params
@@ -63,8 +64,9 @@ class Workspace:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables with which a command finds the programs of this environment."""
-    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    """Return the variables with which a command finds the programs here, and trains as peers do."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, VARIABLE: "cpu"}
 
 
 def dvc_state(folder: Path) -> dict[str, str]:

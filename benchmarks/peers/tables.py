@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 VALIDATION = 7000
-CLASSES = 10
 WIDTHS = (784, 200, 200, 200, 10)
 EPOCHS, BATCH = 5, 64
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 0.001

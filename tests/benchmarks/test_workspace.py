@@ -7,13 +7,18 @@ from proofs.sandbox import ROOT
 
 def test_a_workspace_is_the_project_with_a_recipe_and_without_results(tmp_path: Path) -> None:
     recipe = ROOT / "recipes" / "seed.yaml"
-    workspace = Workspace(tmp_path / "copy", recipe, {"numerics.mode": "machine", "train.lr": 0.5})
+    workspace = Workspace(tmp_path / "copy", recipe, {"prepare.seed": 3, "train.lr": 0.5})
     params = load_params(workspace.folder / "params.yaml")
-    assert (params.numerics.mode, params.train.lr) == ("machine", 0.5)
+    assert (params.prepare.seed, params.train.lr) == (3, 0.5)
     for name in ("dvc.yaml", "digits/model.py", ".dvc/config", ".gitignore"):
         assert (workspace.folder / name).read_bytes() == (ROOT / name).read_bytes()
     assert not any((workspace.folder / name).exists() for name in MADE)
     assert workspace.run("git", "rev-parse", "--is-inside-work-tree").output == "true\n"
+
+
+def test_a_workspace_trains_on_the_cpu_as_the_peers_do(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "copy", ROOT / "recipes" / "seed.yaml", {})
+    assert workspace.run("printenv", "DIGITS_DEVICE").output == "cpu\n"
 
 
 def test_clearing_leaves_nothing_that_a_stage_or_dvc_made(tmp_path: Path) -> None:
