@@ -145,7 +145,7 @@ def main() -> None:
     if arguments.alone:
         print(json.dumps({recipe.stem: digest(recipe) for recipe in recipes}))
         return
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         # The slowest begin first.
         ran = {name: pool.submit(run, name, recipes) for name in reversed(MACHINES)}
         results = {name: ran[name].result() for name in MACHINES}
