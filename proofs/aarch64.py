@@ -61,7 +61,7 @@ def configure_apt(state: Path, release: dict[str, str]) -> Iterator[str]:
         "APT::Sandbox::User": "root",  # others may not be let into `state`
         "Dir::Cache": f"{state}/cache",
         "Dir::State": f"{state}",
-        "Dir::State::status": "/dev/null",
+        "Dir::State::status": f"{state}/status",  # no package is there, and the lock lies beside it
     }
     if codename := release.get("UBUNTU_CODENAME"):  # it has other servers for arm64
         sources = state / "sources.list"
@@ -78,6 +78,7 @@ def unpack_packages(state: Path) -> None:
     archives = state / "cache/archives"
     for folder in (archives / "partial", state / "lists/partial"):
         folder.mkdir(parents=True)
+    (state / "status").touch()
     apt = ["apt-get", "-qq", *configure_apt(state, freedesktop_os_release())]
     run(*apt, "update")
     run(*apt, "install", "--yes", "--download-only", *PACKAGES)

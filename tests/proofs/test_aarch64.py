@@ -15,8 +15,9 @@ def test_every_wheel_is_in_the_version_that_is_pinned_here() -> None:
 
 def test_apt_changes_nothing_outside_its_folder(tmp_path: Path) -> None:
     options = list(aarch64.configure_apt(tmp_path, {"ID": "debian"}))
-    assert f"Dir::State={tmp_path}" in options
-    assert f"Dir::Cache={tmp_path}/cache" in options
+    paths = [option.partition("=")[2] for option in options if option.startswith("Dir::")]
+    assert len(paths) == 3
+    assert all(Path(path).is_relative_to(tmp_path) for path in paths)
     assert not [option for option in options if "Dir::Etc" in option]  # Debian's own servers
 
 
