@@ -37,6 +37,12 @@ pytestmark = [
 ADDRESS = (ROOT / proofs_browser.REPORT).as_uri()
 
 
+@pytest.fixture(autouse=True)
+def plain_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let networks answer as other runtimes do, which round nothing before they multiply."""
+    monkeypatch.setattr("digits.model.FORWARD_BITS", 21)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     """Yield Chromium."""

@@ -28,6 +28,12 @@ from sharing.onnx_export import EXPORTED, build, describe
 IMAGES = PREPARED / "test" / "images.npy"
 
 
+@pytest.fixture(autouse=True)
+def plain_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let networks answer as other runtimes do, which round nothing before they multiply."""
+    monkeypatch.setattr("digits.model.FORWARD_BITS", 21)
+
+
 def new_ensemble(widths: list[int], networks: int = 1) -> Ensemble:
     models = [MLP(widths) for _ in range(networks)]
     for seed, model in enumerate(models):
