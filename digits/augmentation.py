@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from digits import exact
 from digits.draws import Draws
-from digits.exact import product, quantise, rounded
+from digits.exact import Quantised, product, quantise, rounded
 from digits.params import Augment
 
 REACH = 3  # deviations: as far as a Gaussian is felt
@@ -35,7 +35,7 @@ def augment(images: Tensor, params: Augment, draws: Draws) -> Tensor:
     places = _affine(draws.uniform(6, rows) * 2 - 1, side, params)
     if params.elastic:
         gaussian = _gaussian(side, params.smoothness, draws.device)
-        points = len(gaussian)
+        points = len(gaussian.values)
         noise = draws.uniform(2 * rows * points, points) * 2 - 1
         places.add_(_smooth(noise, gaussian).view_as(places) * params.elastic)
     return _sample(rounded(images, IMAGE_BITS), places)
@@ -58,22 +58,21 @@ def _affine(draws: Tensor, side: int, params: Augment) -> Tensor:
     columns = [cos * across, (cos * shear - sin) * down, draws[4] * params.shift]
     columns += [sin * across, (sin * shear + cos) * down, draws[5] * params.shift]
     maps = torch.stack(columns, dim=1).view(-1, 3).to(torch.float32)
-    positions = quantise(_positions(side, draws.device), POSITION_BITS)
+    positions = _positions(side, draws.device)
     return product(quantise(maps, MAP_BITS), positions).view(-1, 2, side * side)
 
 
-def _smooth(noise: Tensor, gaussian: Tensor) -> Tensor:
+def _smooth(noise: Tensor, gaussian: Quantised) -> Tensor:
     """Return noise as fields, shape (fields * side, side), each of them turned.
 
     Args:
         noise: at the points of a grid, shape (fields * points, points).
         gaussian: what each point gives to each pixel of a row, shape (points, side).
     """
-    points, side = gaussian.shape
-    weights = quantise(gaussian, GAUSSIAN_BITS)
-    along_one = product(quantise(noise, NOISE_BITS), weights)
+    points, side = gaussian.values.shape
+    along_one = product(quantise(noise, NOISE_BITS), gaussian)
     turned = along_one.view(-1, points, side).transpose(1, 2).reshape(-1, points)
-    return product(quantise(turned, NOISE_BITS), weights)
+    return product(quantise(turned, NOISE_BITS), gaussian)
 
 
 def _sample(images: Tensor, places: Tensor) -> Tensor:
@@ -92,15 +91,15 @@ def _sample(images: Tensor, places: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def _positions(side: int, device: torch.device) -> Tensor:
+def _positions(side: int, device: torch.device) -> Quantised:
     """Return x and y of each pixel, in pixels off the centre, and 1, shape (3, pixels)."""
     places = torch.arange(side, device=device) - (side - 1) / 2
     across, down = places.repeat(side), places.repeat_interleave(side)
-    return torch.stack([across, down, torch.ones_like(across)])
+    return quantise(torch.stack([across, down, torch.ones_like(across)]), POSITION_BITS)
 
 
 @lru_cache(maxsize=1)
-def _gaussian(side: int, deviation: float, device: torch.device) -> Tensor:
+def _gaussian(side: int, deviation: float, device: torch.device) -> Quantised:
     """Return what noise at each of some points gives to each pixel of a row, shape (points, side).
 
     With a point for each pixel that is a Gaussian. Wider ones hide what lies between points that
@@ -112,4 +111,4 @@ def _gaussian(side: int, deviation: float, device: torch.device) -> Tensor:
     pixels = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
     distances = (points[:, None] - pixels) / deviation
     weights = exact.exp(-(distances * distances) / 2) * (sqrt(apart) / (deviation * sqrt(2 * pi)))
-    return weights.float().to(device)
+    return quantise(weights.float().to(device), GAUSSIAN_BITS)

@@ -223,7 +223,7 @@ class Descent:
         labels = training.labels[torch.cat(batches)]
         answers = torch.cat(logits)
         losses = cross_entropy(answers, labels, self._params.label_smoothing)
-        loss = exact.over(exact.total(losses), len(losses)).item()
+        loss = _mean(losses)
         if not isfinite(loss):
             # One row's NaN is every row's, as all losses are rounded together.
             row = int(answers.isfinite().all(dim=1).logical_not().nonzero()[0])
@@ -274,6 +274,9 @@ class Descent:
 def validate(model: MLP, validation: Labelled) -> tuple[float, float]:
     """Return mean negative log-likelihood, in nats, and accuracy, 0 to 1; raise as `infer` does."""
     logits = infer(model, validation.images)
-    losses = cross_entropy(logits, validation.labels)
     right = logits.argmax(dim=1) == validation.labels
-    return exact.over(exact.total(losses), len(losses)).item(), right.sum().item() / len(right)
+    return _mean(cross_entropy(logits, validation.labels)), right.sum().item() / len(right)
+
+
+def _mean(losses: Tensor) -> float:
+    return exact.over(exact.total(losses), len(losses)).item()

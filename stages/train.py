@@ -122,7 +122,7 @@ def main() -> str:
     for number, member in enumerate(train.members(), start=1):
         if train.networks > 1:
             print(f"network {number} of {train.networks}, with seed {member.seed}")
-        checkpoints.append(Checkpoint(identify((member, classes), training, validation)))
+        checkpoints.append(Checkpoint(identify((member, classes), *there)))
         state = begin(training.images.shape[1], classes, member, device)
         network, history = fit_network(state, *there, member, checkpoints[-1])
         fits.append((network.cpu(), history))
