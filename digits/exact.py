@@ -61,9 +61,10 @@ class Quantised:
     @cached_property
     def digits(self) -> Tensor:
         """The digits of the whole numbers, the higher ones first, int8, (rows, digits, columns)."""
-        whole = (self.values / self.unit).to(torch.int16)
+        whole = self.values / self.unit
         if self.bits <= DIGIT:
             return whole.to(torch.int8)[:, None]
+        whole = whole.to(torch.int16)
         high = (whole + 2 ** (DIGIT - 1)) >> DIGIT
         return torch.stack([high, whole - (high << DIGIT)], dim=1).to(torch.int8)
 
@@ -142,22 +143,25 @@ def product(left: Quantised, right: Quantised, out: Tensor | None = None) -> Ten
         wide = (left.values.to(DOUBLE) @ right.values.to(DOUBLE)).to(FLOAT)
         return wide if out is None else out.copy_(wide)
     # Where a dimension is 1, torch 2.13's product of int8 may read a transposed matrix wrongly.
-    matrices = min(rows, terms, columns) > 1
-    digits = matrices and right.bits <= DIGIT and left.bits <= 2 * DIGIT
-    if digits and rows * terms * columns >= LARGE and _has_int8(left.values.device):
+    large = min(rows, terms, columns) > 1 and rows * terms * columns >= LARGE
+    if large and _have_digits(left, right) and _has_int8(left.values.device):
         return torch.mul(_multiply_digits(left, right), left.unit * right.unit, out=out)
     return torch.mm(left.values, right.values, out=out)
 
 
+def _have_digits(left: Quantised, right: Quantised) -> bool:
+    """Return whether one has one digit, and the other as many, or is no transpose and has two."""
+    few, more = sorted((left, right), key=lambda one: one.bits)
+    return few.bits <= DIGIT and more.bits <= (DIGIT if more.turned else 2 * DIGIT)
+
+
 def _multiply_digits(left: Quantised, right: Quantised) -> Tensor:
     """Return the product of whole numbers, int32, shape (rows, columns)."""
-    single = right.digits[:, 0] if right.turned is None else right.turned.digits[:, 0].T
-    if left.turned is None:
-        found = torch._int_mm(left.digits.flatten(0, 1), single)  # noqa: SLF001
-        parts = found.view(len(left.values), -1, found.shape[1]).unbind(1)
-    else:
-        found = torch._int_mm(left.turned.digits.flatten(1).T, single)  # noqa: SLF001
-        parts = found.view(-1, len(left.values), found.shape[1]).unbind(0)
+    lines = left.turned.digits[:, 0].T if left.turned else left.digits.flatten(0, 1)
+    columns = right.turned.digits[:, 0].T if right.turned else right.digits.flatten(1)
+    found = torch._int_mm(lines, columns)  # noqa: SLF001
+    # Each row's digits follow one another, be they of the left or of the right.
+    parts = found.view(len(left.values), -1, right.values.shape[1]).unbind(1)
     return parts[0] if len(parts) == 1 else parts[0].mul_(2**DIGIT).add_(parts[1])
 
 

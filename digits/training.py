@@ -133,13 +133,19 @@ def begin(pixels: int, classes: int, params: Train, device: torch.device = CPU) 
     generator = torch.Generator().manual_seed(params.seed)
     model = MLP(widths)
     model.reset(generator)
-    layers = [list(layer.parameters()) for layer in model.layers]
-    drawn = [part.detach().flatten() for column in zip(*layers, strict=True) for part in column]
     units = sum(params.widths) if params.batch_norm else 0
-    norms = [torch.ones(units), torch.zeros(units), torch.ones(units)]
-    values = torch.cat([*drawn, *norms]).to(device)
-    momentum = torch.zeros_like(values[: len(values) - 2 * units])
+    parameters = sum(parameter.numel() for parameter in model.parameters()) + units
+    values = torch.zeros(parameters + 2 * units)
+    network = Layers.of(values, widths)
+    for number, layer in enumerate(model.layers):
+        weights, bias = layer.parameters()
+        network.weights[number].copy_(weights.data.T)
+        network.biases[number].copy_(bias.data)
+    for ones in (*network.gains, *network.variances):
+        ones.fill_(1)
+    values = values.to(device)
     averages = values.clone() if params.averaging else values[:0]
+    momentum = torch.zeros_like(values[:parameters])
     return TrainingState(widths, values, momentum, averages, generator, history=[])
 
 
@@ -188,7 +194,8 @@ def _check_batches(rows: int, params: Train) -> None:
 def _digest_all(state: TrainingState, order: Tensor, *data: Labelled) -> list[str]:
     """Return the beginnings of the SHA-256 of weights, draws and data."""
     before = state.history[-1].draws_sha256 if state.history else ""
-    weights = digest(state.values, state.momentum, state.averages)
+    # The sign of a product that is 0 is its kernel's: it reaches running sums, but no weight.
+    weights = digest(*(part + 0.0 for part in (state.values, state.momentum, state.averages)))
     draws = before + digest(order, state.generator.get_state())
     parts = (weights, draws, "".join(rows.sha256 for rows in data))
     return [hashlib.sha256(part.encode()).hexdigest()[:DIGEST] for part in parts]
@@ -254,9 +261,10 @@ class Descent:
             gradient[: self._decayed].add_(decayed)
         momentum.mul_(params.momentum).add_(gradient)
         if params.nesterov:
-            values.sub_((momentum * params.momentum).add_(gradient).mul_(rate))
+            moved = gradient.add_(momentum * params.momentum).mul_(rate)
         else:
-            values.sub_(momentum * rate)
+            moved = torch.mul(momentum, rate, out=gradient)  # which nothing needs any more
+        values.sub_(moved)
 
     def _average(self, step: int) -> None:
         """Move the averages, if there are any, towards what the network holds after `step`, from 0.

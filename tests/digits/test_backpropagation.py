@@ -68,10 +68,10 @@ def expect(
     found = disturb(images.double(), params.input_noise)
     for number, (weights, biases) in enumerate(zip(layers.weights, layers.biases, strict=True)):
         if layers.gains and number < len(widths) - 2:
-            sums, gains = functional.linear(found, weights), layers.gains[number]
+            sums, gains = found @ weights, layers.gains[number]
             found = functional.batch_norm(sums, None, None, gains, biases, training=True)
         else:
-            found = functional.linear(found, weights, biases)
+            found = found @ weights + biases
         if number < len(widths) - 2:
             found = disturb(found, params.hidden_noise).relu()
             if params.dropout:
@@ -131,9 +131,9 @@ def test_products_are_of_6_bits_forward_and_8_bits_back() -> None:
     logits, gradient = differentiate(values, widths, images, labels, params)
     [weights], [biases] = (Layers.of(values, widths).weights, Layers.of(values, widths).biases)
     inputs = quantise(images, 6).values.double()
-    assert torch.equal(logits, (inputs @ quantise(weights, 6).values.double().T).float() + biases)
+    assert torch.equal(logits, (inputs @ quantise(weights, 6).values.double()).float() + biases)
     wrong = quantise(slope(logits, labels, 0), 8).values.double()
-    expected = torch.cat([(wrong.T @ inputs).flatten(), wrong.sum(dim=0)])
+    expected = torch.cat([(inputs.T @ wrong).flatten(), wrong.sum(dim=0)])
     assert torch.equal(gradient, expected.float())
 
 
@@ -152,7 +152,7 @@ def test_the_order_of_a_batch_changes_no_bit_of_the_gradient(batch_norm: bool) -
 def test_layers_are_views_of_all_of_a_vector() -> None:
     layers = Layers.of(torch.arange(3 * 2 + 2 * 4 + 2 + 4 + 3 * 2), (3, 2, 4))
     parts = [part for parts in vars(layers).values() for part in parts]
-    assert [tuple(part.shape) for part in parts] == [(2, 3), (4, 2), (2,), (4,), (2,), (2,), (2,)]
+    assert [tuple(part.shape) for part in parts] == [(3, 2), (2, 4), (2,), (4,), (2,), (2,), (2,)]
     assert torch.cat([part.flatten() for part in parts]).tolist() == list(range(26))
 
 

@@ -81,6 +81,7 @@ def test_a_product_is_that_of_whole_numbers_in_any_order_and_parts(
 
     with multiplying(digits=digits):
         found = [product(left, right), product(right.T, left.T).T, multiply_some(order)]
+        found += [product(left.T.T, right), product(left, right.T.T)]
         found.append(torch.empty(rows, columns))
         product(left, right, out=found[-1])
         if terms > 1 and sum(bits) + math.ceil(math.log2(terms)) <= 24:

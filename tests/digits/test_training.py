@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import cos, log, pi
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from torch.nn import functional
 from digits import exact, training
 from digits.backpropagation import Layers
 from digits.errors import InputError
+from digits.exact import Quantised, product
 from digits.model import MLP
 from digits.params import Train, load_params
 from digits.training import Descent, Epoch, Labelled, begin, fit, learning_rate, trained, validate
@@ -102,6 +104,25 @@ def test_digests_say_whether_weights_draws_or_data_differ(
     assert tuple(one != another for one, another in pairs) == expected
 
 
+def test_the_sign_of_a_product_that_is_0_changes_no_byte(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of two batches: without momentum, what a pixel that is in one row alone leaves is 0 or -0.
+    images = torch.zeros_like(ROWS.images)
+    images[range(PIXELS), range(PIXELS)] = 1
+    changes: dict[str, Any] = {"momentum": 0.0, "batch_size": 48, "weight_decay": 0.0}
+    found = run(train, replace(ROWS, images=images), **changes)
+
+    def negate_zeros(left: Quantised, right: Quantised, out: Tensor | None = None) -> Tensor:
+        made = product(left, right)
+        made = torch.where(made == 0, -0.0, made)
+        return made if out is None else out.copy_(made)
+
+    monkeypatch.setattr("digits.backpropagation.product", negate_zeros)
+    other = run(train, replace(ROWS, images=images), **changes)
+    assert (weights(other[0]), other[1]) == (weights(found[0]), found[1])
+
+
 @pytest.mark.parametrize(
     ("base", "change"),
     [
@@ -189,7 +210,7 @@ def test_averages_keep_their_share_and_less_at_first(train: Train) -> None:
         expected += taken * (state.values - expected)
     assert torch.allclose(state.averages, expected, atol=1e-5)
     assert not torch.allclose(state.values, expected, atol=1e-2)
-    first = next(trained(state).parameters()).flatten()
+    first = next(trained(state).parameters()).T.flatten()
     assert torch.equal(first, state.averages[: len(first)])
 
 
