@@ -17,6 +17,7 @@ from digits.backpropagation import Layers, backpropagate, cross_entropy
 from digits.device import Pace
 from digits.draws import Draws
 from digits.errors import InputError
+from digits.graph import Graph
 from digits.inference import SMALLER, infer
 from digits.model import MLP
 from digits.params import Train
@@ -127,6 +128,15 @@ def learning_rate(step: int, steps: int, params: Train) -> float:
     return params.lr * left
 
 
+def share_averaged(step: int, kept: float) -> float:
+    """Return the share of the network after `step`, from 0, that its averages take.
+
+    They keep the share `kept` of what they were, and less in the first steps, so that little is
+    left of the network before training (as TensorFlow's ExponentialMovingAverage does it).
+    """
+    return max(1 - kept, 9 / (step + 10))
+
+
 def begin(pixels: int, classes: int, params: Train, device: torch.device = CPU) -> TrainingState:
     """Return the state before the first epoch of a network from `pixels` to `classes`."""
     widths = (pixels, *params.widths, classes)
@@ -172,10 +182,10 @@ def fit(
         InputError: loss or answers are no longer finite, or a batch of one row is to be normalised.
     """
     _check_batches(len(training.labels), params)
-    descent = Descent(state, params)
+    descent = Descent(state, training, params)
     for number in range(len(state.history) + 1, params.epochs + 1):
         order = torch.randperm(len(training.labels), generator=state.generator)
-        loss = descent.run_epoch(number, training, order)
+        loss = descent.run_epoch(number, order)
         found = validate(trained(state), validation)
         digests = _digest_all(state, order, training, validation)
         state.history.append(Epoch(number, loss, *found, *digests))
@@ -204,55 +214,69 @@ def _digest_all(state: TrainingState, order: Tensor, *data: Labelled) -> list[st
 class Descent:
     """The steps down the gradient, each in place, in a training's state."""
 
-    def __init__(self, state: TrainingState, params: Train) -> None:
-        self._state, self._params = state, params
+    def __init__(self, state: TrainingState, training: Labelled, params: Train) -> None:
+        self._state, self._training, self._params = state, training, params
         self._network = Layers.of(state.values, state.widths)
         self._gradient = torch.zeros_like(state.momentum)
         self._by_layer = Layers.of(self._gradient, state.widths)
         self._draws = Draws(state.generator, state.values.device)
+        self._graph = Graph(self._take_step, state.generator, state.values.device)
         self._pace = Pace(torch.get_num_threads())
         weights = sum(weights.numel() for weights in self._network.weights)
         self._decayed = len(state.momentum) if params.decayed == "all" else weights
 
     @torch.inference_mode()
-    def run_epoch(self, epoch: int, training: Labelled, order: Tensor) -> float:
+    def run_epoch(self, epoch: int, order: Tensor) -> float:
         """Take the steps of an epoch, counted from 1; return the mean loss of its rows."""
-        batches = order.to(training.labels.device).split(self._params.batch_size)
-        done, steps = (epoch - 1) * len(batches), self._params.epochs * len(batches)
+        labels, params = self._training.labels, self._params
+        batches = order.to(labels.device).split(params.batch_size)
+        steps = range((epoch - 1) * len(batches), epoch * len(batches))
+        rates = [learning_rate(step, params.epochs * len(batches), params) for step in steps]
+        shares = [share_averaged(step, params.averaging) for step in steps]
+        schedule = torch.tensor([rates, shares]).to(labels.device).unbind(1)
         shown = tqdm(batches, f"epoch {epoch}", unit=" batches", leave=False, disable=None)
         logits = []
-        for step, batch in enumerate(shown, start=done):
+        for batch, at in zip(shown, schedule, strict=True):
             with self._pace.step():
-                rate = learning_rate(step, steps, self._params)
-                logits.append(self.take_step(training, batch, rate, step))
+                logits.append(self.take_step(batch, at))
         self._pace.end()
         # Looked at when the epoch is over: a GPU would be waited for at each step.
-        labels = training.labels[torch.cat(batches)]
         answers = torch.cat(logits)
-        losses = cross_entropy(answers, labels, self._params.label_smoothing)
-        loss = _mean(losses)
+        loss = _mean(cross_entropy(answers, labels[torch.cat(batches)], params.label_smoothing))
         if not isfinite(loss):
             # One row's NaN is every row's, as all losses are rounded together.
             row = int(answers.isfinite().all(dim=1).logical_not().nonzero()[0])
-            first = row // self._params.batch_size
-            rate = learning_rate(done + first, steps, self._params)
-            told = f"{loss} in epoch {epoch}, step {first + 1}, at a rate of {rate:g}"
+            step = row // params.batch_size
+            told = f"{loss} in epoch {epoch}, step {step + 1}, at a rate of {rates[step]:g}"
             raise InputError(f"params.yaml: train.lr: the loss is {told}; expected {SMALLER}")
         return loss
 
-    def take_step(self, training: Labelled, batch: Tensor, rate: float, step: int) -> Tensor:
-        """Take one step, counted from 0, for the rows `batch`; return their logits before it."""
-        images = training.images.index_select(0, batch)
-        labels = training.labels.index_select(0, batch)
+    def take_step(self, batch: Tensor, schedule: Tensor) -> Tensor:
+        """Take one step, as a graph on a GPU; return the logits before it, shape (rows, classes).
+
+        Args:
+            batch: the indices of its rows, shape (rows,).
+            schedule: its learning rate, and the share of the values that averages take, shape (2,).
+        """
+        if batch.is_cuda and len(batch) == self._params.batch_size:
+            return self._graph.run(batch, schedule)
+        return self._take_step(self._draws, batch, schedule)
+
+    def _take_step(self, draws: Draws, batch: Tensor, schedule: Tensor) -> Tensor:
+        images = self._training.images.index_select(0, batch)
+        labels = self._training.labels.index_select(0, batch)
         if self._params.augment.distorts:
-            images = augment(images, self._params.augment, self._draws)
-        found = (self._network, self._by_layer, images, labels, self._draws, self._params)
+            images = augment(images, self._params.augment, draws)
+        found = (self._network, self._by_layer, images, labels, draws, self._params)
         logits = backpropagate(*found)
+        rate, share = schedule.unbind()
         self._descend(rate)
-        self._average(step)
+        averages = self._state.averages
+        if len(averages):
+            averages.add_((self._state.values - averages).mul_(share))
         return logits
 
-    def _descend(self, rate: float) -> None:
+    def _descend(self, rate: Tensor) -> None:
         """Move every parameter against its gradient, with momentum and weight decay."""
         params, gradient, momentum = self._params, self._gradient, self._state.momentum
         values = self._state.values[: len(momentum)]
@@ -265,18 +289,6 @@ class Descent:
         else:
             moved = torch.mul(momentum, rate, out=gradient)  # which nothing needs any more
         values.sub_(moved)
-
-    def _average(self, step: int) -> None:
-        """Move the averages, if there are any, towards what the network holds after `step`, from 0.
-
-        An average keeps the share `averaging` of what it was, and less in the first steps, so that
-        little is left of the network before training (as TensorFlow's ExponentialMovingAverage
-        does it).
-        """
-        averages, values = self._state.averages, self._state.values
-        if len(averages):
-            taken = max(1 - self._params.averaging, 9 / (step + 10))
-            averages.add_((values - averages).mul_(taken))
 
 
 def validate(model: MLP, validation: Labelled) -> tuple[float, float]:

@@ -14,7 +14,17 @@ from digits.errors import InputError
 from digits.exact import Quantised, product
 from digits.model import MLP
 from digits.params import Train, load_params
-from digits.training import Descent, Epoch, Labelled, begin, fit, learning_rate, trained, validate
+from digits.training import (
+    Descent,
+    Epoch,
+    Labelled,
+    begin,
+    fit,
+    learning_rate,
+    share_averaged,
+    trained,
+    validate,
+)
 from proofs.sandbox import CLASSES
 from tests.conftest import PIXELS, draw_labelled
 
@@ -192,9 +202,9 @@ def test_a_step_is_that_of_torch_but_for_rounding(
     pairs = zip(kinds, (0.1, 0.1 if decayed == "all" else 0), strict=True)
     groups = [{"params": [kind], "weight_decay": decay} for kind, decay in pairs]
     optimiser = torch.optim.SGD(groups, train.lr, momentum=train.momentum, nesterov=nesterov)
-    descent = Descent(state, train)
+    descent = Descent(state, ROWS, train)
     for step in range(4):
-        descent.take_step(ROWS, torch.arange(10), train.lr, step)
+        descent.take_step(torch.arange(10), torch.tensor([train.lr, 0]))
         kinds[0].grad, kinds[1].grad = slopes[step].split(sizes)
         optimiser.step()
     assert torch.allclose(numbers, torch.cat(kinds), atol=1e-6)
@@ -204,10 +214,11 @@ def test_a_step_is_that_of_torch_but_for_rounding(
 def test_averages_keep_their_share_and_less_at_first(train: Train) -> None:
     train = train.model_copy(update={"averaging": 0.8})
     state = begin(PIXELS, CLASSES, train)
-    expected, descent = state.averages.clone(), Descent(state, train)
-    for step, taken in ((0, 0.9), (1, 9 / 11), (35, 0.2), (36, 0.2), (1000, 0.2)):
-        descent.take_step(ROWS, torch.arange(10), 1.0, step)
-        expected += taken * (state.values - expected)
+    expected, descent = state.averages.clone(), Descent(state, ROWS, train)
+    for step, share in ((0, 0.9), (1, 9 / 11), (35, 0.2), (36, 0.2), (1000, 0.2)):
+        assert share_averaged(step, 0.8) == pytest.approx(share)
+        descent.take_step(torch.arange(10), torch.tensor([1.0, share]))
+        expected += share * (state.values - expected)
     assert torch.allclose(state.averages, expected, atol=1e-5)
     assert not torch.allclose(state.values, expected, atol=1e-2)
     first = next(trained(state).parameters()).T.flatten()
@@ -234,15 +245,14 @@ def test_joined_rows_are_these_and_then_those() -> None:
 
 
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, float, Tensor]]:
-    """Return what grows with each step by its rows, its rate and its logits."""
-    taken: list[tuple[Tensor, float, Tensor]] = []
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Return what grows with each step by its rows, its schedule and its logits."""
+    taken: list[tuple[Tensor, Tensor, Tensor]] = []
     take_step = Descent.take_step
 
-    def watch(descent: Descent, rows: Labelled, batch: Tensor, rate: float, step: int) -> Tensor:
-        assert step == len(taken)
-        logits = take_step(descent, rows, batch, rate, step)
-        taken.append((batch, rate, logits))
+    def watch(descent: Descent, batch: Tensor, schedule: Tensor) -> Tensor:
+        logits = take_step(descent, batch, schedule)
+        taken.append((batch, schedule, logits))
         return logits
 
     monkeypatch.setattr(Descent, "take_step", watch)
@@ -250,18 +260,19 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, float, Tensor]]
 
 
 def test_each_epoch_takes_every_row_once_in_a_new_order_and_the_schedule_runs_once(
-    train: Train, steps: list[tuple[Tensor, float, Tensor]]
+    train: Train, steps: list[tuple[Tensor, Tensor, Tensor]]
 ) -> None:
-    train = train.model_copy(update={"schedule": "one_cycle", "epochs": 2})
+    train = train.model_copy(update={"schedule": "one_cycle", "epochs": 2, "averaging": 0.8})
     run(train)
-    assert [rate for _, rate, _ in steps] == [learning_rate(step, 20, train) for step in range(20)]
+    expected = [(learning_rate(step, 20, train), share_averaged(step, 0.8)) for step in range(20)]
+    assert torch.equal(torch.stack([schedule for _, schedule, _ in steps]), torch.tensor(expected))
     seen = torch.cat([batch for batch, _, _ in steps]).tolist()
     assert sorted(seen[:95]) == sorted(seen[95:]) == list(range(95))
     assert seen[:95] != seen[95:]
 
 
 def test_the_training_loss_is_the_mean_over_rows_with_their_labels_smoothed(
-    train: Train, steps: list[tuple[Tensor, float, Tensor]]
+    train: Train, steps: list[tuple[Tensor, Tensor, Tensor]]
 ) -> None:
     _, [epoch] = run(train, label_smoothing=0.3, epochs=1)
     batches, _, logits = zip(*steps, strict=True)

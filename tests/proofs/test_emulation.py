@@ -32,6 +32,21 @@ def test_other_processes_give_the_bytes_of_this_one(
     assert capsys.readouterr().out == told
 
 
+def test_a_recipe_is_run_whole_on_each_device(
+    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["emulation", "--whole", "params.yaml"])
+    monkeypatch.setattr(emulation, "DEVICES", emulation.MACHINES)
+    emulation.main()
+    whole, short = (emulation.digest(PARAMS, whole=one) for one in (True, False))
+    assert f"params      {emulation.combine(whole)}  " in capsys.readouterr().out
+    emulation.write_inputs(PARAMS, study / "new", whole=True)
+    assert load_params(study / "new" / PARAMS).train == load_params(PARAMS).train
+    lines = (study / "new" / "train.csv").read_text().splitlines()
+    assert len(lines) == 1 + 150 - emulation.TEST
+    assert whole["plots/training.csv"] != short["plots/training.csv"]
+
+
 def test_every_file_of_every_stage_is_compared(study: Path) -> None:
     found = emulation.digest(PARAMS)
     for name in ("data/prepared/train/images.npy", "models/mlp.safetensors", "submission.csv"):
@@ -55,7 +70,7 @@ def test_what_differs_is_named_with_its_recipe_and_the_machines(
     same = {"a": "1", "b": "2"}
     found = {"native": same, "one": same, "two": {"a": "1", "b": "3"}, "three": {"a": "1"}}
     monkeypatch.setattr(emulation, "MACHINES", found)
-    monkeypatch.setattr(emulation, "run", lambda name, _: {"params": found[name]})
+    monkeypatch.setattr(emulation, "run", lambda name, *_: {"params": found[name]})
     with pytest.raises(InputError, match=r"^1 files differ; expected the same bytes everywhere$"):
         emulation.main()
     assert capsys.readouterr().out.endswith("1 differ:\n  b (two; three)\n")
@@ -79,23 +94,21 @@ def test_a_fault_of_one_bit_on_one_machine_is_found(
     assert "1 differ:\n  metrics/evaluation.json (broken)\n" in told
 
 
-def test_a_missing_emulator_is_named(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulation, "MACHINES", {"other": ["env", "qemu-none", sys.executable]})
+def test_a_missing_emulator_is_named() -> None:
     expected = r"^qemu-none: not installed; expected Debian's package qemu-user$"
     with pytest.raises(InputError, match=expected):
-        emulation.run("other", [PARAMS])
+        emulation.run("other", ["env", "qemu-none", sys.executable], [])
 
 
-def test_a_python_that_is_not_there_is_named(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulation, "MACHINES", {"other": [str(study / "python3")]})
+def test_a_python_that_is_not_there_is_named(study: Path) -> None:
     with pytest.raises(InputError, match=r"python3: no such file; expected what make emulate"):
-        emulation.run("other", [PARAMS])
+        emulation.run("other", [str(study / "python3")], [])
 
 
 def test_what_fails_on_a_machine_is_told_in_one_line(study: Path) -> None:
     emulation.TRAIN.unlink()
     with pytest.raises(InputError, match=r"^other: error: data/mnist/train.csv: no such file; exp"):
-        emulation.run("other", [study / PARAMS])
+        emulation.run("other", [sys.executable], [str(study / PARAMS)])
 
 
 def test_too_few_rows_are_an_error(study: Path) -> None:
