@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from statistics import median
 from time import perf_counter
 
 import torch
@@ -12,7 +11,8 @@ from digits.errors import InputError
 
 VARIABLE = "DIGITS_DEVICE"
 TRIED = 3  # steps with each number of threads
-LASTS = 200  # steps until it is tried again
+GIVEN_UP = 3  # times the fastest: a number of threads with which a step takes longer, and all above
+APART = 30  # times as long as a trial took, until the next
 
 
 def choose_device() -> torch.device:
@@ -40,36 +40,51 @@ class Pace:
     """As many threads as are fastest, found by timing a few steps with each number, now and then.
 
     All cores are where nobody else wants them. Threads that wait for one that another process keeps
-    from its core take longer than one thread alone.
+    from its core take many times as long as one thread alone: so a number that does is given up at
+    once, and a trial that took long is not soon made again.
     """
 
-    def __init__(self, most: int) -> None:
-        """Begin with a trial.
-
-        Args:
-            most: threads.
-        """
-        self._numbers = [2**power for power in range(most.bit_length()) if 2**power < most] + [most]
-        self._most, self._steps = most, 0
-        self._taken: dict[int, list[float]] = {}
+    def __init__(self) -> None:
+        """Begin with a trial, of up to as many threads as there are now."""
+        self._most = self._threads = torch.get_num_threads()
+        numbers = [2**power for power in range(self._most.bit_length()) if 2**power < self._most]
+        self._turns = [number for number in (*numbers, self._most) for _ in range(TRIED)]
+        self._left: list[int] = []  # of the turns, while there is a trial
+        self._least: dict[int, float] = {}  # seconds of a step in the trial, by number of threads
+        self._begun = self._due = 0.0
 
     @contextmanager
     def step(self) -> Iterator[None]:
         """Run a step with as many threads as its turn has."""
-        turn = self._steps % LASTS
-        trial = turn < TRIED * len(self._numbers)
-        if trial and turn == 0:
-            self._taken = {number: [] for number in self._numbers}
-        if trial:
-            torch.set_num_threads(self._numbers[turn // TRIED])
-        elif turn == TRIED * len(self._numbers):
-            torch.set_num_threads(min(self._taken, key=lambda number: median(self._taken[number])))
         start = perf_counter()
+        if not self._left and start >= self._due:
+            self._left, self._least, self._begun = self._turns.copy(), {}, start
+        if not self._left:
+            yield
+            if self._threads > 1 and self._is_slow(perf_counter() - start):
+                self._due = 0.0
+            return
+        self._use(self._left.pop(0))
         yield
-        if trial:
-            self._taken[self._numbers[turn // TRIED]].append(perf_counter() - start)
-        self._steps += 1
+        self._note(perf_counter() - start)
+
+    def _use(self, threads: int) -> None:
+        self._threads = threads
+        torch.set_num_threads(threads)
+
+    def _is_slow(self, took: float) -> bool:
+        return took > GIVEN_UP * min(self._least.values())
+
+    def _note(self, took: float) -> None:
+        """Note what a step of a trial took, and end the trial where there is no more to learn."""
+        self._least[self._threads] = min(took, self._least.get(self._threads, took))
+        if self._is_slow(took):
+            self._left.clear()
+        if not self._left:
+            now = perf_counter()
+            self._due = now + APART * (now - self._begun)
+            self._use(min(self._least, key=lambda number: self._least[number]))
 
     def end(self) -> None:
-        """Let what follows have all threads."""
+        """Let what follows have as many threads as there were before."""
         torch.set_num_threads(self._most)

@@ -162,7 +162,7 @@ def _multiply_digits(left: Quantised, right: Quantised) -> Tensor:
     found = torch._int_mm(lines, columns)  # noqa: SLF001
     # Each row's digits follow one another, be they of the left or of the right.
     parts = found.view(len(left.values), -1, right.values.shape[1]).unbind(1)
-    return parts[0] if len(parts) == 1 else parts[0].mul_(2**DIGIT).add_(parts[1])
+    return parts[0] if len(parts) == 1 else parts[1].add_(parts[0], alpha=2**DIGIT)
 
 
 @cache

@@ -40,9 +40,9 @@ class Normalised:
             variances: running, of the population, shape (width,).
         """
         rows = len(values)
-        mean = _mean(values.to(torch.float64).sum(dim=0), rows)
+        mean = _mean(values.sum(dim=0, dtype=torch.float64), rows)
         centred = exact.rounded(values.sub_(mean), BITS)
-        variance = _mean((centred * centred).to(torch.float64).sum(dim=0), rows)
+        variance = _mean((centred * centred).sum(dim=0, dtype=torch.float64), rows)
         means.mul_(KEPT).add_(mean * (1 - KEPT))
         variances.mul_(KEPT).add_(variance * ((1 - KEPT) * rows / (rows - 1)))
         return cls(centred, exact.root(variance + EPSILON))
@@ -60,8 +60,8 @@ class Normalised:
         """
         errors, rows = exact.rounded(errors, BITS), len(errors)
         deviation = self.deviation.to(torch.float64)
-        by_biases = errors.to(torch.float64).sum(dim=0)
-        by_gains = (errors * self.centred).to(torch.float64).sum(dim=0) / deviation
+        by_biases = errors.sum(dim=0, dtype=torch.float64)
+        by_gains = (errors * self.centred).sum(dim=0, dtype=torch.float64) / deviation
         along = self.centred * _mean(by_gains / deviation, rows)
         errors.sub_(_mean(by_biases, rows)).sub_(along).mul_(gains / self.deviation)
         return by_gains.to(torch.float32), by_biases.to(torch.float32), errors

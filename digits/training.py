@@ -23,6 +23,7 @@ from digits.model import MLP
 from digits.params import Train
 
 CPU = torch.device("cpu")
+BLOCK = 2**18  # numbers
 DIGEST = 12  # hexadecimal digits
 
 
@@ -183,13 +184,16 @@ def fit(
     """
     _check_batches(len(training.labels), params)
     descent = Descent(state, training, params)
-    for number in range(len(state.history) + 1, params.epochs + 1):
-        order = torch.randperm(len(training.labels), generator=state.generator)
-        loss = descent.run_epoch(number, order)
-        found = validate(trained(state), validation)
-        digests = _digest_all(state, order, training, validation)
-        state.history.append(Epoch(number, loss, *found, *digests))
-        yield state.history[-1]
+    try:
+        for number in range(len(state.history) + 1, params.epochs + 1):
+            order = torch.randperm(len(training.labels), generator=state.generator)
+            loss = descent.run_epoch(number, order)
+            found = validate(trained(state), validation)
+            digests = _digest_all(state, order, training, validation)
+            state.history.append(Epoch(number, loss, *found, *digests))
+            yield state.history[-1]
+    finally:
+        descent.pace.end()
 
 
 def _check_batches(rows: int, params: Train) -> None:
@@ -221,32 +225,34 @@ class Descent:
         self._by_layer = Layers.of(self._gradient, state.widths)
         self._draws = Draws(state.generator, state.values.device)
         self._graph = Graph(self._take_step, state.generator, state.values.device)
-        self._pace = Pace(torch.get_num_threads())
-        weights = sum(weights.numel() for weights in self._network.weights)
-        self._decayed = len(state.momentum) if params.decayed == "all" else weights
+        self.pace = Pace()
+        weights = sum(part.numel() for part in self._network.weights)
+        vectors = state.values[: len(self._gradient)], state.momentum, self._gradient
+        self._weights = list(cut(*(vector[:weights] for vector in vectors)))
+        self._others = list(cut(*(vector[weights:] for vector in vectors)))
+        averaged = state.averages, state.values[: len(state.averages)]
+        self._averaged = list(cut(*averaged)) if params.averaging else []
 
     @torch.inference_mode()
     def run_epoch(self, epoch: int, order: Tensor) -> float:
         """Take the steps of an epoch, counted from 1; return the mean loss of its rows."""
-        labels, params = self._training.labels, self._params
-        batches = order.to(labels.device).split(params.batch_size)
+        params, device = self._params, self._draws.device
+        batches = order.to(device).split(params.batch_size)
         steps = range((epoch - 1) * len(batches), epoch * len(batches))
         rates = [learning_rate(step, params.epochs * len(batches), params) for step in steps]
         shares = [share_averaged(step, params.averaging) for step in steps]
-        schedule = torch.tensor([rates, shares]).to(labels.device).unbind(1)
+        schedule = torch.tensor([rates, shares]).to(device).unbind(1)
         shown = tqdm(batches, f"epoch {epoch}", unit=" batches", leave=False, disable=None)
         logits = []
         for batch, at in zip(shown, schedule, strict=True):
-            with self._pace.step():
+            with self.pace.step():
                 logits.append(self.take_step(batch, at))
-        self._pace.end()
         # Looked at when the epoch is over: a GPU would be waited for at each step.
-        answers = torch.cat(logits)
-        loss = _mean(cross_entropy(answers, labels[torch.cat(batches)], params.label_smoothing))
+        labels = self._training.labels[torch.cat(batches)]
+        loss = _mean(cross_entropy(torch.cat(logits), labels, params.label_smoothing))
         if not isfinite(loss):
             # One row's NaN is every row's, as all losses are rounded together.
-            row = int(answers.isfinite().all(dim=1).logical_not().nonzero()[0])
-            step = row // params.batch_size
+            step = [bool(answers.isfinite().all()) for answers in logits].index(False)
             told = f"{loss} in epoch {epoch}, step {step + 1}, at a rate of {rates[step]:g}"
             raise InputError(f"params.yaml: train.lr: the loss is {told}; expected {SMALLER}")
         return loss
@@ -271,24 +277,36 @@ class Descent:
         logits = backpropagate(*found)
         rate, share = schedule.unbind()
         self._descend(rate)
-        averages = self._state.averages
-        if len(averages):
-            averages.add_((self._state.values - averages).mul_(share))
+        for averages, values in self._averaged:
+            averages.add_((values - averages).mul_(share))
         return logits
 
     def _descend(self, rate: Tensor) -> None:
         """Move every parameter against its gradient, with momentum and weight decay."""
-        params, gradient, momentum = self._params, self._gradient, self._state.momentum
-        values = self._state.values[: len(momentum)]
-        if params.weight_decay:
-            decayed = values[: self._decayed] * params.weight_decay
-            gradient[: self._decayed].add_(decayed)
-        momentum.mul_(params.momentum).add_(gradient)
-        if params.nesterov:
-            moved = gradient.add_(momentum * params.momentum).mul_(rate)
+        decay = self._params.weight_decay
+        spared = 0.0 if self._params.decayed == "weights" else decay
+        for block in self._weights:
+            self._move(rate, decay, *block)
+        for block in self._others:
+            self._move(rate, spared, *block)
+
+    def _move(
+        self, rate: Tensor, decay: float, values: Tensor, momentum: Tensor, gradient: Tensor
+    ) -> None:
+        if decay:
+            gradient.add_(values * decay)
+        momentum.mul_(self._params.momentum).add_(gradient)
+        if self._params.nesterov:
+            moved = gradient.add_(momentum * self._params.momentum).mul_(rate)
         else:
             moved = torch.mul(momentum, rate, out=gradient)  # which nothing needs any more
         values.sub_(moved)
+
+
+def cut(*vectors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield parts of vectors of one length, so small on a CPU that its cache holds them."""
+    size = BLOCK if vectors[0].device.type == "cpu" else len(vectors[0])
+    return zip(*(vector.split(size) for vector in vectors), strict=True)
 
 
 def validate(model: MLP, validation: Labelled) -> tuple[float, float]:

@@ -85,10 +85,12 @@ def test_a_stage_depends_on_every_module_that_it_imports_and_on_no_other(stage: 
 def test_the_packages_hold_no_code_that_a_result_could_depend_on() -> None:
     [only] = parse(ROOT / "stages" / "__init__.py").body
     assert isinstance(only, ast.Expr)
-    # How threads wait: it must be set before torch is imported.
-    _, imported, setting = parse(ROOT / "digits" / "__init__.py").body
-    assert ast.unparse(imported) == "import os"
+    # How threads wait, which must be set before torch is imported, and what becomes of free memory.
+    _, *imported, setting, memory = parse(ROOT / "digits" / "__init__.py").body
+    assert all(isinstance(one, ast.Import | ast.ImportFrom) for one in imported)
     assert ast.unparse(setting) == "os.environ.setdefault('GOMP_SPINCOUNT', '10000')"
+    assert isinstance(memory, ast.With)
+    assert all("mallopt" in ast.unparse(one) for one in memory.body)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -76,6 +76,16 @@ def test_threads_and_kinds_of_products_change_no_byte(
     assert all(epochs == found[0] for epochs in found)
 
 
+def test_training_leaves_as_many_threads_as_it_found(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[int] = []
+    before = torch.get_num_threads()
+    monkeypatch.setattr("digits.device.torch.set_num_threads", left.append)
+    run(train)
+    assert left[-1] == before
+
+
 def flip_a_pixel(rows: Labelled) -> Labelled:
     images = rows.images.clone()
     images[0, 0] = 1 - images[0, 0]
@@ -176,7 +186,7 @@ def nested(train: Train, change: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def slopes(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
-    """Let gradients be random; return what grows by each of them."""
+    """Let gradients be random, and blocks small; return what grows by each of them."""
     drawn: list[Tensor] = []
 
     def write(_: Layers, gradient: Layers, *_rest: object) -> Tensor:
@@ -185,6 +195,7 @@ def slopes(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
         return torch.zeros(0)
 
     monkeypatch.setattr(training, "backpropagate", write)
+    monkeypatch.setattr(training, "BLOCK", 7)
     return drawn
 
 
