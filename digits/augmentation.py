@@ -6,7 +6,7 @@ displaced by a random field, smoothed with a Gaussian. Images and places lie on 
 that nothing rounds between them and the distorted image, whatever takes it.
 """
 
-from functools import lru_cache
+from functools import cache
 from math import ceil, isqrt, pi, sqrt
 
 import torch
@@ -90,7 +90,7 @@ def _sample(images: Tensor, places: Tensor) -> Tensor:
     return found.view_as(images)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _positions(side: int, device: torch.device) -> Quantised:
     """Return x and y of each pixel, in pixels off the centre, and 1, shape (3, pixels)."""
     places = torch.arange(side, device=device) - (side - 1) / 2
@@ -98,7 +98,7 @@ def _positions(side: int, device: torch.device) -> Quantised:
     return quantise(torch.stack([across, down, torch.ones_like(across)]), POSITION_BITS)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _gaussian(side: int, deviation: float, device: torch.device) -> Quantised:
     """Return what noise at each of some points gives to each pixel of a row, shape (points, side).
 

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from digits.draws import Draws
 
+Function = Callable[Concatenate[Draws, ...], Tensor]
+
 
 class Slots(Draws):
     """Draws in tensors that stay where they are, from the first time on, as a graph needs them.
@@ -40,32 +42,29 @@ class Slots(Draws):
 class Graph:
     """A function whose work on a GPU is captured when it has run once, and then done again."""
 
-    def __init__(
-        self,
-        function: Callable[Concatenate[Draws, ...], Tensor],
-        generator: torch.Generator,
-        device: torch.device,
-    ) -> None:
+    def __init__(self, generator: torch.Generator, device: torch.device) -> None:
         """Begin with nothing captured.
 
         Args:
-            function: of draws and of tensors, whose shapes and types are the same at each call. It
-                changes in place what it changes, and does not wait for the GPU. What it makes and
-                keeps for later calls, it makes at the first.
             generator: of the draws.
             device: the GPU.
         """
-        self._function, self._draws = function, Slots(generator, device)
+        self._draws = Slots(generator, device)
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def run(self, *inputs: Tensor) -> Tensor:
+    def run(self, function: Function, *inputs: Tensor) -> Tensor:
         """Return what the function does, without waiting for it.
 
         So the draws of a call are made while the GPU is still at work for those before.
+
+        Args:
+            function: the same at each call, of draws and inputs. It changes in place what it
+                changes, does not wait for the GPU, and what it keeps for later, it makes at once.
+            inputs: of the same shapes and types at each call.
         """
         if self._graph is None:
-            output = self._function(self._draws, *inputs)
-            self._graph = self._capture(inputs)
+            output = function(self._draws, *inputs)
+            self._graph = self._capture(function, inputs)
             return output
         for slot, value in zip(self._inputs, inputs, strict=True):
             slot.copy_(value)
@@ -73,10 +72,10 @@ class Graph:
         self._graph.replay()
         return self._output.clone()
 
-    def _capture(self, inputs: Sequence[Tensor]) -> torch.cuda.CUDAGraph:
+    def _capture(self, function: Function, inputs: Sequence[Tensor]) -> torch.cuda.CUDAGraph:
         """Take down what the function does, without doing it."""
         self._inputs, graph = [value.clone() for value in inputs], torch.cuda.CUDAGraph()
         self._draws.rewind()
         with torch.cuda.graph(graph):
-            self._output = self._function(self._draws, *self._inputs)
+            self._output = function(self._draws, *self._inputs)
         return graph

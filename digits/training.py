@@ -224,7 +224,7 @@ class Descent:
         self._gradient = torch.zeros_like(state.momentum)
         self._by_layer = Layers.of(self._gradient, state.widths)
         self._draws = Draws(state.generator, state.values.device)
-        self._graph = Graph(self._take_step, state.generator, state.values.device)
+        self._graph = Graph(state.generator, state.values.device)
         self.pace = Pace()
         weights = sum(part.numel() for part in self._network.weights)
         vectors = state.values[: len(self._gradient)], state.momentum, self._gradient
@@ -265,7 +265,7 @@ class Descent:
             schedule: its learning rate, and the share of the values that averages take, shape (2,).
         """
         if batch.is_cuda and len(batch) == self._params.batch_size:
-            return self._graph.run(batch, schedule)
+            return self._graph.run(self._take_step, batch, schedule)
         return self._take_step(self._draws, batch, schedule)
 
     def _take_step(self, draws: Draws, batch: Tensor, schedule: Tensor) -> Tensor:

@@ -85,6 +85,12 @@ def test_a_device_that_there_is_not_is_told_in_one_line(
     assert str(caught.value) == told
 
 
+def test_products_keep_all_their_bits_whatever_the_environment_allows() -> None:
+    torch.set_float32_matmul_precision("medium")
+    choose_device()
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
 def test_a_device_is_described_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.get_num_threads", lambda: 3)
     assert describe_device(torch.device("cpu")) == "the CPU, with up to 3 threads"

@@ -90,8 +90,8 @@ def test_a_graph_does_what_its_function_does_with_the_draws_of_each_call() -> No
     def second(draws: Draws, given: Tensor) -> Tensor:
         return step(draws, states[1], given)
 
-    graph = Graph(second, generators[1], draws.device)
-    found = [graph.run(given) for given in inputs]
+    graph = Graph(generators[1], draws.device)
+    found = [graph.run(second, given) for given in inputs]
     assert torch.equal(torch.stack(found), torch.stack(expected))
     assert torch.equal(*states)
 

@@ -239,7 +239,9 @@ def test_a_gpu_gives_the_bytes_of_the_cpu_and_goes_on_where_one_stopped(
     batch_norm: bool,
 ) -> None:
     changes = {"batch_norm": batch_norm, "dropout": 0.2, "hidden_noise": 0.1, "averaging": 0.9}
+    changes |= {"nesterov": True, "augment.rotation": 9.0, "augment.elastic": 2.0}
     write_params({f"train.{key}": value for key, value in changes.items()})
+    torch.set_float32_matmul_precision("medium")  # as some containers ask for it
     made = []
     for device in ("cpu", "cuda"):
         monkeypatch.setenv("DIGITS_DEVICE", device)
