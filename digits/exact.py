@@ -68,6 +68,12 @@ class Quantised:
         high = (whole + 2 ** (DIGIT - 1)) >> DIGIT
         return torch.stack([high, whole - (high << DIGIT)], dim=1).to(torch.int8)
 
+    def coarser(self, bits: int) -> "Quantised":
+        """Return the values as multiples of a larger unit, so that they have no more bits."""
+        if bits >= self.bits:
+            return self
+        return Quantised(_snap(self.values, self.power, bits), self.power, bits)
+
     def sums(self) -> Tensor:
         """Return the exact sum of each column, of values with one unit, shape (columns,)."""
         fits = self.bits + ceil(log2(len(self.values))) <= PRECISION[FLOAT]

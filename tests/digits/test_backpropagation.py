@@ -93,8 +93,8 @@ def differ(found: Tensor, expected: Tensor) -> float:
 def test_with_more_bits_logits_and_gradients_are_those_of_autograd(
     monkeypatch: pytest.MonkeyPatch, knobs: dict[str, object], widths: tuple[int, ...]
 ) -> None:
-    for name in ("backpropagation.FORWARD_BITS", "backpropagation.BACKWARD_BITS"):
-        monkeypatch.setattr(f"digits.{name}", 20)
+    monkeypatch.setattr("digits.backpropagation.FORWARD_BITS", 20)
+    monkeypatch.setattr("digits.backpropagation.BACKWARD_BITS", (20, 20))
     monkeypatch.setattr("digits.normalisation.BITS", 20)
     params, values = begin_training(widths, **knobs)
     batch = draw_batch(57, widths)
@@ -123,18 +123,35 @@ def test_with_its_own_bits_the_gradient_still_points_where_autograds_does(
     assert 1e-3 < differ(found, expected) < 0.2
 
 
-def test_products_are_of_6_bits_forward_and_8_bits_back() -> None:
+@pytest.mark.parametrize(("rows", "bits"), [(57, 12), (64, 12), (256, 10), (257, 9), (1025, 8)])
+def test_products_are_of_6_bits_forward_and_as_many_back_as_float32_has_room_for(
+    rows: int, bits: int
+) -> None:
     widths = (16, 3)
     params, values = begin_training(widths)
     # One class alone, so that its errors are larger than those of the others, whose unit is one.
-    images, labels = draw(57, 16), torch.zeros(57, dtype=torch.int64)
+    images, labels = draw(rows, 16), torch.zeros(rows, dtype=torch.int64)
     logits, gradient = differentiate(values, widths, images, labels, params)
     [weights], [biases] = (Layers.of(values, widths).weights, Layers.of(values, widths).biases)
     inputs = quantise(images, 6).values.double()
     assert torch.equal(logits, (inputs @ quantise(weights, 6).values.double()).float() + biases)
-    wrong = quantise(slope(logits, labels, 0), 8).values.double()
+    wrong = quantise(slope(logits, labels, 0), bits).values.double()
     expected = torch.cat([(inputs.T @ wrong).flatten(), wrong.sum(dim=0)])
     assert torch.equal(gradient, expected.float())
+
+
+def test_errors_have_fewer_bits_on_their_way_through_a_wide_layer() -> None:
+    widths = (5, 7, 300)
+    params, values = begin_training(widths)
+    images, labels = draw_batch(30, widths)
+    logits, gradient = differentiate(values, widths, images, labels, params)
+    weights = Layers.of(values, widths).weights
+    first, second = (quantise(one, 6).values.double() for one in weights)
+    inputs = quantise(images, 6).values.double()
+    hidden = (inputs @ first).float() + Layers.of(values, widths).biases[0]
+    errors = quantise(slope(logits, labels, 0), 12).coarser(9).values.double() @ second.T
+    wrong = quantise(errors.float() * (hidden > 0), 12).values.double()
+    assert torch.equal(Layers.of(gradient, widths).weights[0], (inputs.T @ wrong).float())
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

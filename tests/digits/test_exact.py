@@ -124,6 +124,18 @@ def test_values_become_multiples_of_the_least_unit_that_holds_them(
     assert (most <= 2**bits).all()
 
 
+def test_a_coarser_matrix_has_fewer_bits_of_the_same_unit_of_all() -> None:
+    found = quantise(draw(0, 30, 20), 12)
+    assert found.coarser(12) is found
+    assert found.coarser(13) is found
+    coarser = found.coarser(8)
+    assert coarser.bits == 8
+    assert coarser.unit == found.unit * 16
+    whole = coarser.values / coarser.unit
+    assert torch.equal(whole, whole.round())
+    assert (coarser.values - found.values).abs().max() <= coarser.unit / 2
+
+
 def test_a_half_is_rounded_to_the_even_number() -> None:
     values = torch.tensor([[32, 0.5, 1.5, 2.5, 0.75, -0.5, -1.5, -2.5, -0.75]])
     assert quantise(values, 6).values.tolist() == [[32, 0, 2, 2, 1, 0, -2, -2, -1]]
