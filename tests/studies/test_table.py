@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 from pathlib import Path
 from statistics import fmean, median
 
@@ -27,19 +28,24 @@ def test_a_row_holds_what_the_trials_of_its_recipe_came_to() -> None:
     tested = fmean(1 - int(trial["test_errors"]) / int(trial["test_rows"]) for trial in trials)
     assert validation.split(" ± ")[0] == f"{right:.4f}"
     assert test.split(" (")[0] == f"{tested:.4f}"
-    assert float(seconds) == pytest.approx(median(float(t["seconds"]) for t in trials), abs=0.05)
+    expected = median(float(t["seconds"]) for t in trials)
+    assert float(seconds) == pytest.approx(expected, abs=0.05 if expected < 10 else 0.5)
     assert int(count) == len(trials) == 10
 
 
 def test_every_recipe_says_what_it_came_to() -> None:
     summary = json.loads((RESULTS / "recipes.json").read_bytes())
     recipes = sorted((ROOT / "recipes").glob("*.yaml"))
-    of_mnist = [path for path in recipes if "mnist/" in load_params(path).data.train]
-    assert summary.keys() == {path.stem for path in of_mnist}
-    for name, found in summary.items():
+    of_mnist = {path.stem for path in recipes if "mnist/" in load_params(path).data.train}
+    assert summary.keys() <= of_mnist
+    for name in of_mnist:
         comment = (ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8").split("\n\n")[0]
-        assert f"Validation {found['accuracy']['mean']:.4f}" in comment
-        assert f"test {found['test']['mean']:.4f}" in comment
+        if found := summary.get(name):
+            assert f"Validation {found['accuracy']['mean']:.4f}" in comment
+            assert f"test {found['test']['mean']:.4f}" in comment
+        else:  # the study does not run it
+            figures = r"Validation 0\.\d{4}.*test 0\.\d{4}.*commit [0-9a-f]{7}"
+            assert re.search(figures, comment, re.DOTALL)
 
 
 def test_a_text_without_a_place_for_the_table_is_refused() -> None:
