@@ -62,14 +62,15 @@ class Pace:
         start = perf_counter()
         if not self._left and start >= self._due:
             self._left, self._least, self._begun = self._turns.copy(), {}, start
-        if not self._left:
-            yield
-            if self._threads > 1 and self._is_slow(perf_counter() - start):
-                self._due = 0.0
-            return
-        self._use(self._left.pop(0))
+        trial = bool(self._left)
+        if trial:
+            self._use(self._left.pop(0))
         yield
-        self._note(perf_counter() - start)
+        took = perf_counter() - start
+        if trial:
+            self._note(took)
+        elif self._threads > 1 and self._is_slow(took):
+            self._due = 0.0
 
     def _use(self, threads: int) -> None:
         self._threads = threads
