@@ -16,11 +16,11 @@ from torch.nn import functional
 from digits import exact
 from digits.draws import Draws
 from digits.exact import Quantised, product, quantise, rounded
+from digits.model import IMAGE_BITS
 from digits.params import Augment
 
 REACH = 3  # deviations: as far as a Gaussian is felt
-IMAGE_BITS = 8  # with 8 for each axis of a place, what sampling sums has 24
-PLACES = 256  # between two pixels, along each axis
+PLACES = 256  # between two pixels, along each axis: with an image's 8 bits, sampling sums 24
 MAP_BITS, POSITION_BITS = 13, 9
 NOISE_BITS, GAUSSIAN_BITS = 8, 11
 
@@ -35,7 +35,7 @@ def augment(images: Tensor, params: Augment, draws: Draws) -> Tensor:
     places = _affine(draws.uniform(6, rows) * 2 - 1, side, params)
     if params.elastic:
         gaussian = _gaussian(side, params.smoothness, draws.device)
-        points = len(gaussian.values)
+        points = len(gaussian.raised)
         noise = draws.uniform(2 * rows * points, points) * 2 - 1
         places.add_(_smooth(noise, gaussian).view_as(places) * params.elastic)
     return _sample(rounded(images, IMAGE_BITS), places)
@@ -69,7 +69,7 @@ def _smooth(noise: Tensor, gaussian: Quantised) -> Tensor:
         noise: at the points of a grid, shape (fields * points, points).
         gaussian: what each point gives to each pixel of a row, shape (points, side).
     """
-    points, side = gaussian.values.shape
+    points, side = gaussian.raised.shape
     along_one = product(quantise(noise, NOISE_BITS), gaussian)
     turned = along_one.view(-1, points, side).transpose(1, 2).reshape(-1, points)
     return product(quantise(turned, NOISE_BITS), gaussian)

@@ -2,8 +2,8 @@
 
 The method is that of Rumelhart, Hinton and Williams (1986, "Learning representations by back-
 propagating errors"). What matrix products take is rounded to a few bits, so that the products are
-exact: 6 bits and a sign of weights and of what goes forward, 8 to 12 of what goes back, each with
-one unit for a whole matrix. Measured over seeds, that is as good as float32.
+exact: a sign and 8 bits of images, 6 of weights and of what else goes forward, 8 to 12 of what goes
+back, each with one unit for a whole matrix. Measured over seeds, that is as good as float32.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from torch import Tensor
 from digits import exact
 from digits.draws import Draws
 from digits.exact import FLOAT, PRECISION, Quantised, product, quantise
-from digits.model import FORWARD_BITS
+from digits.model import FORWARD_BITS, IMAGE_BITS
 from digits.normalisation import Normalised, fold
 from digits.params import Train
 
@@ -108,7 +108,7 @@ def backpropagate(
             gradient.biases[number].copy_(found[1])
             errors = found[2]
         wrong = quantise(errors, _backward_bits(len(errors)))
-        product(layer.inputs.T, wrong, out=gradient.weights[number])
+        product(layer.inputs.coarser(FORWARD_BITS).T, wrong, out=gradient.weights[number])
         if not layer.normalised:
             gradient.biases[number].copy_(wrong.sums())
         if number:
@@ -130,7 +130,7 @@ def _backward_bits(terms: int) -> int:
 def _go_forward(network: Layers, images: Tensor, draws: Draws, params: Train) -> list[Passed]:
     values, passed = _disturb(images, params.input_noise, draws), []
     for number, bias in enumerate(network.biases):
-        inputs = quantise(values, FORWARD_BITS)
+        inputs = quantise(values, FORWARD_BITS if number else IMAGE_BITS)
         weights = quantise(network.weights[number], FORWARD_BITS)
         values, normalised = product(inputs, weights), None
         if number < len(network.gains):

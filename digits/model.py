@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from digits import exact
 from digits.errors import InputError, expecting, shorten
-from digits.exact import product, quantise
+from digits.exact import Quantised, product, quantise
 from digits.files import replacing
 
 MODEL = Path("models/mlp.safetensors")
 WRITTEN = "a network that train wrote"
 FORWARD_BITS = 6  # of weights and of what they are multiplied with: they fit int8
+IMAGE_BITS = 8  # of images, as they have no more; with 6, `fast` has 1 % more errors on test images
 
 
 class MLP(nn.Module):
@@ -47,19 +48,19 @@ class MLP(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits, shape (rows, classes), of images, shape (rows, pixels).
 
-        What a layer multiplies is rounded, line by line, to `FORWARD_BITS` and a sign.
+        What a layer multiplies is rounded, line by line, to a few bits and a sign.
         """
-        *hidden, last = self.layers
-        for layer in hidden:
-            images = _apply(layer, images).relu_()
-        return _apply(last, images)
+        first, *others = self.layers
+        values = _apply(first, quantise(images, IMAGE_BITS, dim=1))
+        for layer in others:
+            values = _apply(layer, quantise(values.relu_(), FORWARD_BITS, dim=1))
+        return values
 
 
-def _apply(layer: nn.Module, values: Tensor) -> Tensor:
+def _apply(layer: nn.Module, rows: Quantised) -> Tensor:
     """Return what a linear layer makes of values, shape (rows, inputs): (rows, outputs)."""
     weights, bias = layer.parameters()
-    rows, columns = (quantise(matrix, FORWARD_BITS, dim=1) for matrix in (values, weights))
-    return product(rows, columns.T).add_(bias)
+    return product(rows, quantise(weights, FORWARD_BITS, dim=1).T).add_(bias)
 
 
 class Ensemble(nn.Module):

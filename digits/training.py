@@ -94,8 +94,9 @@ class TrainingState:
     Attributes:
         widths: of the layers, from pixels to classes.
         values: all numbers of the network: what `Layers` views, float32.
-        momentum: the running sum of the gradients, of the parameters alone: `values` begins with
-            weights, biases and gains, and running statistics are no parameters.
+        momentum: the running sum of the gradients, as the next step begins with it, of the
+            parameters alone: `values` begins with weights, biases and gains, and running statistics
+            are no parameters.
         averages: of `values`, over the steps; empty without `averaging`.
         generator: draws whatever is random, the order of the rows first of all.
         history: the epochs so far.
@@ -230,8 +231,7 @@ class Descent:
         vectors = state.values[: len(self._gradient)], state.momentum, self._gradient
         self._weights = list(cut(*(vector[:weights] for vector in vectors)))
         self._others = list(cut(*(vector[weights:] for vector in vectors)))
-        averaged = state.averages, state.values[: len(state.averages)]
-        self._averaged = list(cut(*averaged)) if params.averaging else []
+        self._averaged = list(cut(state.averages, state.values)) if params.averaging else []
 
     @torch.inference_mode()
     def run_epoch(self, epoch: int, order: Tensor) -> float:
@@ -295,12 +295,13 @@ class Descent:
     ) -> None:
         if decay:
             gradient.add_(values * decay)
-        momentum.mul_(self._params.momentum).add_(gradient)
+        momentum.add_(gradient)
         if self._params.nesterov:
-            moved = gradient.add_(momentum * self._params.momentum).mul_(rate)
+            gradient.add_(momentum.mul_(self._params.momentum)).mul_(rate)
         else:
-            moved = torch.mul(momentum, rate, out=gradient)  # which nothing needs any more
-        values.sub_(moved)
+            torch.mul(momentum, rate, out=gradient)
+            momentum.mul_(self._params.momentum)
+        values.sub_(gradient)
 
 
 def cut(*vectors: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from digits.answers import UNKNOWN
+from digits.device import choose_device
 from digits.inference import infer, probabilities
 from digits.measures import Predictions, negative_log_likelihood
 from digits.model import MLP, Ensemble, encode
@@ -90,11 +91,12 @@ class Result:
 def train_network(params: Params, fold: int, rows: Rows) -> Fit:
     """Train one network on the rows that a fold does not hold out."""
     training, held_out = rows.choose(rows.folds != fold), rows.choose(rows.folds == fold)
-    state = begin(rows.images.shape[1], params.data.classes, params.train)
+    device = choose_device()
+    state = begin(rows.images.shape[1], params.data.classes, params.train, device)
     start = perf_counter()
-    for _ in fit(state, training, held_out, params.train):
+    for _ in fit(state, training.to(device), held_out.to(device), params.train):
         pass
-    return Fit(trained(state), perf_counter() - start)
+    return Fit(trained(state).cpu(), perf_counter() - start)
 
 
 def judge(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> Result:

@@ -94,6 +94,7 @@ def test_with_more_bits_logits_and_gradients_are_those_of_autograd(
     monkeypatch: pytest.MonkeyPatch, knobs: dict[str, object], widths: tuple[int, ...]
 ) -> None:
     monkeypatch.setattr("digits.backpropagation.FORWARD_BITS", 20)
+    monkeypatch.setattr("digits.backpropagation.IMAGE_BITS", 20)
     monkeypatch.setattr("digits.backpropagation.BACKWARD_BITS", (20, 20))
     monkeypatch.setattr("digits.normalisation.BITS", 20)
     params, values = begin_training(widths, **knobs)
@@ -124,7 +125,7 @@ def test_with_its_own_bits_the_gradient_still_points_where_autograds_does(
 
 
 @pytest.mark.parametrize(("rows", "bits"), [(57, 12), (64, 12), (256, 10), (257, 9), (1025, 8)])
-def test_products_are_of_6_bits_forward_and_as_many_back_as_float32_has_room_for(
+def test_products_are_of_8_bits_of_images_6_of_all_else_and_as_many_back_as_float32_has_room_for(
     rows: int, bits: int
 ) -> None:
     widths = (16, 3)
@@ -133,10 +134,11 @@ def test_products_are_of_6_bits_forward_and_as_many_back_as_float32_has_room_for
     images, labels = draw(rows, 16), torch.zeros(rows, dtype=torch.int64)
     logits, gradient = differentiate(values, widths, images, labels, params)
     [weights], [biases] = (Layers.of(values, widths).weights, Layers.of(values, widths).biases)
-    inputs = quantise(images, 6).values.double()
-    assert torch.equal(logits, (inputs @ quantise(weights, 6).values.double()).float() + biases)
+    inputs, weights = quantise(images, 8), quantise(weights, 6).values.double()
+    assert torch.equal(logits, (inputs.values.double() @ weights).float() + biases)
     wrong = quantise(slope(logits, labels, 0), bits).values.double()
-    expected = torch.cat([(inputs.T @ wrong).flatten(), wrong.sum(dim=0)])
+    moved = inputs.coarser(6).values.double().T @ wrong
+    expected = torch.cat([moved.flatten(), wrong.sum(dim=0)])
     assert torch.equal(gradient, expected.float())
 
 
@@ -147,11 +149,12 @@ def test_errors_have_fewer_bits_on_their_way_through_a_wide_layer() -> None:
     logits, gradient = differentiate(values, widths, images, labels, params)
     weights = Layers.of(values, widths).weights
     first, second = (quantise(one, 6).values.double() for one in weights)
-    inputs = quantise(images, 6).values.double()
-    hidden = (inputs @ first).float() + Layers.of(values, widths).biases[0]
+    inputs = quantise(images, 8)
+    hidden = (inputs.values.double() @ first).float() + Layers.of(values, widths).biases[0]
     errors = quantise(slope(logits, labels, 0), 12).coarser(9).values.double() @ second.T
     wrong = quantise(errors.float() * (hidden > 0), 12).values.double()
-    assert torch.equal(Layers.of(gradient, widths).weights[0], (inputs.T @ wrong).float())
+    moved = inputs.coarser(6).values.double().T @ wrong
+    assert torch.equal(Layers.of(gradient, widths).weights[0], moved.float())
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

@@ -31,7 +31,8 @@ IMAGES = PREPARED / "test" / "images.npy"
 @pytest.fixture(autouse=True)
 def plain_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let networks answer as other runtimes do, which round nothing before they multiply."""
-    monkeypatch.setattr("digits.model.FORWARD_BITS", 21)
+    for kind in ("FORWARD_BITS", "IMAGE_BITS"):
+        monkeypatch.setattr(f"digits.model.{kind}", 21)
 
 
 def new_ensemble(widths: list[int], networks: int = 1) -> Ensemble:
