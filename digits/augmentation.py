@@ -35,7 +35,7 @@ def augment(images: Tensor, params: Augment, draws: Draws) -> Tensor:
     places = _affine(draws.uniform(6, rows) * 2 - 1, side, params)
     if params.elastic:
         gaussian = _gaussian(side, params.smoothness, draws.device)
-        points = len(gaussian.raised)
+        points = len(gaussian.values)
         noise = draws.uniform(2 * rows * points, points) * 2 - 1
         places.add_(_smooth(noise, gaussian).view_as(places) * params.elastic)
     return _sample(rounded(images, IMAGE_BITS), places)
@@ -69,7 +69,7 @@ def _smooth(noise: Tensor, gaussian: Quantised) -> Tensor:
         noise: at the points of a grid, shape (fields * points, points).
         gaussian: what each point gives to each pixel of a row, shape (points, side).
     """
-    points, side = gaussian.raised.shape
+    points, side = gaussian.values.shape
     along_one = product(quantise(noise, NOISE_BITS), gaussian)
     turned = along_one.view(-1, points, side).transpose(1, 2).reshape(-1, points)
     return product(quantise(turned, NOISE_BITS), gaussian)

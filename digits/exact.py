@@ -35,34 +35,23 @@ class Quantised:
     """A matrix of whole multiples of a unit.
 
     Attributes:
-        raised: the values plus 1.5 * 2 ** 23 units, float32, shape (rows, columns): a sum that has
-            been rounded to units, with its whole number of them in its last bits.
+        values: float32, shape (rows, columns).
         power: the units times 2 ** (bits - 1), powers of two: one for all, shape (), or one for
             each row or each column.
         bits: no value is more than 2 ** bits units.
         turned: what this is the transpose of, if of anything.
     """
 
-    raised: Tensor
+    values: Tensor
     power: Tensor
     bits: int
     turned: "Quantised | None" = None
-
-    @classmethod
-    def of(cls, values: Tensor, power: Tensor, bits: int) -> "Quantised":
-        """Return float32 values, none of which is 2 ** bits units or more, rounded to units."""
-        return cls(values + _height(power, bits, FLOAT), power, bits)
-
-    @cached_property
-    def values(self) -> Tensor:
-        """The values, float32, shape (rows, columns)."""
-        return self.raised - _height(self.power, self.bits, FLOAT)
 
     @property
     def T(self) -> "Quantised":  # noqa: N802  (as tensors have it)
         """The transpose."""
         power = self.power.mT if self.power.dim() else self.power
-        return Quantised(self.raised.mT, power, self.bits, self)
+        return Quantised(self.values.mT, power, self.bits, self)
 
     @property
     def unit(self) -> Tensor:
@@ -72,17 +61,18 @@ class Quantised:
     @cached_property
     def digits(self) -> Tensor:
         """The digits of the whole numbers, the higher ones first, int8, (rows, digits, columns)."""
-        whole = self.raised.view(torch.int32).to(torch.int8)[:, None]  # modulo 2 ** 8
+        whole = self.values / self.unit
         if self.bits <= DIGIT:
-            return whole
-        high = self.coarser(self.bits - DIGIT).digits
-        return torch.cat([high, whole - (high << DIGIT)], dim=1)
+            return whole.to(torch.int8)[:, None]
+        whole = whole.to(torch.int16)
+        high = (whole + 2 ** (DIGIT - 1)) >> DIGIT
+        return torch.stack([high, whole - (high << DIGIT)], dim=1).to(torch.int8)
 
     def coarser(self, bits: int) -> "Quantised":
         """Return the values as multiples of a larger unit, so that they have no more bits."""
         if bits >= self.bits:
             return self
-        return Quantised.of(self.values, self.power, bits)
+        return Quantised(_snap(self.values, self.power, bits), self.power, bits)
 
     def sums(self) -> Tensor:
         """Return the exact sum of each column, of values with one unit, shape (columns,)."""
@@ -101,7 +91,8 @@ def quantise(values: Tensor, bits: int, dim: int | None = None) -> Quantised:
         bits: at most 22.
         dim: along which every line has its own unit; without it, all have one.
     """
-    return Quantised.of(values, _power_within(values, dim), bits)
+    power = _power_within(values, dim)
+    return Quantised(_snap(values, power, bits), power, bits)
 
 
 def rounded(values: Tensor, bits: int, dim: int | None = None) -> Tensor:
@@ -127,14 +118,12 @@ def _exponent_of(dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def _snap(values: Tensor, power: Tensor | float, bits: int) -> Tensor:
-    """Return values rounded to multiples of 2 ** (1 - bits) times a power of two."""
-    height = _height(power, bits, values.dtype)
-    return (values + height).sub_(height)
+    """Return values rounded to multiples of 2 ** (1 - bits) times a power of two.
 
-
-def _height(power: Tensor | float, bits: int, dtype: torch.dtype) -> Tensor | float:
-    """Return a number whose last place, and that of a sum with it, is 2 ** (1 - bits) powers."""
-    return power * (1.5 * 2.0 ** (PRECISION[dtype] - bits))
+    The sum with a number whose last place is that unit is rounded so.
+    """
+    shift = power * (1.5 * 2.0 ** (PRECISION[values.dtype] - bits))
+    return (values + shift).sub_(shift)
 
 
 def product(left: Quantised, right: Quantised, out: Tensor | None = None) -> Tensor:
@@ -152,7 +141,7 @@ def product(left: Quantised, right: Quantised, out: Tensor | None = None) -> Ten
     Raises:
         OverflowError: there are more terms than float64 can sum.
     """
-    (rows, terms), columns = left.raised.shape, right.raised.shape[1]
+    (rows, terms), columns = left.values.shape, right.values.shape[1]
     bits = left.bits + right.bits + ceil(log2(terms))
     if bits > PRECISION[DOUBLE]:
         raise OverflowError(f"{terms} terms of {left.bits + right.bits} bits")
@@ -162,7 +151,7 @@ def product(left: Quantised, right: Quantised, out: Tensor | None = None) -> Ten
     # Where a dimension is 1, torch 2.13's product of int8 may read a transposed matrix wrongly.
     short, *long = sorted((rows, terms, columns))
     large = short > 1 and prod(long) >= LARGE
-    if large and _have_digits(left, right) and _has_int8(left.raised.device):
+    if large and _have_digits(left, right) and _has_int8(left.values.device):
         return torch.mul(_multiply_digits(left, right), left.unit * right.unit, out=out)
     return torch.mm(left.values, right.values, out=out)
 
@@ -179,7 +168,7 @@ def _multiply_digits(left: Quantised, right: Quantised) -> Tensor:
     columns = right.turned.digits[:, 0].T if right.turned else right.digits.flatten(1)
     found = torch._int_mm(lines, columns)  # noqa: SLF001
     # Each row's digits follow one another, be they of the left or of the right.
-    parts = found.view(len(left.raised), -1, right.raised.shape[1]).unbind(1)
+    parts = found.view(len(left.values), -1, right.values.shape[1]).unbind(1)
     return parts[0] if len(parts) == 1 else parts[1].add_(parts[0], alpha=2**DIGIT)
 
 

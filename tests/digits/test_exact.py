@@ -76,8 +76,8 @@ def test_a_product_is_that_of_whole_numbers_in_any_order_and_parts(
     some, others = order[: terms // 2], order[terms // 2 :]
 
     def multiply_some(chosen: Tensor) -> Tensor:
-        chosen_left = replace(left, raised=left.raised[:, chosen])
-        return product(chosen_left, replace(right, raised=right.raised[chosen]))
+        chosen_left = replace(left, values=left.values[:, chosen])
+        return product(chosen_left, replace(right, values=right.values[chosen]))
 
     with multiplying(digits=digits):
         found = [product(left, right), product(right.T, left.T).T, multiply_some(order)]
