@@ -142,7 +142,7 @@ def test_products_are_of_8_bits_of_images_6_of_all_else_and_as_many_back_as_floa
     assert torch.equal(gradient, expected.float())
 
 
-def test_errors_have_fewer_bits_on_their_way_through_a_wide_layer() -> None:
+def test_hidden_layers_pass_on_6_bits_and_errors_have_fewer_through_a_wide_layer() -> None:
     widths = (5, 7, 300)
     params, values = begin_training(widths)
     images, labels = draw_batch(30, widths)
@@ -150,7 +150,10 @@ def test_errors_have_fewer_bits_on_their_way_through_a_wide_layer() -> None:
     weights = Layers.of(values, widths).weights
     first, second = (quantise(one, 6).values.double() for one in weights)
     inputs = quantise(images, 8)
-    hidden = (inputs.values.double() @ first).float() + Layers.of(values, widths).biases[0]
+    biases = Layers.of(values, widths).biases
+    hidden = (inputs.values.double() @ first).float() + biases[0]
+    passed_on = quantise(hidden.relu(), 6).values.double()
+    assert torch.equal(logits, (passed_on @ second).float() + biases[1])
     errors = quantise(slope(logits, labels, 0), 12).coarser(9).values.double() @ second.T
     wrong = quantise(errors.float() * (hidden > 0), 12).values.double()
     moved = inputs.coarser(6).values.double().T @ wrong
