@@ -37,11 +37,11 @@ def multiply(values: Tensor, bits: int, layer: nn.Module) -> Tensor:
 
 def test_hidden_layers_are_rectified_logits_are_not_and_rows_are_rounded_each_alone() -> None:
     model = new_model([40, 50, 3])
-    images = torch.randn(6, 40, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(6, 40, generator=torch.Generator().manual_seed(7))
     images[0] *= 1000  # with its unit the others would be 0
     first, last = model.layers
     plain, found = last(nn.functional.relu(first(images))), model(images)
-    assert ((found - plain).abs().amax(dim=1) < 0.1 * plain.abs().amax(dim=1)).all()
+    assert ((found - plain).abs().amax(dim=1) < 0.05 * plain.abs().amax(dim=1)).all()
     assert torch.equal(multiply(multiply(images, 8, first).relu(), 6, last), found)
     assert (found < 0).any()
     assert torch.equal(torch.cat([model(image) for image in images.split(1)]), found)
