@@ -30,6 +30,7 @@ EXTRAS = {
     "requirements-export.txt": "make export",
     "requirements-hooks.txt": "make hooks",
     "requirements-kaggle.txt": "make kaggle-data",
+    "requirements-pictures.txt": "pip install --requirement requirements-pictures.txt",
     "requirements-proofs.txt": "make audit",
     "requirements-remotes.txt": "make remotes",
     "requirements-studies.txt": "make study",
