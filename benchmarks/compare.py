@@ -7,7 +7,6 @@ files: four other libraries, and this pipeline, as a whole and stage by stage; a
 Writes benchmarks/results.md and benchmarks/results.png.
 """
 
-import csv
 import shutil
 import subprocess
 from argparse import ArgumentParser
@@ -15,13 +14,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from statistics import mean
 from tempfile import TemporaryDirectory
 
 from benchmarks.floor import copy_time
 from benchmarks.measure import Cost, run
 from benchmarks.results import PEERS, THIS, Measured, draw, report
 from benchmarks.workspace import STAGES, Workspace, dvc_state, environment
+from digits.csv_files import read_table
 from digits.errors import InputError
 from digits.errors import report as run_command
 from digits.files import replacing
@@ -128,9 +127,10 @@ def printed(cost: Cost, name: str) -> float:
 
 def score(submission: Path, solution: Path) -> float:
     """Return the share of a submission's labels that are the solution's, from 0 to 1."""
-    with submission.open() as given, solution.open() as true:
-        pairs = zip(csv.DictReader(given), csv.DictReader(true), strict=True)
-        return mean(row["Label"] == answer["Label"] for row, answer in pairs)
+    given, true = (
+        read_table(path, {"Label": str}, "a submission") for path in (submission, solution)
+    )
+    return float((given["Label"] == true["Label"]).mean())
 
 
 def check_up_to_date() -> None:

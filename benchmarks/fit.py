@@ -12,6 +12,7 @@ from statistics import mean
 from time import perf_counter
 
 from benchmarks.floor import product_rate, step_time
+from digits.classes import load_classes
 from digits.device import choose_device
 from digits.params import load_params
 from digits.training import begin, fit
@@ -24,9 +25,10 @@ def main() -> None:
     """Fit once."""
     params = load_params()
     device = choose_device()
-    training, validation = (rows.to(device) for rows in load_split(params.data.classes))
-    widths = [training.images.shape[1], *params.train.widths, params.data.classes]
-    state = begin(training.images.shape[1], params.data.classes, params.train, device)
+    classes = len(load_classes())
+    training, validation = (rows.to(device) for rows in load_split(classes))
+    widths = [training.images.shape[1], *params.train.widths, classes]
+    state = begin(training.images.shape[1], classes, params.train, device)
     before = product_rate(SECONDS), step_time(widths, params.train.batch_size, SECONDS)
     start = perf_counter()
     for one in fit(state, training, validation, params.train):

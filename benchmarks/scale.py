@@ -24,12 +24,12 @@ from benchmarks.results import describe_machine, spread, table
 from benchmarks.workspace import STAGES, Workspace
 from digits.errors import report
 from digits.files import replacing
-from digits.kaggle import read_labelled, read_pixels, write_images
+from digits.kaggle import ImageTable, write_images
 from proofs.sandbox import ROOT
 
 FACTORS = (1, 3, 10)
 SCALED = (*STAGES, "score")
-SIDE, SHIFT, CLASSES = 28, 2, 10
+SIDE, SHIFT = 28, 2
 TRAIN_ROWS, TEST_ROWS, VALIDATION_ROWS = 42_000, 28_000, 7000
 COUNTS = (8_100_000, 1_000_000_000)  # rows: those of MNIST8M, and a billion
 # What a row takes on disk; DVC's cache keeps a second copy of each.
@@ -54,12 +54,14 @@ def shifted_copies(pixels: NDArray[np.uint8], copies: int, seed: int) -> NDArray
 
 def write_tables(folder: Path, factor: int) -> None:
     """Write `factor` times the rows of data/mnist to `folder`."""
-    labelled = list(read_labelled(ROOT / DATA / "train.csv", CLASSES))
-    labels, pixels = (np.concatenate(column) for column in zip(*labelled, strict=True))
-    test = np.concatenate(list(read_pixels(ROOT / DATA / "test.csv")))
+    blocks = list(ImageTable(ROOT / DATA / "train.csv", labelled=True).read())
+    labels = np.concatenate([block.labels for block in blocks])
+    pixels = np.concatenate([block.pixels for block in blocks])
+    test = ImageTable(ROOT / DATA / "test.csv", labelled=False).read()
+    unlabelled = np.concatenate([block.pixels for block in test])
     folder.mkdir(parents=True)
     write_images(folder / "train.csv", shifted_copies(pixels, factor, 0), np.tile(labels, factor))
-    write_images(folder / "test.csv", shifted_copies(test, factor, 1))
+    write_images(folder / "test.csv", shifted_copies(unlabelled, factor, 1))
     shutil.copy(ROOT / DATA / "answers.csv", folder)
 
 

@@ -6,19 +6,18 @@ hexadecimal, and `label`.
 """
 
 import hashlib
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from digits.errors import InputError, expecting, shorten
-from digits.files import write_csv
+from digits.classes import encode
+from digits.csv_files import read_table, write_table
+from digits.errors import InputError
 
 ANSWERS = Path("data/mnist/answers.csv")
-UNKNOWN = -1
-_ROW = re.compile("[0-9a-f]{64},[0-9]{1,3}")
 
 
 def digests(pixels: NDArray[np.uint8]) -> Iterable[str]:
@@ -28,26 +27,25 @@ def digests(pixels: NDArray[np.uint8]) -> Iterable[str]:
 
 def write_answers(path: Path, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
     """Write the table of images, shape (rows, pixels), and their labels, shape (rows,)."""
-    write_csv(path, ["sha256", "label"], zip(digests(pixels), labels.tolist(), strict=True))
+    write_table(path, [pd.DataFrame({"sha256": list(digests(pixels)), "label": labels})])
 
 
-def read_answers(path: Path) -> dict[str, int]:
+def read_answers(path: Path) -> dict[str, str]:
     """Return the labels of the table at `path`, by digest.
 
     Raises:
         InputError: there is no such file, or it is not the table that `write_answers` writes.
     """
     expected = "what download writes"
-    with expecting(path, expected, UnicodeDecodeError), path.open(encoding="ascii") as file:
-        lines = file.read().split("\n")
-    if lines[0] != "sha256,label" or lines[-1]:
-        raise InputError(f"{path}: not the table 'sha256,label'; expected {expected}")
-    for row, line in enumerate(lines[1:-1], start=2):
-        if not _ROW.fullmatch(line):
-            raise InputError(f"{path}: row {row}: {shorten(line)}; expected a SHA-256 and a label")
-    return {line[:64]: int(line[65:]) for line in lines[1:-1]}
+    table = read_table(path, {"sha256": str, "label": str}, expected, least=0)
+    wrong = ~(table["sha256"].str.fullmatch("[0-9a-f]{64}") & table["label"].str.fullmatch(r"\d+"))
+    for row in np.flatnonzero(wrong)[:1].tolist():
+        raise InputError(f"{path}: row {row + 2}: no SHA-256 and label; expected {expected}")
+    return dict(zip(table["sha256"], table["label"], strict=True))
 
 
-def look_up(answers: dict[str, int], pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the label of each image, shape (rows,), and `UNKNOWN` where there is no answer."""
-    return np.array([answers.get(digest, UNKNOWN) for digest in digests(pixels)], dtype=np.int64)
+def look_up(
+    answers: Mapping[str, str], pixels: NDArray[np.uint8], classes: Sequence[str]
+) -> NDArray[np.int64]:
+    """Return the class of each image, shape (rows,), and `UNKNOWN` where there is no answer."""
+    return encode((answers.get(digest, "") for digest in digests(pixels)), classes)

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from digits.classes import load_classes, name_classes
 from digits.errors import InputError, expecting, report, shorten
 from digits.framing import prepare
 from digits.inference import infer, probabilities
@@ -174,11 +175,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="all probabilities, as JSON")
     arguments = parser.parse_args()
     params = load_params()
-    statistics, model = load_network(params.data.classes)
-    check_names(params.data.names)
+    names = name_classes(load_classes(), params.data.class_names)
+    statistics, model = load_network(len(names))
+    check_names(names)
     pictures = read_all(arguments.files, statistics.side)
     answers = classify(pictures, statistics, model, params.predict.shift)
-    names = params.data.names
     if arguments.json:
         print(as_json(answers, names))
     elif answers:

@@ -4,22 +4,14 @@ That name is random, made anew, and ends in `.partial`: a link that lies in its 
 followed. A run that is killed may leave it behind; `find_partial` finds it.
 """
 
-import csv
 import json
-import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import chain
-from math import isfinite
 from pathlib import Path
 from secrets import token_hex
 
-from digits.errors import InputError, expecting, one_line
-
-# What may begin a formula to a spreadsheet, numbers aside (OWASP, "CSV injection"); and the
-# apostrophe that text of that kind is given, lest two texts become one.
-_FORMULA = re.compile(r"['=@\t\r\n\uff1d\uff0b\uff0d\uff20]|[+-](?![0-9.]+\Z)")
+from digits.errors import InputError, one_line
 
 
 @contextmanager
@@ -105,34 +97,3 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
     """Write `value` as indented JSON; NaN and infinity, which JSON lacks, raise ValueError."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a header and rows as CSV, lines ending in LF, with an apostrophe before formulas."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows(map(_as_text, row) for row in chain([header], rows))
-
-
-def _as_text(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
-
-
-def read_columns(path: Path, names: Sequence[str], expected: str) -> dict[str, list[float]]:
-    """Return columns of a table that `write_csv` wrote, each of finite numbers, at least one.
-
-    Args:
-        path: the table.
-        names: of the columns.
-        expected: what the file should be, for the message.
-
-    Raises:
-        InputError: there is no such file, or it holds something else.
-    """
-    damaged = (csv.Error, ValueError, KeyError, TypeError)
-    with expecting(path, expected, *damaged), path.open(encoding="ascii", newline="") as file:
-        rows = list(csv.DictReader(file))
-        columns = {name: [float(row[name]) for row in rows] for name in names}
-        if not rows or not all(map(isfinite, chain(*columns.values()))):
-            raise ValueError("no finite numbers")
-    return columns

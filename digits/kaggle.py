@@ -1,144 +1,180 @@
-"""The CSV forms of Kaggle's Digit Recognizer: labelled images, images to predict, a submission.
+"""Images as CSV, in the form of Kaggle's Digit Recognizer and its relatives: a row for each image.
 
-An image is a row of n x n pixels from 0 to 255 in columns pixel0, pixel1, … (or pixel1, pixel2, …,
-as other sets have it), row by row from the top; labelled ones have a column `label` before them,
-and so may those to predict, in sets that are no competition. A submission has the columns ImageId,
-counted from 1, and Label.
+Pixels are whole numbers from 0 to 255, or shares of 255, from 0 to 1: which of both, their values
+say. `digits.columns` has which columns there are.
 """
 
-from collections.abc import Iterable, Iterator
-from math import isqrt
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from digits.classes import normalise_labels
+from digits.columns import find_columns
+from digits.csv_files import Converted, read_rows
 from digits.errors import InputError, shorten
-from digits.files import replacing, write_csv
-from digits.tables import CELL_DIGITS, IntegerTable, open_table
+from digits.files import replacing
 
-SUBMISSION = Path("submission.csv")
-LABEL = "label"
-_SUBMISSION_COLUMNS = ["ImageId", "Label"]
+TOLERANCE = 1e-3  # in greys: shares of 255 are often written with few digits
 _NUMBERS = [str(number) for number in range(256)]
-_ANY_LABEL = 10**CELL_DIGITS - 1
 _DELAY = 2  # seconds before a bar is shown
 
 
-def count_pixels(path: Path, *, labelled: bool) -> int:
-    """Return the number of pixels of each image in `path`, from its header, checked.
+@dataclass(frozen=True)
+class Images:
+    """Some rows of a table of images.
 
-    Args:
-        path: the file.
-        labelled: whether it must have labels; it may have them in any case.
+    Attributes:
+        labels: as text, shape (rows,); empty where the table has none.
+        ids: as text, shape (rows,); empty where the table has none.
+        pixels: from 0 to 255, shape (rows, pixels).
     """
-    with open_table(path) as table:
-        return _check_header(table, labelled=labelled)
+
+    labels: "pd.Series[str]"
+    ids: "pd.Series[str]"
+    pixels: NDArray[np.uint8]
 
 
-def has_labels(path: Path) -> bool:
-    """Return whether the images in `path` are labelled."""
-    with open_table(path) as table:
-        return table.columns[0] == LABEL
+class ImageTable:
+    """A CSV file of images, read block by block, which bounds memory.
 
-
-def read_labelled(
-    path: Path, classes: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
-    """Yield labels, shape (rows,), and pixels, shape (rows, pixels), block by block.
-
-    Raises:
-        InputError: the file is not of this form, or a label is not below `classes`.
+    Attributes:
+        path: of the file.
+        columns: what they are.
+        scaled: whether pixels are shares of 255, as the first values say that can.
     """
-    with open_table(path) as table:
-        pixels = _check_header(table, labelled=True)
-        for block in _shown(table, np.array([classes - 1] + [255] * pixels)):
-            yield block[:, 0].copy(), block[:, 1:].astype(np.uint8)
 
+    def __init__(self, path: Path, *, labelled: bool) -> None:
+        """Find the columns of `path`, which must have labels if `labelled`, and may in any case.
 
-def read_pixels(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """Yield pixels, shape (rows, pixels), block by block; labels are passed over.
+        Raises:
+            InputError: it cannot be read, or is no table of images, or all pixels are 0 and 1.
+        """
+        self.path = path
+        self.columns = find_columns(path, labelled=labelled)
+        self.scaled = self._is_scaled()
 
-    Raises:
-        InputError: the file is not of this form.
-    """
-    with open_table(path) as table:
-        pixels = _check_header(table, labelled=False)
-        labels = len(table.columns) - pixels
-        for block in _shown(table, np.array([_ANY_LABEL] * labels + [255] * pixels)):
-            yield block[:, labels:].astype(np.uint8)
-
-
-def _shown(table: IntegerTable, limits: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Yield the blocks of a table, and count its rows on a terminal where that takes long."""
-    with tqdm(desc=table.path.name, unit=" rows", leave=False, disable=None, delay=_DELAY) as bar:
-        for block in table.blocks(limits):
-            yield block
-            bar.update(len(block))
-
-
-def _check_header(table: IntegerTable, *, labelled: bool) -> int:
-    where = f"{table.path}: row 1, column"
-    labels = int(table.columns[0] == LABEL)
-    if labelled and not labels:
-        raise InputError(
-            f"{where} 1: {shorten(table.columns[0])}; expected {LABEL!r} as the first column"
-        )
-    names = table.columns[labels:]
-    start = 1 if names[:1] == ["pixel1"] else 0
-    for number, name in enumerate(names):
-        if name != f"pixel{start + number}":
-            column = number + 1 + labels
-            problem = "again" if name in names[:number] else "out of place"
+    def _is_scaled(self) -> bool:
+        seen_one = False
+        for values in self._read(self._values):
+            telling = (values > 1) | (np.isfinite(values) & (values != np.rint(values)))
+            if telling.any():
+                return bool(values[np.unravel_index(telling.argmax(), telling.shape)] < 1)
+            seen_one |= bool((values == 1).any())
+        if seen_one:
             raise InputError(
-                f"{where} {column}: {shorten(name)} {problem}; expected 'pixel{start + number}'"
+                f"{self.path}: pixels are 0 and 1 alone, which of 255 or of 1 is not said; "
+                "expected whole numbers from 0 to 255, or shares of them"
             )
-    if not names or isqrt(len(names)) ** 2 != len(names):
-        raise InputError(
-            f"{where} {len(table.columns)}: {len(names)} pixel columns; "
-            "expected a square number of them"
+        return False
+
+    def read(self) -> Iterator[Images]:
+        """Yield all images, block by block; a bar counts them on a terminal where it takes long.
+
+        Raises:
+            InputError: a row or a cell is not as expected, or there is no row at all.
+        """
+        name, rows = self.path.name, 0
+        with tqdm(desc=name, unit=" rows", leave=False, disable=None, delay=_DELAY) as bar:
+            for images in self._read(self._convert):
+                yield images
+                rows += len(images.pixels)
+                bar.update(len(images.pixels))
+        if not rows:
+            row = self.columns.first_row
+            raise InputError(f"{self.path}: row {row}: no data; expected rows below the header")
+
+    def _read(self, convert: Callable[[int, pd.DataFrame], Converted]) -> Iterator[Converted]:
+        found = self.columns
+        return read_rows(
+            self.path,
+            found.separator,
+            found.count,
+            convert,
+            start=found.first_row,
+            as_text=[column for column in (found.label, found.id) if column is not None],
         )
-    return len(names)
+
+    def _convert(self, row: int, frame: pd.DataFrame) -> Images:
+        self._check_others(row, frame)
+        labels, ids = (
+            self._text(row, frame, column) for column in (self.columns.label, self.columns.id)
+        )
+        return Images(normalise_labels(labels), ids, self._check_pixels(row, frame))
+
+    def _values(self, _: int, frame: pd.DataFrame) -> NDArray[Any]:
+        """Return the pixels as numbers, not a number where they are text, or true and false."""
+        cells = frame.iloc[:, self.columns.pixels]
+        if not all(kind.kind in "iuf" for kind in cells.dtypes):
+            cells = cells.astype(str).apply(pd.to_numeric, errors="coerce").astype(np.float64)
+        return cells.to_numpy()
+
+    def _check_others(self, row: int, frame: pd.DataFrame) -> None:
+        """Check the columns that nothing is taken from: of row numbers, and of nothing."""
+        numbers, nothing = self.columns.row_number, self.columns.nothing
+        for column, pattern, expected in (
+            (numbers, r"\d+(\.0)?", "a row number"),
+            (nothing, "", "no more columns"),
+        ):
+            texts = frame[column].astype(str) if column is not None else pd.Series([], dtype=str)
+            for place in np.flatnonzero(~texts.str.fullmatch(pattern))[:1].tolist():
+                where = self.columns.tell(row + place, column or 0)
+                told = f"{self.path}: {where}: {shorten(texts[place])}"
+                raise InputError(f"{told}; expected {expected}")
+
+    def _text(self, row: int, frame: pd.DataFrame, column: int | None) -> "pd.Series[str]":
+        """Return a column of text, none of it missing."""
+        if column is None:
+            return pd.Series([""] * len(frame))
+        texts: pd.Series[str] = frame[column]
+        missing = np.flatnonzero(texts.str.lower().isin(["", "nan"]))
+        if missing.size:
+            where = self.columns.tell(row + int(missing[0]), column)
+            raise InputError(f"{self.path}: {where}: missing; expected a label or an id")
+        return texts
+
+    def _check_pixels(self, row: int, frame: pd.DataFrame) -> NDArray[np.uint8]:
+        """Return the pixels that values stand for, if each stands for one."""
+        values = self._values(row, frame)
+        greys = values * 255 if self.scaled else values
+        pixels = greys if greys.dtype.kind in "iu" else np.rint(greys)
+        right = (pixels >= 0) & (pixels <= 255)
+        if pixels is not greys:
+            with np.errstate(invalid="ignore"):  # infinity less itself
+                right &= np.abs(greys - pixels) <= TOLERANCE * self.scaled
+        if not right.all():
+            raise self._explain(row, frame, right)
+        return np.ascontiguousarray(pixels.astype(np.uint8))
+
+    def _explain(self, row: int, frame: pd.DataFrame, right: NDArray[np.bool_]) -> InputError:
+        """Return the error of the first cell that is not right."""
+        place, order = np.argwhere(~right)[0].tolist()
+        column = self.columns.pixels[order]
+        cell = frame.iloc[place, column]
+        is_number = isinstance(cell, int | float | np.number) and not isinstance(cell, bool)
+        told = f"{cell:g}" if is_number else shorten(str(cell))
+        expected = "k / 255, from 0 to 1, as others are"
+        expected = expected if self.scaled else "a whole number from 0 to 255"
+        where = self.columns.tell(row + place, column)
+        return InputError(
+            f"{self.path}: {where}: {told if cell != '' else 'missing'}; expected {expected}"
+        )
 
 
 def write_images(
-    path: Path, pixels: NDArray[np.uint8], labels: NDArray[np.int64] | None = None
+    path: Path, pixels: NDArray[np.uint8], labels: Iterable[object] | None = None
 ) -> None:
     """Write images, shape (rows, pixels), and their labels, if given, in Kaggle's form."""
-    header = [LABEL] * (labels is not None) + [f"pixel{k}" for k in range(pixels.shape[1])]
+    header = ["label"] * (labels is not None) + [f"pixel{k}" for k in range(pixels.shape[1])]
     prefixes = [""] * len(pixels) if labels is None else [f"{label}," for label in labels]
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="ascii") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         file.write(",".join(header) + "\n")
         rows = zip(prefixes, pixels, strict=True)
         for prefix, image in tqdm(rows, path.name, len(pixels), unit=" rows", disable=None):
-            # A list of all 256 numbers makes text of 55 million pixels in seconds, not in minutes.
+            # A list of all 256 numbers writes 55 million pixels three times as fast as pandas.
             file.write(prefix + ",".join(map(_NUMBERS.__getitem__, image.tobytes())) + "\n")
-
-
-def write_submission(path: Path, labels: Iterable[int]) -> None:
-    """Write one label per image, in order, as Kaggle wants it."""
-    write_csv(path, _SUBMISSION_COLUMNS, enumerate(labels, start=1))
-
-
-def read_submission(path: Path, images: int, classes: int) -> NDArray[np.int64]:
-    """Return the labels of a submission, shape (images,).
-
-    Raises:
-        InputError: the header, an id, a label or the number of rows is not as Kaggle wants it.
-    """
-    with open_table(path) as table:
-        if table.columns != _SUBMISSION_COLUMNS:
-            raise InputError(
-                f"{path}: row 1: {shorten(','.join(table.columns))}; expected 'ImageId,Label'"
-            )
-        rows = np.concatenate(list(table.blocks(np.array([images, classes - 1]))))
-    wrong = np.flatnonzero(rows[:, 0] != np.arange(1, len(rows) + 1))
-    if wrong.size:
-        row = int(wrong[0])
-        raise InputError(
-            f"{path}: row {row + 2}, column 1 (ImageId): {rows[row, 0]}; expected {row + 1}"
-        )
-    if len(rows) != images:
-        raise InputError(f"{path}: row {len(rows) + 1}: the last of {len(rows)}; expected {images}")
-    return rows[:, 1]

@@ -5,22 +5,30 @@ Rows are ranked by margin, one of the orders of confident learning (Northcutt, J
 2021, "Confident learning: estimating uncertainty in dataset labels").
 """
 
-import csv
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from digits.answers import digests
-from digits.errors import expecting, shorten
-from digits.files import write_csv
+from digits.classes import UNKNOWN, encode
+from digits.csv_files import read_table, write_table
+from digits.errors import InputError, shorten
 from digits.tensors import BLOCK, Statistics
 
 SUSPECTS = Path("labels/suspects.csv")
 WRITTEN = "what `make labels` writes"
+_LABELS = ("given", "suggested")
+_COLUMNS = {
+    "sha256": str,
+    "given": str,
+    "suggested": str,
+    "given_probability": float,
+    "suggested_probability": float,
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class Suspect:
 
     Attributes:
         sha256: of its pixels as bytes, in hexadecimal.
-        given: its label.
+        given: the class that its label names.
         suggested: the likeliest other class.
         given_probability: of the label, from 0 to 1.
         suggested_probability: of the other class, from 0 to 1.
@@ -61,43 +69,31 @@ def rank(
     return np.argsort(margins, kind="stable"), suggested
 
 
-def write_suspects(path: Path, suspects: Iterable[Suspect]) -> None:
-    """Write suspects as a table, the most doubtful first."""
-    columns = [field.name for field in fields(Suspect)]
-    write_csv(path, columns, ([getattr(one, name) for name in columns] for one in suspects))
+def write_suspects(path: Path, suspects: Iterable[Suspect], classes: Sequence[str]) -> None:
+    """Write suspects as a table, the most doubtful first, with labels for classes."""
+    table = pd.DataFrame(map(asdict, suspects), columns=list(_COLUMNS))
+    for column in _LABELS:
+        table[column] = [classes[code] for code in table[column]]
+    write_table(path, [table])
 
 
-def read_suspects(path: Path) -> dict[str, Suspect]:
-    """Return what `write_suspects` wrote, by digest, in its order.
+def read_suspects(path: Path, classes: Sequence[str]) -> dict[str, Suspect]:
+    """Return what `write_suspects` wrote, by digest, in its order, but for labels of other classes.
 
     Raises:
         InputError: there is no such file, or it holds something else.
     """
-    damaged = (csv.Error, ValueError, TypeError, KeyError)
-    with expecting(path, WRITTEN, *damaged), path.open(encoding="ascii", newline="") as file:
-        reader = csv.DictReader(file)
-        suspects = [_parse(row, reader.line_num) for row in reader]
+    table = read_table(path, _COLUMNS, WRITTEN, least=0)
+    shares = table[["given_probability", "suggested_probability"]]
+    right = table["sha256"].str.fullmatch("[0-9a-f]{64}") & (table["given"] != table["suggested"])
+    for row in np.flatnonzero(~(right & ((shares >= 0) & (shares <= 1)).all(axis=1)))[:1].tolist():
+        told = shorten(table.iloc[row].tolist())
+        raise InputError(f"{path}: row {row + 2}: {told}; expected {WRITTEN}")
+    for column in _LABELS:
+        table[column] = encode(table[column], classes)
+    known = table[(table[list(_LABELS)] != UNKNOWN).all(axis=1)]
+    suspects = (Suspect(*row) for row in known.itertuples(index=False))
     return {suspect.sha256: suspect for suspect in suspects}
-
-
-def _parse(row: dict[str, str], number: int) -> Suspect:
-    """Return the suspect of a row; raise ValueError, KeyError or TypeError where it is none."""
-    suspect = Suspect(
-        row["sha256"],
-        int(row["given"]),
-        int(row["suggested"]),
-        float(row["given_probability"]),
-        float(row["suggested_probability"]),
-    )
-    shares = suspect.given_probability, suspect.suggested_probability
-    known = re.fullmatch("[0-9a-f]{64}", suspect.sha256) and suspect.given != suspect.suggested
-    if (
-        not known
-        or min(suspect.given, suspect.suggested) < 0
-        or not all(0 <= one <= 1 for one in shares)
-    ):
-        raise ValueError(f"row {number}: {shorten(list(row.values()))}")
-    return suspect
 
 
 def locate(

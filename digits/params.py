@@ -24,10 +24,10 @@ from digits.errors import InputError, expecting, one_line, shorten
 
 PARAMS = Path("params.yaml")
 BYTES = 2**18  # of a file of YAML, at most, and values in it
-CLASSES = 1000  # at most
 NAME = 60  # characters of a class's name, at most
 # What params.yaml once had, and what became of it.
 _GONE = {
+    "data.classes": "the classes are those that the labels name",
     "numerics": "any machine and number of threads gives the same bytes",
     "train.device": "a GPU where there is one, unless the environment has DIGITS_DEVICE=cpu",
     "train.precision": "products are exact",
@@ -44,6 +44,22 @@ def _rows_or_fraction(value: object) -> int | float:
     raise ValueError("expected a number of rows, or a fraction between 0 and 1")
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Raise ValueError unless names, or labels, can stand for classes wherever these are told."""
+    if len(set(names)) != len(names):
+        raise ValueError("expected names that differ from each other")
+    for name in names:
+        if not 1 <= len(name) <= NAME:
+            raise ValueError(f"{shorten(name)}: expected 1 to {NAME} characters")
+        if not name.isprintable() or name != name.strip() or "\N{REPLACEMENT CHARACTER}" in name:
+            raise ValueError(
+                f"{shorten(name)}: expected a name that can be printed, without blanks around it"
+            )
+        # DVC puts them as they are into a script of its page of plots, which these could end.
+        if re.search("<[/!A-Za-z]", name):
+            raise ValueError(f"{shorten(name)}: expected no '<' before a letter, a '/' or a '!'")
+
+
 class Section(BaseModel):
     """A section of params.yaml: every key required, no other allowed, nothing converted."""
 
@@ -54,35 +70,18 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class Data(Section):
-    """Which images: CSV files in the form of Kaggle's Digit Recognizer, and their classes."""
+    """Which images: CSV files, and the names of their classes, if these are not their labels."""
 
     train: Annotated[str, Field(min_length=1)]
     test: Annotated[str, Field(min_length=1)]
-    classes: Annotated[int, Field(ge=2, le=CLASSES)]
     # Not strict: YAML has lists, and a tuple stays as it was read.
-    class_names: Annotated[
-        tuple[Annotated[str, Field(min_length=1, max_length=NAME)], ...], Field(strict=False)
-    ]
+    class_names: Annotated[tuple[str, ...], Field(strict=False)]
 
     @field_validator("class_names")
     @classmethod
-    def _check_names(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        classes = info.data.get("classes", len(names))
-        if names and len(names) != classes:
-            raise ValueError(f"{len(names)} names; expected {classes}, or none")
-        if len(set(names)) != len(names):
-            raise ValueError("expected names that differ from each other")
-        if not all(name.isprintable() and name == name.strip() for name in names):
-            raise ValueError("expected names that can be printed, without blanks around them")
-        # DVC puts them as they are into a script of its page of plots, which these could end.
-        if any(re.search("<[/!A-Za-z]", name) for name in names):
-            raise ValueError("expected names without a '<' before a letter, a '/' or a '!'")
+    def _check_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        check_names(names)
         return names
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The name of each class, in their order; their numbers where they have no others."""
-        return self.class_names or tuple(map(str, range(self.classes)))
 
 
 class Download(Section):

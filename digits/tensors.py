@@ -3,8 +3,11 @@
 A directory of prepared data holds
 
     statistics.json                     what the pixels were normalised with
+    classes.json                        the label of each class
+    ids.csv                             what a submission calls the test images by
     train/, validation/                 images.npy (rows, pixels) float32, labels.npy (rows,) int64,
-                                        and places.npy (rows,) int64: the row of the CSV, from 0
+                                        and rows.npy (rows,) int64: the row of the CSV file, from 1,
+                                        as an editor counts
     test/                               images.npy
 
 and beside it lie the probabilities that evaluate gives the validation rows.
@@ -64,7 +67,7 @@ class RowWriter:
         """Write `rows`, shape (n, *shape), after those before; values must fit the dtype."""
         if rows.shape[1:] != self._shape:
             raise ValueError(f"rows of shape {rows.shape[1:]} in a file of {self._shape}")
-        self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).tobytes())
+        self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
         self._rows += len(rows)
 
     def __enter__(self) -> Self:
@@ -222,17 +225,17 @@ def map_labelled(
     return images, labels
 
 
-def map_places(directory: Path, rows: int) -> NDArray[np.int64]:
-    """Memory-map which labelled row of the CSV file each row of `directory` was, shape (rows,).
+def map_rows(directory: Path, count: int) -> NDArray[np.int64]:
+    """Memory-map which row of the CSV file each row of `directory` was, shape (rows,).
 
     Raises:
-        InputError: there is no such file, or it does not hold different rows, from 0 and rising.
+        InputError: there is no such file, or it does not hold so many rows, from 1 and rising.
     """
-    path = directory / "places.npy"
-    places: NDArray[np.int64] = _map(path, np.int64, dimensions=1)
-    if len(places) != rows or places[0] < 0 or (np.diff(places) <= 0).any():
-        raise InputError(f"{path}: not {rows} rising places; expected {WRITTEN}")
-    return places
+    path = directory / "rows.npy"
+    rows: NDArray[np.int64] = _map(path, np.int64, dimensions=1)
+    if len(rows) != count or rows[0] < 1 or (np.diff(rows) <= 0).any():
+        raise InputError(f"{path}: not {count} rising rows; expected {WRITTEN}")
+    return rows
 
 
 def _map(path: Path, dtype: type[np.generic], dimensions: int) -> "np.memmap[Any, Any]":

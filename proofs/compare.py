@@ -8,7 +8,6 @@ what each network made of every validation row. Both must be of the same rows, a
 of them, as dvc.lock tells.
 """
 
-import csv
 from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.comparison import Comparison, compare
-from digits.errors import InputError, expecting, report, shorten
+from digits.csv_files import read_table
+from digits.errors import InputError, report
 from digits.params import PARAMS, leaves
 from proofs.ledger import JUDGED, Lock, read_recorded
 from proofs.repository import files_of
 
 PREDICTIONS = Path("plots/confusion.csv")
 COLUMNS = ["actual", "predicted"]
+WRITTEN = "what evaluate writes: the names of two classes in each row"
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,10 @@ def read_predictions(revision: str | None) -> Predicted:
     name = revision or "the working tree"
     path = Path(f"{name}:{PREDICTIONS}")
     with files_of(revision) as folder:
-        with expecting(path, "a table of classes", UnicodeDecodeError, csv.Error):
-            text = (folder / PREDICTIONS).read_text(encoding="utf-8")
-            actual, predicted = _check_table(path, list(csv.reader(text.splitlines(), strict=True)))
+        table = read_table(folder / PREDICTIONS, dict.fromkeys(COLUMNS, str), WRITTEN, str(path))
         lock = read_recorded(folder, name, JUDGED)
     held_out = _params(lock, "evaluate").get("train.rows", "train") == "train"
+    actual, predicted = (table[column].to_numpy(np.str_) for column in COLUMNS)
     return Predicted(name, _origin(lock), held_out, actual, predicted)
 
 
@@ -79,17 +79,6 @@ def _params(lock: Lock, stage: str) -> dict[str, Any]:
     """Return the params that a stage ran with."""
     found: dict[str, Any] = lock["stages"].get(stage, {}).get("params", {}).get(str(PARAMS), {})
     return found
-
-
-def _check_table(path: Path, rows: list[list[str]]) -> NDArray[np.str_]:
-    """Return the two columns below the header, shape (2, rows)."""
-    for number, row in enumerate(rows, start=1):
-        expected = "'actual,predicted'" if number == 1 else "the names of two classes"
-        if len(row) != len(COLUMNS) or not all(row) or (number == 1 and row != COLUMNS):
-            raise InputError(f"{path}: row {number}: {shorten(','.join(row))}; expected {expected}")
-    if len(rows) < 2:
-        raise InputError(f"{path}: row 2: no data; expected rows below the header")
-    return np.array(rows[1:]).T
 
 
 def check_same_rows(before: Predicted, after: Predicted) -> None:

@@ -8,17 +8,17 @@ ends in the summary that it had before, byte for byte, and in the same table but
 the commit. The results from before stay.
 """
 
-import csv
 import os
 import socket
 import subprocess
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pandas as pd
 import psutil
 
 from digits.errors import InputError, expecting, report
@@ -29,7 +29,7 @@ from studies.trial import train_network
 
 PATIENCE = 300.0  # seconds for a node to start, and then to train
 TRAINING = f"ray::{train_network.__name__}"  # what Ray calls a process that trains
-ASIDE = ("seconds", "commit")
+ASIDE = ["seconds", "commit"]
 
 
 def find_port() -> int:
@@ -186,10 +186,9 @@ def run_with_a_kill(path: Path, cores: int) -> None:
             raise InputError(f"{path}: ended with {study.returncode}; expected it to go on")
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Return the table of a study without what differs each time."""
-    with path.open(encoding="ascii", newline="") as file:
-        return [{key: row[key] for key in row.keys() - ASIDE} for row in csv.DictReader(file)]
+def read_results(path: Path) -> list[dict[Hashable, str]]:
+    """Return the rows of the table of a study without what differs each time."""
+    return pd.read_csv(path, dtype=str).drop(columns=ASIDE).to_dict("records")
 
 
 @contextmanager
@@ -213,10 +212,10 @@ def main() -> None:
         RESULTS / f"{arguments.study.stem}.{suffix}" for suffix in ("json", "csv", "png")
     )
     with expecting(summary, "what make study writes"):
-        before = summary.read_bytes(), read_table(table)
+        before = summary.read_bytes(), read_results(table)
     with kept(summary, table, chart):
         run_with_a_kill(arguments.study, arguments.cores)
-        after = summary.read_bytes(), read_table(table)
+        after = summary.read_bytes(), read_results(table)
     if after != before:
         raise InputError(f"{summary}: another result; expected the same without the kill")
     print(f"killed half-way: the same summary, byte for byte, of {len(after[1])} trials")

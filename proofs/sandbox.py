@@ -112,7 +112,7 @@ class Sandbox:
         }
         self._copy()
         self._use_mirror(url, rows, side)
-        self.set_params({"data.classes": CLASSES, "prepare.validation": rows // 3})
+        self.set_params({"prepare.validation": rows // 3})
         self.run("git", "init", "--quiet")
         self.commit("Begin")
 

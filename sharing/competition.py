@@ -20,10 +20,13 @@ from subprocess import DEVNULL, PIPE, STDOUT, Popen, TimeoutExpired
 from tempfile import TemporaryDirectory
 from zipfile import ZipFile, is_zipfile
 
+from digits.classes import load_classes
+from digits.columns import find_columns
 from digits.errors import InputError, expecting, report
 from digits.files import replacing
-from digits.kaggle import SUBMISSION, count_pixels, read_pixels, read_submission
+from digits.kaggle import ImageTable
 from digits.params import PARAMS, load_params
+from digits.submission import SUBMISSION, read_ids, read_submission
 from stages.download import MNIST
 
 COMPETITION = "digit-recognizer"
@@ -51,8 +54,8 @@ def _fetch() -> None:
         for name in missing:
             _download(came / name)
         train, test = ((came if name in missing else FOLDER) / name for name in (TRAIN, TEST))
-        pixels = count_pixels(train, labelled=True)
-        if count_pixels(test, labelled=False) != pixels:
+        pixels = len(find_columns(train, labelled=True).pixels)
+        if len(find_columns(test, labelled=False).pixels) != pixels:
             raise InputError(f"{test}: expected {pixels} pixel columns, as in {train}")
         for name in missing:
             if not (FOLDER / name).exists():  # somebody may have put one there meanwhile
@@ -73,7 +76,7 @@ def _download(path: Path) -> None:
         files[0].rename(path)
         return
     archive = files[0].rename(folder / f"{path.name}.zip")
-    for _ in read_pixels(archive):
+    for _ in ImageTable(archive, labelled=False).read():
         pass  # what is damaged, or unpacks to too much, is refused here
     with expecting(archive, f"{path.name} in it", KeyError), ZipFile(archive) as opened:
         opened.extract(path.name, path.parent)
@@ -83,8 +86,7 @@ def _submit(message: str) -> None:
     """Send submission.csv, if it has a row for each image in the file that `data.test` names."""
     params = load_params()
     test = Path(params.data.test)
-    images = sum(map(len, read_pixels(test)))
-    rows = len(read_submission(SUBMISSION, images, params.data.classes))
+    rows = len(read_submission(SUBMISSION, read_ids(), load_classes()))
     if not message.strip():
         raise InputError("message: empty; expected what this submission is: make submit MESSAGE=…")
     if MNIST in test.parents:

@@ -25,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, checker, helper, numpy_helper
 
+from digits.classes import load_classes, name_classes
 from digits.errors import InputError, report
 from digits.files import replacing
 from digits.inference import shifted
@@ -216,19 +217,20 @@ def main() -> None:
     """Export the network that train wrote."""
     params = load_params()
     statistics = Statistics.load(PREPARED / "statistics.json")
-    model = load_model(MODEL, statistics.pixels, params.data.classes)
+    names = name_classes(load_classes(), params.data.class_names)
+    model = load_model(MODEL, statistics.pixels, len(names))
     weights = sum(parameter.nbytes for parameter in model.parameters())
     if weights > MOST_BYTES:
         raise InputError(
             f"{MODEL}: {weights:,} bytes of weights; expected at most {MOST_BYTES:,}, "
             "for an ONNX file holds no more"
         )
-    metadata = describe(model, statistics, name_data(params.data.train), params.data.names)
+    metadata = describe(model, statistics, name_data(params.data.train), names)
     write(EXPORTED, build(model, statistics, params.predict.shift, metadata))
     print(
         f"export: wrote {EXPORTED}, {EXPORTED.stat().st_size:,} bytes; in: pixels, uint8, "
         f"(batch, {statistics.side}, {statistics.side}); "
-        f"out: probabilities, float32, (batch, {params.data.classes})"
+        f"out: probabilities, float32, (batch, {len(names)})"
     )
 
 

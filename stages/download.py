@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from digits.answers import ANSWERS, write_answers
-from digits.kaggle import write_images, write_submission
+from digits.kaggle import write_images
 from digits.mnist import fetch, sources
 from digits.params import load_params
+from digits.submission import count_ids, write_submission
 
 MNIST = Path("data/mnist")
 TRAIN_ROWS = 42_000
@@ -28,7 +29,7 @@ def main() -> str:
     train, test = order[:TRAIN_ROWS], order[TRAIN_ROWS:]
     write_images(MNIST / "train.csv", pixels[train], labels[train])
     write_images(MNIST / "test.csv", pixels[test])
-    write_submission(MNIST / "solution.csv", labels[test].tolist())
+    write_submission(MNIST / "solution.csv", count_ids(len(test)), map(str, labels[test]))
     write_answers(ANSWERS, pixels, labels)
     return (
         f"read MNIST's {len(labels):,} images; wrote {MNIST}: {len(train):,} labelled, and "

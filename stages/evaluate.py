@@ -2,7 +2,7 @@
 
     python -m stages evaluate
 
-Reads data/prepared/validation, data/prepared/statistics.json, models/mlp.safetensors and
+Reads validation, statistics.json and classes.json in data/prepared, models/mlp.safetensors and
 plots/training.csv; writes data/probabilities.npy, metrics/evaluation.json,
 metrics/confusion_matrix.json, metrics/calibration.json, plots/confusion.csv, plots/reliability.csv
 and the pictures in plots/.
@@ -12,13 +12,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from digits import calibration, figures, measures
+from digits.classes import load_classes, name_classes
+from digits.csv_files import read_table, without_formulas, write_table
 from digits.figures import RIGHT, WRONG
-from digits.files import read_columns, replacing, write_csv, write_json
+from digits.files import replacing, write_json
 from digits.galleries import Tile, draw_gallery
 from digits.inference import infer, probabilities
 from digits.measures import Predictions
@@ -84,8 +87,7 @@ def write_calibration(logits: torch.Tensor, actual: NDArray[np.int64]) -> None:
         columns[f"{kind}_accuracy"] = [one.accuracy for one in bins]
     summary["temperature"] = calibration.temperature(logits, actual)
     write_json(METRICS / "calibration.json", summary)
-    rows = zip(*columns.values(), strict=True)
-    write_csv(PLOTS / "reliability.csv", list(columns), rows)
+    write_table(PLOTS / "reliability.csv", [pd.DataFrame(columns)])
 
 
 def galleries(
@@ -157,7 +159,8 @@ def draw(
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    classes, names = params.data.classes, params.data.names
+    names = name_classes(load_classes(), params.data.class_names)
+    classes = len(names)
     statistics = Statistics.load(PREPARED / "statistics.json")
     images, actual = map_labelled(PREPARED / "validation", classes, statistics.pixels)
     model = load_model(MODEL, statistics.pixels, classes)
@@ -172,13 +175,14 @@ def main() -> str:
     write_json(METRICS / "confusion_matrix.json", tabulate(confusion, names))
     write_probabilities(predictions)
     write_calibration(logits, actual)
-    pairs = np.stack([actual, predictions.predicted], axis=1)
-    write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], np.array(names)[pairs].tolist())
+    pairs = {"actual": actual, "predicted": predictions.predicted}
+    table = pd.DataFrame({key: np.array(names)[codes] for key, codes in pairs.items()})
+    write_table(PLOTS / "confusion.csv", [without_formulas(table)])
     draw(predictions, images, statistics, names, params.evaluate.gallery)
     told = f"{summary['errors']:,} of {summary['rows']:,} validation images misclassified"
     told += "" if held_out else " (NOT held out: trained on)"
     figures.draw_confusion(PLOTS / "confusion.png", confusion, told, names)
-    curves = read_columns(PLOTS / "training.csv", CURVES, "what train writes")
-    figures.draw_curves(PLOTS / "training.png", *curves.values())
+    curves = read_table(PLOTS / "training.csv", dict.fromkeys(CURVES, float), "what train writes")
+    figures.draw_curves(PLOTS / "training.png", *(curves[name].tolist() for name in CURVES))
     told += f", accuracy {summary['accuracy']:.4f}"
     return f"read {MODEL} and {summary['rows']:,} images; {told}; wrote {METRICS} and {PLOTS}"

@@ -2,7 +2,8 @@
 
     python -m stages predict
 
-Reads data/prepared/test and models/mlp.safetensors; writes submission.csv, as Kaggle wants it.
+Reads data/prepared/test, ids.csv and classes.json beside it, and models/mlp.safetensors; writes
+submission.csv, as Kaggle wants it.
 """
 
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from digits.classes import load_classes
+from digits.errors import InputError
 from digits.inference import infer
-from digits.kaggle import SUBMISSION, write_submission
 from digits.model import MODEL, Ensemble, load_model
 from digits.params import load_params
+from digits.submission import IDS, SUBMISSION, read_ids, write_submission
 from digits.tensors import PREPARED, count_images, read_images
 
 IMAGES = PREPARED / "test" / "images.npy"
@@ -30,8 +33,11 @@ def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
     rows, pixels = count_images(IMAGES)
-    model = load_model(MODEL, pixels, params.data.classes)
+    classes, ids = load_classes(), read_ids()
+    if len(ids) != rows:
+        raise InputError(f"{IDS}: {len(ids)} ids; expected {rows}, one for each image in {IMAGES}")
+    model = load_model(MODEL, pixels, len(classes))
     predicted = predict(model, IMAGES, params.predict.shift)
     shown = tqdm(predicted, "predicted", rows, unit=" rows", leave=False, disable=None, delay=2)
-    write_submission(SUBMISSION, shown)
+    write_submission(SUBMISSION, ids, (classes[code] for code in shown))
     return f"read {rows:,} images; wrote {SUBMISSION}"

@@ -4,40 +4,63 @@
 
 Reads the CSV files that `data.train` and `data.test` name; writes data/prepared/, and to
 metrics/prepare.json how many rows there are, and how many stand on both sides. Memory is bounded by
-a block of pixels, plus a label and a digest of each row.
+a block of pixels, plus a label and digests of each row.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from math import sqrt
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import union_categoricals
 
-from digits.errors import InputError
+from digits.classes import check_labels, save_classes, sort_classes
+from digits.csv_files import write_table
+from digits.errors import InputError, shorten
 from digits.files import replacing_directory, write_json
-from digits.kaggle import count_pixels, read_labelled, read_pixels
-from digits.params import Data, Prepare, load_params
+from digits.kaggle import ImageTable
+from digits.params import Prepare, load_params
 from digits.split import stratified_split, validation_rows
-from digits.tables import BLOCK_CELLS
+from digits.submission import count_ids
 from digits.tensors import PREPARED, RowWriter, Statistics
 
 METRICS = Path("metrics/prepare.json")
+BLOCK_BYTES = 2**20  # of pixels
 Digests = NDArray[np.uint64]
 
 
-def check_widths(data: Data) -> int:
-    """Return the number of pixels of an image, the same in both files."""
-    train = count_pixels(Path(data.train), labelled=True)
-    test = count_pixels(Path(data.test), labelled=False)
-    if train != test:
+@dataclass(frozen=True)
+class Prepared:
+    """What was written.
+
+    Attributes:
+        statistics: what images were normalised with.
+        training: digests of those images, shape (rows,).
+        validation: of those.
+        test: of those.
+    """
+
+    statistics: Statistics
+    training: Digests
+    validation: Digests
+    test: Digests
+
+
+def open_tables(train: Path, test: Path) -> tuple[ImageTable, ImageTable]:
+    """Find the columns of both files; images are of one size."""
+    labelled, unlabelled = ImageTable(train, labelled=True), ImageTable(test, labelled=False)
+    expected, found = (len(table.columns.pixels) for table in (labelled, unlabelled))
+    if found != expected:
         raise InputError(
-            f"{data.test}: row 1, column {test}: {test} pixel columns; "
-            f"expected {train}, as in {data.train}"
+            f"{test}: row 1, column {unlabelled.columns.count}: {found} pixel columns; "
+            f"expected {expected}, as in {train}"
         )
-    return train
+    return labelled, unlabelled
 
 
 def digest(images: NDArray[np.uint8]) -> Digests:
@@ -46,44 +69,75 @@ def digest(images: NDArray[np.uint8]) -> Digests:
     return np.frombuffer(joined, np.uint64)
 
 
-def copy_pixels(data: Data, raw: Path) -> NDArray[np.int64]:
-    """Write the labelled pixels, one byte each, to `raw`; return the labels, shape (rows,)."""
-    blocks = []
+def copy_pixels(table: ImageTable, raw: Path) -> tuple[NDArray[np.int64], tuple[str, ...], Digests]:
+    """Write the labelled pixels, one byte each, to `raw`.
+
+    Returns:
+        The class of each row, shape (rows,), the label of each class, and the digest of each row.
+    """
+    labels, digests = [], []
     with raw.open("wb") as file:
-        for labels, images in read_labelled(Path(data.train), data.classes):
-            file.write(images.tobytes())
-            blocks.append(labels)
-    return np.concatenate(blocks)
+        for images in table.read():
+            file.write(images.pixels.data)
+            digests.append(digest(images.pixels))
+            labels.append(pd.Categorical(images.labels))
+            check_labels(table.path, {label for block in labels for label in block.categories})
+    joined = union_categoricals(labels)
+    classes = sort_classes(joined.categories)
+    codes = joined.set_categories(classes).codes.astype(np.int64)
+    check_rows(table, codes, classes)
+    return codes, classes, np.concatenate(digests)
+
+
+def check_rows(table: ImageTable, codes: NDArray[np.int64], classes: Sequence[str]) -> None:
+    """Check that there are classes to tell apart, and two rows of each."""
+    rows = np.bincount(codes)
+    if len(classes) < 2 or rows.min() == 1:
+        rarest = int(rows.argmin())
+        place = int(np.flatnonzero(codes == rarest)[0])
+        where = table.columns.tell(table.columns.first_row + place, table.columns.label or 0)
+        alone = "the only one" if len(classes) < 2 else "the only row of its class"
+        raise InputError(
+            f"{table.path}: {where}: {classes[rarest]!r} is {alone}; expected two classes or more, "
+            "and two rows of each"
+        )
 
 
 def read_blocks(raw: Path, rows: int, pixels: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
     """Yield blocks of what `copy_pixels` wrote, shape (n, pixels), and which rows they are."""
-    count = max(1, BLOCK_CELLS // pixels)
+    count = max(1, BLOCK_BYTES // pixels)
     with raw.open("rb") as file:
         for start in range(0, rows, count):
             block = np.fromfile(file, np.uint8, count * pixels).reshape(-1, pixels)
             yield slice(start, start + len(block)), block
 
 
-def choose_validation(data: Data, params: Prepare, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+def choose_validation(
+    train: Path, params: Prepare, labels: NDArray[np.int64], classes: Sequence[str]
+) -> NDArray[np.bool_]:
     """Return True for the validation rows, shape (rows,); every class keeps a training row."""
     count = validation_rows(params.validation, len(labels))
     if not 1 <= count < len(labels):
         raise InputError(
             f"params.yaml: prepare.validation = {params.validation}: {count} of the {len(labels)} "
-            f"rows in {data.train}; expected from 1 to {len(labels) - 1}"
+            f"rows in {train}; expected from 1 to {len(labels) - 1}"
         )
     chosen = stratified_split(labels, count, params.seed)
-    missing = np.flatnonzero(np.bincount(labels[~chosen], minlength=data.classes) == 0)
-    if missing.size:
+    lacking, untried = (
+        [classes[code] for code in np.setdiff1d(np.arange(len(classes)), labels[part])]
+        for part in (~chosen, chosen)
+    )
+    if lacking:
         raise InputError(
-            f"{data.train}: column 1 (label): no training row of class {missing[0]} beside "
-            f"{count} validation rows; expected one of each class from 0 to {data.classes - 1}"
+            f"params.yaml: prepare.validation = {params.validation}: no training row of class "
+            f"{lacking[0]!r} beside {count} validation rows; expected fewer of these"
         )
+    if untried:
+        print(f"warning: no validation row of {shorten(', '.join(untried))}", file=sys.stderr)
     return chosen
 
 
-def measure(data: Data, raw: Path, training: NDArray[np.bool_], pixels: int) -> Statistics:
+def measure(train: Path, raw: Path, training: NDArray[np.bool_], pixels: int) -> Statistics:
     """Return mean and deviation of the pixels of the training rows, from exact integers."""
     counts = np.zeros(256, np.int64)
     for rows, block in read_blocks(raw, len(training), pixels):
@@ -94,56 +148,84 @@ def measure(data: Data, raw: Path, training: NDArray[np.bool_], pixels: int) -> 
     squares = sum(value * value * times for value, times in tally)
     variance = (count * squares - total * total) / (count * count)
     if variance == 0:
-        raise InputError(f"{data.train}: all training pixels are equal; expected images")
+        raise InputError(f"{train}: all training pixels are equal; expected images")
     return Statistics(mean=total / count, std=sqrt(variance), pixels=pixels)
 
 
 def write_labelled(
     directory: Path,
     raw: Path,
-    labels: NDArray[np.int64],
+    columns: dict[str, NDArray[np.int64]],
     validation: NDArray[np.bool_],
     statistics: Statistics,
 ) -> None:
-    """Deal the rows in `raw`, normalised, to train/ and validation/, in the order of the CSV."""
+    """Deal the rows in `raw`, normalised, to train/ and validation/, in the order of the CSV.
+
+    Args:
+        directory: of both.
+        raw: the pixels.
+        columns: what else there is of each row, by the name of its file, each of shape (rows,).
+        validation: True for the validation rows, shape (rows,).
+        statistics: to normalise with.
+    """
     names = ("train", "validation")
     writers = [image_writer(directory / name, statistics.pixels) for name in names]
     with writers[0] as to_train, writers[1] as to_validation:
-        for rows, block in read_blocks(raw, len(labels), statistics.pixels):
+        for rows, block in read_blocks(raw, len(validation), statistics.pixels):
             images, chosen = statistics.normalise(block), validation[rows]
             to_train.append(images[~chosen])
             to_validation.append(images[chosen])
     for name, of_part in zip(names, (~validation, validation), strict=True):
-        for column, values in (("labels", labels[of_part]), ("places", np.flatnonzero(of_part))):
+        for column, values in columns.items():
             with RowWriter(directory / name / f"{column}.npy", np.int64, ()) as writer:
-                writer.append(values)
+                writer.append(values[of_part])
 
 
-def write_test(directory: Path, data: Data, statistics: Statistics) -> Digests:
-    """Write the normalised test images; return their digests, shape (rows,)."""
-    digests = []
+def write_test(directory: Path, table: ImageTable, statistics: Statistics) -> Digests:
+    """Write the normalised test images, and their ids; return their digests, shape (rows,)."""
+    digests: list[Digests] = []
+    ids: list[pd.Series[str]] = []
     with image_writer(directory / "test", statistics.pixels) as writer:
-        for pixels in read_pixels(Path(data.test)):
-            writer.append(statistics.normalise(pixels))
-            digests.append(digest(pixels))
+        for images in table.read():
+            writer.append(statistics.normalise(images.pixels))
+            digests.append(digest(images.pixels))
+            ids.append(images.ids)
+    write_ids(directory / "ids.csv", table, ids)
     return np.concatenate(digests)
 
 
-def write_counts(data: Data, training: Digests, validation: Digests, test: Digests) -> None:
+def write_ids(path: Path, table: ImageTable, blocks: Sequence["pd.Series[str]"]) -> None:
+    """Write the ids of the images in a table, or count them where it has none."""
+    ids, column = pd.concat(blocks, ignore_index=True), table.columns.id
+    if column is None:
+        ids = count_ids(len(ids))
+    else:
+        ids = ids.rename(table.columns.names[column])
+        for place in np.flatnonzero(ids.duplicated())[:1].tolist():
+            where = table.columns.tell(table.columns.first_row + place, column)
+            raise InputError(
+                f"{table.path}: {where}: {shorten(ids[place])} again; expected ids that differ"
+            )
+    write_table(path, [ids.to_frame()])
+
+
+def write_counts(
+    train: Path, test: Path, training: Digests, validation: Digests, predicted: Digests
+) -> None:
     """Write how many rows there are, and how many have the pixels of one to train on; warn of them.
 
     Test rows are looked for among all labelled ones, as `train.rows: all` trains on these. Digests
     make a count wrong with a probability of at most the pairs of rows / 2**64, 1e-10 for MNIST.
     """
-    rows = {"training": len(training), "validation": len(validation), "test": len(test)}
+    rows = {"training": len(training), "validation": len(validation), "test": len(predicted)}
     within = int(np.isin(validation, training).sum())
-    across = int(np.isin(test, np.concatenate([training, validation])).sum())
+    across = int(np.isin(predicted, np.concatenate([training, validation])).sum())
     copies = {"validation_in_training": within, "test_in_labelled": across}
     write_json(METRICS, {"rows": rows, "copies": copies})
     if within or across:
         print(
-            f"warning: {data.train}: {within:,} validation rows are training rows as well, and "
-            f"{across:,} rows of {data.test} are in it; expected none: the scores are too good",
+            f"warning: {train}: {within:,} validation rows are training rows as well, and "
+            f"{across:,} rows of {test} are in it; expected none: the scores are too good",
             file=sys.stderr,
         )
 
@@ -154,26 +236,37 @@ def image_writer(directory: Path, pixels: int) -> RowWriter:
     return RowWriter(directory / "images.npy", np.float32, (pixels,))
 
 
+def write_prepared(
+    directory: Path, train: ImageTable, test: ImageTable, params: Prepare
+) -> Prepared:
+    """Write all that lies in data/prepared to `directory`."""
+    raw, pixels = directory / "pixels.raw", len(train.columns.pixels)
+    labels, classes, digests = copy_pixels(train, raw)
+    validation = choose_validation(train.path, params, labels, classes)
+    statistics = measure(train.path, raw, ~validation, pixels)
+    columns = {"labels": labels, "rows": np.arange(len(labels)) + train.columns.first_row}
+    write_labelled(directory, raw, columns, validation, statistics)
+    raw.unlink()
+    predicted = write_test(directory, test, statistics)
+    save_classes(directory / "classes.json", classes)
+    statistics.save(directory / "statistics.json")
+    return Prepared(statistics, digests[~validation], digests[validation], predicted)
+
+
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    data = params.data
-    pixels = check_widths(data)
+    train, test = open_tables(Path(params.data.train), Path(params.data.test))
     with replacing_directory(PREPARED) as directory:
-        raw = directory / "pixels.raw"
-        labels = copy_pixels(data, raw)
-        validation = choose_validation(data, params.prepare, labels)
-        statistics = measure(data, raw, ~validation, pixels)
-        write_labelled(directory, raw, labels, validation, statistics)
-        labelled = [digest(block) for _, block in read_blocks(raw, len(labels), pixels)]
-        raw.unlink()
-        test = write_test(directory, data, statistics)
-        statistics.save(directory / "statistics.json")
-    digests = np.concatenate(labelled)
-    write_counts(data, digests[~validation], digests[validation], test)
+        done = write_prepared(directory, train, test, params.prepare)
+    write_counts(train.path, test.path, done.training, done.validation, done.test)
+    mean, std, side = done.statistics.mean, done.statistics.std, done.statistics.side
+    files = " and ".join(
+        f"{table.path}{' (pixels from 0 to 1)' * table.scaled}" for table in (train, test)
+    )
     return (
-        f"read {data.train} and {data.test}; wrote {PREPARED}: "
-        f"{np.sum(~validation):,} training, {np.sum(validation):,} validation and {len(test):,} "
-        f"test images of {statistics.side} x {statistics.side} pixels, whose mean was "
-        f"{statistics.mean:.3f} and standard deviation {statistics.std:.3f}"
+        f"read {files}; wrote {PREPARED}: "
+        f"{len(done.training):,} training, {len(done.validation):,} validation and "
+        f"{len(done.test):,} test images of {side} x {side} pixels, whose mean was "
+        f"{mean:.3f} and standard deviation {std:.3f}"
     )

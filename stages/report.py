@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits import report
+from digits.classes import load_classes, name_classes
+from digits.csv_files import read_table
 from digits.errors import expecting
-from digits.files import read_columns
 from digits.label_errors import SUSPECTS, Suspect, locate, read_suspects
 from digits.measures import Predictions, precision, recall
 from digits.model_card import CARD, write_card
 from digits.params import Params, as_yaml, load_params
-from digits.tensors import PREPARED, Statistics, map_labelled, map_places, map_probabilities
+from digits.tensors import PREPARED, Statistics, map_labelled, map_probabilities, map_rows
 
 REPORT = Path("report/index.html")
 METRICS = Path("metrics")
@@ -31,7 +32,6 @@ PLOTS = Path("plots")
 NETWORK = Path("models/mlp.safetensors")
 HEADING = "What the network gets wrong"
 WRITTEN = "what the stage before it writes"
-FIRST_ROW = 2  # of a CSV file, after its header
 HARDEST = 60  # images that are shown as hard to predict
 CURVES = ("training_loss", "validation_loss", "validation_accuracy")
 EVALUATION = ("rows", "held_out", "accuracy", "errors")
@@ -45,7 +45,7 @@ class Part:
         name: training or validation.
         images: shape (rows, pixels), normalised.
         labels: shape (rows,).
-        rows: of the CSV file, as an editor counts them, shape (rows,).
+        rows: of the CSV file, shape (rows,).
         suspects: those whose label is in doubt, by their place.
     """
 
@@ -56,15 +56,13 @@ class Part:
     suspects: dict[int, Suspect]
 
 
-def load_parts(classes: int, statistics: Statistics, suspects: dict[str, Suspect]) -> list[Part]:
+def load_parts(classes: int, statistics: Statistics, suspects: Mapping[str, Suspect]) -> list[Part]:
     """Map the training and the validation rows."""
     parts = []
     for name, folder in (("training", PREPARED / "train"), ("validation", PREPARED / "validation")):
         images, labels = map_labelled(folder, classes, statistics.pixels)
-        rows = map_places(folder, len(labels)) + FIRST_ROW
-        sensible = {key: one for key, one in suspects.items() if one.suggested < classes}
-        found = locate(sensible, images, labels, statistics)
-        parts.append(Part(name, images, labels, rows, found))
+        found = locate(suspects, images, labels, statistics)
+        parts.append(Part(name, images, labels, map_rows(folder, len(labels)), found))
     return parts
 
 
@@ -80,28 +78,29 @@ def read_metrics(name: str, *keys: str) -> dict[str, Any]:
 
 def draw_charts() -> dict[str, object]:
     """Return the charts of the page, by name, and how many rows a bin of reliability has."""
-    curves = read_columns(PLOTS / "training.csv", CURVES, WRITTEN)
+    curves = read_table(PLOTS / "training.csv", dict.fromkeys(CURVES, float), WRITTEN)
+    losses, held_out_losses, accuracies = (curves[name].tolist() for name in CURVES)
     kinds = {"raw": "as they are", "scaled": "scaled"}
     names = ("rows", *(f"{kind}_{what}" for kind in kinds for what in ("confidence", "accuracy")))
-    bins = read_columns(PLOTS / "reliability.csv", names, WRITTEN)
+    bins = read_table(PLOTS / "reliability.csv", dict.fromkeys(names, float), WRITTEN)
     pairs = {
         words: list(zip(bins[f"{kind}_confidence"], bins[f"{kind}_accuracy"], strict=True))
         for kind, words in kinds.items()
     }
     return {
-        "losses": report.draw_losses(curves["training_loss"], curves["validation_loss"]),
-        "accuracies": report.draw_accuracy(curves["validation_accuracy"]),
+        "losses": report.draw_losses(losses, held_out_losses),
+        "accuracies": report.draw_accuracy(accuracies),
         "reliability": report.draw_reliability(pairs),
-        "bin_rows": f"{int(max(bins['rows'])):,}",
+        "bin_rows": f"{int(bins['rows'].max()):,}",
     }
 
 
-def name_network(params: Params, pixels: int) -> str:
+def name_network(params: Params, pixels: int, classes: int) -> str:
     """Return the widths of its layers, from the pixels to the classes."""
-    return "-".join(map(str, (pixels, *params.train.widths, params.data.classes)))
+    return "-".join(map(str, (pixels, *params.train.widths, classes)))
 
 
-def describe(params: Params, pixels: int, parts: Sequence[Part]) -> str:
+def describe(params: Params, name: str, parts: Sequence[Part]) -> str:
     """Return in a few sentences which network this is, and on which data."""
     train, data = params.train, params.data
     networks = f"{train.networks} networks" if train.networks > 1 else "A network"
@@ -112,7 +111,7 @@ def describe(params: Params, pixels: int, parts: Sequence[Part]) -> str:
         else f"all {training + validation:,} images in {data.train}"
     )
     return (
-        f"{networks} {name_network(params, pixels)}, trained for {train.epochs} epochs in batches "
+        f"{networks} {name}, trained for {train.epochs} epochs in batches "
         f"of {train.batch_size} with a learning rate of {train.lr:g} ({train.schedule}), on {rows}"
         f". Test images: {data.test}."
     )
@@ -192,20 +191,21 @@ def load_confusion() -> dict[str, object]:
 
 def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDArray[np.uint8]]:
     """Return all that the page says, and the pictures that it holds."""
-    classes, names = params.data.classes, params.data.names
-    suspects = read_suspects(SUSPECTS)
+    labels = load_classes()
+    names, classes = name_classes(labels, params.data.class_names), len(labels)
+    suspects = read_suspects(SUSPECTS, labels)
     parts = load_parts(classes, statistics, suspects)
     _, validation = parts
     predictions = Predictions(validation.labels, map_probabilities(classes, len(validation.labels)))
     pictures, data = choose_images(statistics, parts, predictions, list(suspects))
-    network = report.read_network(NETWORK)
+    network, name = report.read_network(NETWORK), name_network(params, statistics.pixels, classes)
     wrong = predictions.misclassified().tolist()
     scale = {"side": statistics.side, "mean": statistics.mean, "std": statistics.std}
     return {
         "heading": HEADING,
         "names": names,
         **scale,
-        "network": name_network(params, statistics.pixels),
+        "network": name,
         "images": Path(params.data.train).parent.name or "train",
         "prepared": read_metrics("prepare", "rows", "copies"),
         "score": read_metrics("score", "rows", "errors"),
@@ -216,7 +216,7 @@ def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDAr
         "held_errors": min(len(wrong), len(data["images"])),
         "weights": report.encode_network(network),
         "megabytes": f"{len(network) / 1e6:.1f}",
-        "description": describe(params, statistics.pixels, parts),
+        "description": describe(params, name, parts),
         "params": as_yaml(params.model_dump(mode="json")),
         "data": {**data, **scale, "names": names, "shift": params.predict.shift},
         **load_confusion(),

@@ -2,23 +2,28 @@
 
     python -m stages score
 
-Reads submission.csv, the CSV file that `data.test` names, and data/mnist/answers.csv; writes
-metrics/score.json. The truth is that file's own labels, if it has any; otherwise it is looked up by
-exact pixels, so that it is found for Kaggle's test.csv as well, and for no image that is not
-MNIST's.
+Reads submission.csv, the CSV file that `data.test` names, its ids.csv and classes.json in
+data/prepared, and data/mnist/answers.csv; writes metrics/score.json. The truth is that file's own
+labels, if it has any; otherwise it is looked up by exact pixels, so that it is found for Kaggle's
+test.csv as well, and for no image that is not MNIST's.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from digits.answers import ANSWERS, UNKNOWN, look_up, read_answers
+from digits.answers import ANSWERS, look_up, read_answers
+from digits.classes import UNKNOWN, encode, load_classes
+from digits.errors import InputError, shorten
 from digits.files import write_json
-from digits.kaggle import SUBMISSION, has_labels, read_labelled, read_pixels, read_submission
+from digits.kaggle import ImageTable
 from digits.measures import wilson_interval
 from digits.params import load_params
+from digits.submission import SUBMISSION, read_ids, read_submission
 
 METRICS = Path("metrics/score.json")
 
@@ -64,12 +69,20 @@ class Score:
         return f"accuracy {self.accuracy:.5f} ({interval}) on {self.rows:,} rows"
 
 
-def find_truth(test: Path, answers: Path, classes: int) -> NDArray[np.int64]:
-    """Return the label of each image in the CSV file `test`, `UNKNOWN` where there is no answer."""
-    if has_labels(test):
-        return np.concatenate([labels for labels, _ in read_labelled(test, classes)])
-    known = read_answers(answers)
-    return np.concatenate([look_up(known, pixels) for pixels in read_pixels(test)])
+def find_truth(test: Path, answers: Path, classes: Sequence[str]) -> NDArray[np.int64]:
+    """Return the class of each image in the CSV file `test`, `UNKNOWN` where there is no answer."""
+    table = ImageTable(test, labelled=False)
+    blocks = table.read()
+    if table.columns.label is None:
+        known = read_answers(answers)
+        return np.concatenate([look_up(known, block.pixels, classes) for block in blocks])
+    labels = pd.concat([block.labels for block in blocks], ignore_index=True)
+    truth = encode(labels, classes)
+    for place in np.flatnonzero(truth == UNKNOWN)[:1].tolist():
+        where = table.columns.tell(table.columns.first_row + place, table.columns.label)
+        known_labels = shorten(", ".join(classes))
+        raise InputError(f"{test}: {where}: {labels[place]!r}; expected one of {known_labels}")
+    return truth
 
 
 def compare(predicted: NDArray[np.int64], truth: NDArray[np.int64]) -> Score:
@@ -85,8 +98,9 @@ def compare(predicted: NDArray[np.int64], truth: NDArray[np.int64]) -> Score:
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    truth = find_truth(Path(params.data.test), ANSWERS, params.data.classes)
-    predicted = read_submission(SUBMISSION, len(truth), params.data.classes)
+    classes = load_classes()
+    truth = find_truth(Path(params.data.test), ANSWERS, classes)
+    predicted = read_submission(SUBMISSION, read_ids(), classes)
     score = compare(predicted, truth)
     write_json(METRICS, score.summarise())
     return (

@@ -2,24 +2,28 @@
 
     python -m stages train
 
-Reads data/prepared/train and validation; writes models/mlp.safetensors, metrics/train.json (the
-last epoch) and plots/training.csv (each epoch); of several networks, their mean. Both grow while it
-trains, then of one network after the other, so that they can be watched. A run that is stopped
-goes on after its last whole epoch when it is started again, and ends in the same bytes.
+Reads train, validation and classes.json in data/prepared; writes models/mlp.safetensors,
+metrics/train.json (the last epoch) and plots/training.csv (each epoch); of several networks, their
+mean. Both grow while it trains, then of one network after the other, so that they can be watched. A
+run that is stopped goes on after its last whole epoch when it is started again, and ends in the
+same bytes.
 """
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, fields
+from dataclasses import asdict, astuple
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
 
+import pandas as pd
 import torch
 
 from digits.checkpoint import Checkpoint, identify
+from digits.classes import load_classes
+from digits.csv_files import write_table
 from digits.device import choose_device, describe_device
-from digits.files import write_csv, write_json
+from digits.files import write_json
 from digits.model import MLP, MODEL, Ensemble, save_model
 from digits.params import Train, load_params
 from digits.tensors import PREPARED, map_labelled
@@ -93,7 +97,7 @@ def mean_history(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
 
 def write_history(history: Sequence[Epoch], *, held_out: bool) -> None:
     """Write the curves, and the metrics of the last epoch, and whether validation was held out."""
-    write_csv(CURVES, [field.name for field in fields(Epoch)], map(astuple, history))
+    write_table(CURVES, [pd.DataFrame(history)])
     last = {name: value for name, value in asdict(history[-1]).items() if name not in DIGESTS}
     write_json(METRICS, last | {"held_out": held_out})
 
@@ -112,7 +116,7 @@ def write_results(
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    train, classes = params.train, params.data.classes
+    train, classes = params.train, len(load_classes())
     training, validation = load_split(classes)
     if train.rows == "all":
         training = training.joined(validation)

@@ -24,7 +24,7 @@ def name_training(origin: str, params: Params, fold: int, folds: int) -> str:
         fold: the one held out.
         folds: of the study.
     """
-    settings = (origin, params.train, params.data.classes, fold, folds)
+    settings = (origin, params.train, fold, folds)
     return hashlib.sha256(repr(settings).encode()).hexdigest()
 
 

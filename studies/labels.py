@@ -8,7 +8,6 @@ recipes, data/mnist/answers.csv and labels/published.csv; writes studies/results
 images with a likelier class, and metrics/labels.json, how many published ones are among the first.
 """
 
-import csv
 import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.answers import ANSWERS, digests, read_answers
+from digits.classes import load_classes
+from digits.csv_files import read_table
 from digits.errors import InputError, expecting, report
 from digits.files import write_json
 from digits.label_errors import Suspect, rank, write_suspects
@@ -35,7 +36,6 @@ from studies.trial import Rows, answer
 METRICS = Path("metrics/labels.json")
 PUBLISHED = Path("labels/published.csv")
 SUSPECTS = 100
-NO_IMAGE = (ValueError, KeyError, IndexError)
 SETS = {"train": range(60_000), "test": range(60_000, 70_000)}  # of MNIST's images
 
 
@@ -49,8 +49,10 @@ def answer_out_of_fold(
     """
     if study.folds == 1:
         raise InputError("folds = 1: most rows are never held out; expected 2 or more")
-    classes = next(iter(variants.values())).data.classes
-    total, count = np.zeros((len(rows.labels), classes)), len(list(study.trials())) / study.folds
+    total, count = (
+        np.zeros((len(rows.labels), rows.classes)),
+        len(list(study.trials())) / study.folds,
+    )
     with cluster(rows) as machines:
         trained, failed = train_all(machines, study, variants, rows, journal)
         answers = check({**failed, **dict(machines.run(answer, trained))})
@@ -60,7 +62,7 @@ def answer_out_of_fold(
     return total
 
 
-def read_published(path: Path, known: Mapping[str, int]) -> dict[str, str]:
+def read_published(path: Path, known: Mapping[str, str]) -> dict[str, str]:
     """Return the digests of the label errors that people have published, by set and number.
 
     Args:
@@ -70,19 +72,18 @@ def read_published(path: Path, known: Mapping[str, int]) -> dict[str, str]:
     Raises:
         InputError: there is no such file, or a row names no image, or another label than it has.
     """
-    digested, found = list(known), {}
-    with (
-        expecting(path, "a table of published label errors", csv.Error, *NO_IMAGE),
-        path.open(encoding="ascii", newline="") as file,
-    ):
-        for number, row in enumerate(csv.DictReader(file), start=2):
-            index, images = int(row["index"]), SETS[row["set"]]
+    digested, expected = list(known), "a table of published label errors"
+    table = read_table(path, {"set": str, "index": int, "given": str}, expected)
+    found = {}
+    with expecting(path, expected, ValueError, LookupError):
+        for number, name, index, given in table.itertuples(name=None):
+            images = SETS[name]
             if not 0 <= index < len(images):
-                raise ValueError(f"row {number}: {index} of {len(images)} images")
+                raise ValueError(f"row {number + 2}: {index} of {len(images)} images")
             digest = digested[images[index]]
-            if known[digest] != int(row["given"]):
-                raise ValueError(f"row {number}: {row['given']} for the label {known[digest]}")
-            found[f"{row['set']} {index}"] = digest
+            if known[digest] != given:
+                raise ValueError(f"row {number + 2}: {given} for the label {known[digest]}")
+            found[f"{name} {index}"] = digest
     return found
 
 
@@ -121,7 +122,8 @@ def find_unseen(rows: Rows) -> NDArray[np.bool_]:
     pairs = np.unique([rows.labels, rows.folds], axis=1)
     unseen: NDArray[np.bool_] = np.bincount(pairs[0])[rows.labels] == 1
     if unseen.any():
-        where = f"{unseen.sum()} rows of classes {np.unique(rows.labels[unseen]).tolist()}"
+        labels = ", ".join(np.array(load_classes())[np.unique(rows.labels[unseen])])
+        where = f"{unseen.sum()} rows of classes {labels}"
         print(f"warning: {where} are left out: each lies in one fold alone", file=sys.stderr)
     return unseen
 
@@ -148,7 +150,7 @@ def write_labels(name: str, shares: NDArray[np.float64], rows: Rows, digested: l
         for row in order[:SUSPECTS].tolist()
         if shares[row, suggested[row]] > shares[row, rows.labels[row]]
     ]
-    write_suspects(RESULTS / f"{name}.csv", suspects)
+    write_suspects(RESULTS / f"{name}.csv", suspects, load_classes())
     errors = int((shares[order].argmax(axis=1) != rows.labels[order]).sum())
     published = read_published(PUBLISHED, read_answers(ANSWERS))
     ranked = [digested[row] for row in order.tolist()]

@@ -17,13 +17,16 @@ from dataclasses import astuple, fields
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from tqdm import tqdm
 
 from digits.answers import ANSWERS
 from digits.checkpoint import identify
+from digits.classes import load_classes
+from digits.csv_files import without_formulas, write_table
 from digits.errors import InputError, report
-from digits.files import write_csv, write_json
+from digits.files import write_json
 from digits.params import PARAMS, Params, load_params
 from digits.process import alone, end_with_parent
 from digits.split import stratified_folds
@@ -82,10 +85,10 @@ def load_rows(params: Params, study: Study) -> Rows:
     Raises:
         InputError: a file is missing or damaged, or the test images are not those of `data.test`.
     """
-    classes = params.data.classes
-    train = map_labelled(PREPARED / "train", classes)
+    classes = load_classes()
+    train = map_labelled(PREPARED / "train", len(classes))
     pixels = train[0].shape[1]
-    parts = [train, map_labelled(PREPARED / "validation", classes, pixels)]
+    parts = [train, map_labelled(PREPARED / "validation", len(classes), pixels)]
     images, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
     dealt = stratified_folds(labels, study.folds, seed=0)
     if study.folds == 1:
@@ -98,7 +101,7 @@ def load_rows(params: Params, study: Study) -> Rows:
         raise InputError(
             f"{params.data.test}: {len(truth)} images; expected the {len(test)} in {PREPARED}"
         )
-    return Rows(images, labels, dealt, test, truth)
+    return Rows(images, labels, len(classes), dealt, test, truth)
 
 
 def find_code() -> str:
@@ -135,12 +138,12 @@ def plan(
 
 
 def train_missing(
-    machines: Cluster, tasks: Mapping[str, Task], journal: Journal, pixels: int
+    machines: Cluster, tasks: Mapping[str, Task], journal: Journal, rows: Rows
 ) -> dict[str, Fit | InputError]:
     """Run each training that the journal does not hold; return what all have come to."""
     fits: dict[str, Fit | InputError] = {}
-    for name, (params, *_) in tasks.items():
-        if fit := journal.read(name, pixels, params.data.classes):
+    for name in tasks:
+        if fit := journal.read(name, rows.images.shape[1], rows.classes):
             fits[name] = fit
     missing = {name: task for name, task in tasks.items() if name not in fits}
     if fits:
@@ -158,7 +161,7 @@ def train_all(
 ) -> tuple[dict[Trial, Task], Failures]:
     """Return the params, the fold and the trained networks of each trial, or why one has failed."""
     names, tasks = plan(study, variants, rows)
-    fits = train_missing(machines, tasks, journal, rows.images.shape[1])
+    fits = train_missing(machines, tasks, journal, rows)
     trained: dict[Trial, Task] = {}
     failed: Failures = {}
     for trial, needed in names.items():
@@ -183,11 +186,12 @@ def write_results(name: str, study: Study, outcomes: Outcomes, rows: Rows, commi
     results, _ = split(outcomes)
     data = hashlib.sha256(rows.images.tobytes() + rows.labels.tobytes()).hexdigest()
     columns = [field.name for kind in (Trial, Result) for field in fields(kind)]
-    table = [
+    rows_of = [
         (study.variants[trial.variant].recipe, *astuple(trial), *astuple(result), commit, data)
         for trial, result in results.items()
     ]
-    write_csv(RESULTS / f"{name}.csv", ["recipe", *columns, "commit", "data"], table)
+    table = pd.DataFrame(rows_of, columns=["recipe", *columns, "commit", "data"])
+    write_table(RESULTS / f"{name}.csv", [without_formulas(table)])
     write_json(RESULTS / f"{name}.json", summarise(outcomes, len(rows.labels)))
     draw_study(RESULTS / f"{name}.png", results)
 

@@ -6,17 +6,20 @@ Reads what `python -m studies.run studies/recipes.yaml` wrote to studies/results
 its place in README.md, and prints it.
 """
 
-import csv
 import json
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+import pandas as pd
+
+from digits.csv_files import read_table
 from digits.errors import InputError, expecting, report
 from digits.files import replacing
 from studies.design import RESULTS
 
 STUDY = "recipes"
+WRITTEN = "what studies.run writes of trials that went well"
+COLUMNS = {"recipe": str, "variant": str, "seconds": float}
 README = Path("README.md")
 START, END = "<!-- what studies.table writes -->\n", "<!-- until here -->\n"
 HEADER = [
@@ -33,24 +36,20 @@ def make_table(results: Path) -> str:
     """
     summary, rows = results / f"{STUDY}.json", results / f"{STUDY}.csv"
     damaged = (ValueError, LookupError, TypeError, AttributeError)
-    with expecting(results / STUDY, "what studies.run writes of trials that went well", *damaged):
-        with rows.open(encoding="ascii", newline="") as file:
-            trials = list(csv.DictReader(file))
+    with expecting(results / STUDY, WRITTEN, *damaged):
+        trials = read_table(rows, COLUMNS, WRITTEN)
         variants = json.loads(summary.read_bytes()).items()
-        lines = [
-            _describe(found, [trial for trial in trials if trial["variant"] == name])
-            for name, found in variants
-        ]
+        lines = [_describe(found, trials[trials["variant"] == name]) for name, found in variants]
     return "\n".join([*HEADER, *lines]) + "\n"
 
 
-def _describe(found: dict[str, Any], trials: list[dict[str, str]]) -> str:
+def _describe(found: dict[str, Any], trials: pd.DataFrame) -> str:
     """Return the row of a recipe, from its summary and its trials."""
     accuracy, test = found["accuracy"], found["test"]
-    seconds = median(float(trial["seconds"]) for trial in trials)
+    seconds = trials["seconds"].median()
     spread = "" if accuracy["deviation"] is None else f" ± {accuracy['deviation']:.4f}"
     cells = [
-        f"`{trials[0]['recipe']}`",
+        f"`{trials['recipe'].iloc[0]}`",
         f"{accuracy['mean']:.4f}{spread}",
         f"{test['mean']:.4f} ({test['low']:.4f} to {test['high']:.4f})",
         f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from digits.answers import UNKNOWN
+from digits.classes import UNKNOWN
 from digits.device import choose_device
 from digits.inference import infer, probabilities
 from digits.measures import Predictions, negative_log_likelihood
@@ -25,6 +25,7 @@ class Rows:
     Attributes:
         images: shape (rows, pixels), float32, normalised.
         labels: shape (rows,).
+        classes: how many there are.
         folds: the fold that holds a row out, or -1, shape (rows,).
         test: images, shape (test rows, pixels), float32, normalised.
         truth: their labels, `UNKNOWN` where there is no answer, shape (test rows,).
@@ -32,6 +33,7 @@ class Rows:
 
     images: NDArray[np.float32]
     labels: NDArray[np.int64]
+    classes: int
     folds: NDArray[np.int64]
     test: NDArray[np.float32]
     truth: NDArray[np.int64]
@@ -92,7 +94,7 @@ def train_network(params: Params, fold: int, rows: Rows) -> Fit:
     """Train one network on the rows that a fold does not hold out."""
     training, held_out = rows.choose(rows.folds != fold), rows.choose(rows.folds == fold)
     device = choose_device()
-    state = begin(rows.images.shape[1], params.data.classes, params.train, device)
+    state = begin(rows.images.shape[1], rows.classes, params.train, device)
     start = perf_counter()
     for _ in fit(state, training.to(device), held_out.to(device), params.train):
         pass

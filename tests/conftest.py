@@ -6,12 +6,14 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 import torch
+from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from digits.kaggle import write_images
+from digits.kaggle import ImageTable, write_images
 from digits.model import MLP, Ensemble, save_model
 from digits.training import Labelled
 from proofs.faults import Proof
@@ -20,6 +22,7 @@ from proofs.sandbox import CLASSES, ROOT, draw_images, sandbox
 from stages import prepare
 
 PIXELS = 16
+LABELS = ("0", "1", "2")
 
 RAY = {
     "tests/proofs/test_nodes.py",
@@ -49,7 +52,7 @@ def uses_sandbox(item: pytest.Item) -> bool:
 def tiny_params(changes: dict[str, Any]) -> dict[str, Any]:
     """Return params for the tiny images, with changes such as {"train.lr": 0.5}."""
     params: dict[str, Any] = YAML(typ="safe").load(ROOT / "recipes" / "seed.yaml")
-    params["data"] |= {"train": "train.csv", "test": "test.csv", "classes": CLASSES}
+    params["data"] |= {"train": "train.csv", "test": "test.csv"}
     params["prepare"]["validation"] = 30
     params["train"] |= {"widths": [8], "epochs": 3, "batch_size": 10, "lr": 0.1}
     params["evaluate"]["gallery"] = 5
@@ -57,6 +60,13 @@ def tiny_params(changes: dict[str, Any]) -> dict[str, Any]:
         *sections, name = key.split(".")
         reduce(getitem, sections, params)[name] = value
     return params
+
+
+def read_images(path: Path) -> tuple[list[str], NDArray[np.uint8]]:
+    """Return the labels, empty where there are none, and the pixels of a CSV file of images."""
+    blocks = list(ImageTable(path, labelled=False).read())
+    labels = [label for block in blocks for label in block.labels]
+    return labels, np.concatenate([block.pixels for block in blocks])
 
 
 def save_huge(path: Path) -> None:

@@ -15,27 +15,29 @@ import zipfile
 from collections.abc import Callable
 from contextlib import chdir, redirect_stdout
 from functools import wraps
+from math import isqrt
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from ruamel.yaml import YAML
 
 from digits.answers import read_answers
 from digits.classify import read as read_picture
 from digits.errors import InputError
-from digits.kaggle import read_labelled, read_pixels, read_submission
+from digits.kaggle import ImageTable
 from digits.model import Ensemble, encode, load_model
 from digits.params import Params, load_params
 from digits.pictures import FORMATS
+from digits.submission import count_ids, read_submission
 from digits.tensors import Statistics, map_images, read_images
 from digits.training import begin, trained
 from proofs import recovery
 from proofs.ledger import stored
 from proofs.sandbox import ROOT
+from tests.conftest import LABELS
 
 CLASSES, PIXELS, IMAGES = 3, 4, 3
 LOCK = """schema: '2.0'
@@ -44,7 +46,7 @@ stages:
     cmd: x
     deps:
     - {{path: a.csv, md5: 0123456789abcdef0123456789abcdef}}
-    params: {{params.yaml: {{data.classes: 10}}}}
+    params: {{params.yaml: {{predict.shift: 0}}}}
     outs:
     - {{path: {}, md5: 0123456789abcdef0123456789abcdef}}
 """
@@ -68,13 +70,6 @@ def _or_refuse(check: Callable[[bytes, Path], None]) -> Callable[[bytes, Path], 
     return checked
 
 
-def _rows(content: bytes) -> tuple[list[str], NDArray[np.int64]]:
-    """Read a table with the standard library's CSV reader."""
-    text = io.StringIO(content.decode("utf-8-sig"), newline="")
-    header, *rows = csv.reader(text, strict=True)
-    return header, np.array([[int(cell) for cell in row] for row in rows], dtype=np.int64)
-
-
 def _zip(content: bytes) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -83,42 +78,66 @@ def _zip(content: bytes) -> bytes:
 
 
 def _unpack(path: Path) -> bytes:
-    if path.suffix == ".gz":
-        return gzip.decompress(path.read_bytes())
-    if path.suffix == ".zip":
+    content = path.read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        return gzip.decompress(content)
+    if content[:2] == b"PK":
         with zipfile.ZipFile(path) as archive:
             files = [info for info in archive.infolist() if not info.filename.endswith("/")]
             [member] = [info for info in files if not info.filename.startswith("__MACOSX/")]
             return archive.read(member)
-    return path.read_bytes()
+    return content
 
 
-# By the first byte: whether the images are labelled, the suffix, and how the rest is packed.
-FORMS: dict[bytes, tuple[bool, str, Callable[[bytes], bytes]]] = {
-    b"l": (True, ".csv", bytes),
-    b"u": (False, ".csv", bytes),
-    b"g": (True, ".csv.gz", gzip.compress),
-    b"z": (False, ".csv.zip", _zip),
-    b"G": (True, ".csv.gz", bytes),
-    b"Z": (False, ".csv.zip", bytes),
+# By the first byte: how the rest is packed.
+FORMS: dict[bytes, Callable[[bytes], bytes]] = {
+    b"p": bytes,
+    b"g": gzip.compress,
+    b"z": _zip,
 }
+_NAMES = ("label", "digit", "class", "target", "y", "id", "imageid", "", "unnamed: 0")
+
+
+def _cells(content: bytes) -> tuple[list[str], list[list[str]]]:
+    """Read a table with the standard library's CSV reader; return its header, if any, and rows."""
+    text = content.decode("utf-8-sig")
+    while text and text.split("\n")[-1].strip() == "":
+        text = text.rpartition("\n")[0] if "\n" in text else ""
+    [first, *_] = re.split("[\r\n]", text, maxsplit=1)
+    separator = max(",\t;", key=first.count)
+    file = io.StringIO(text, newline="")
+    rows = list(csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True))
+    rows = [row[:-1] if len(row) > 1 and not row[-1].strip() else row for row in rows]
+    names = [] if all(map(_is_number, rows[0])) else [name.strip().lower() for name in rows.pop(0)]
+    return names, rows
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r"[0-9.eE+-]+", cell.strip()) is not None
 
 
 @_or_refuse
 def check_images(content: bytes, folder: Path) -> None:
-    """Read images; the first byte says in which of the `FORMS`."""
-    labelled, suffix, pack = FORMS.get(content[:1], FORMS[b"l"])
-    path = folder / f"images{suffix}"
-    path.write_bytes(pack(content[1:]))
-    if labelled:
-        blocks = list(read_labelled(path, CLASSES))
-        found = np.concatenate([np.c_[labels, pixels] for labels, pixels in blocks])
-    else:
-        found = np.concatenate(list(read_pixels(path)))
-    header, expected = _rows(_unpack(path))
-    passed_over = not labelled and header[:1] == ["label"]
-    assert found.shape[1] == len(header) - passed_over
-    assert np.array_equal(found, expected[:, passed_over:])
+    """Read images as Python reads each cell; the first byte says in which of the `FORMS`."""
+    path = folder / "images.csv"
+    path.write_bytes(FORMS.get(content[:1], bytes)(content[1:]))
+    table = ImageTable(path, labelled=False)
+    blocks = list(table.read())
+    pixels = np.concatenate([block.pixels for block in blocks])
+    labels = [label for block in blocks for label in block.labels]
+    names, rows = _cells(_unpack(path))
+    chosen = [place for place in range(len(rows[0])) if not (names and names[place] in _NAMES)]
+    if not names and len(chosen) != isqrt(len(chosen)) ** 2:
+        chosen = chosen[1:]
+    assert table.columns.pixels == chosen
+    values = np.array([[float(row[place]) for place in chosen] for row in rows])
+    assert np.abs(values * (255 if table.scaled else 1) - pixels).max() <= 1e-3
+    if table.columns.label is not None:
+        texts = [row[table.columns.label].strip() for row in rows]
+        assert all(
+            found == text or int(found) == float(text)
+            for found, text in zip(labels, texts, strict=True)
+        )
 
 
 @_or_refuse
@@ -126,10 +145,11 @@ def check_submission(content: bytes, folder: Path) -> None:
     """Read a submission."""
     path = folder / "submission.csv"
     path.write_bytes(content)
-    labels = read_submission(path, IMAGES, CLASSES)
-    header, expected = _rows(content)
-    assert header == ["ImageId", "Label"]
-    assert np.array_equal(np.c_[np.arange(1, IMAGES + 1), labels], expected)
+    codes = read_submission(path, count_ids(IMAGES), LABELS)
+    names, rows = _cells(content)
+    assert names == ["imageid", "label"]
+    expected = [[str(row + 1), LABELS[code]] for row, code in enumerate(codes)]
+    assert [[cell.strip() for cell in row] for row in rows] == expected
 
 
 @_or_refuse
@@ -193,7 +213,7 @@ def check_answers(content: bytes, folder: Path) -> None:
     answers = read_answers(path)
     header, *rows = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
     assert header == ["sha256", "label"]
-    assert answers == {digest: int(label) for digest, label in rows}
+    assert answers == dict(rows)
 
 
 @_or_refuse
@@ -258,9 +278,11 @@ def examples(reader: str) -> list[bytes]:
 
 def _examples_of_images() -> list[bytes]:
     table = b"label,pixel0,pixel1,pixel2,pixel3\n0,0,1,2,255\n2,3,4,5,6\n"
-    unlabelled = b"pixel1,pixel2,pixel3,pixel4\r\n0,1,2,255\r\n"
-    packed = b"G" + gzip.compress(table, mtime=0), b"Z" + _zip(unlabelled)
-    return [b"l" + table, b"u" + unlabelled, b"g" + table, b"z" + unlabelled, *packed]
+    scaled = b'"id"; "1x1";1x2;2x1;2x2;Label\r\na;0.0;1;0.2;0.6;x y\r\nb;0;0;4e-1;1e0;z\r\n'
+    bare = b"3\t0.0\t1e2\t2\t255\r4\t5\t6\t7\t8\r"
+    packed = b"p" + gzip.compress(table, mtime=0), b"p" + _zip(scaled)
+    plain = (table, scaled, bare)
+    return [*(b"p" + one for one in plain), b"g" + table, b"z" + scaled, *packed]
 
 
 def _examples_of_weights() -> list[bytes]:

@@ -48,10 +48,6 @@ def reached(path: Path) -> set[Path]:
     return found
 
 
-# Properties, and the param that each is made from besides those that a stage reads as well.
-DERIVED = {"data.names": "data.class_names"}
-
-
 def is_params(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "params"
 
@@ -65,8 +61,7 @@ def read_params(path: Path) -> set[str]:
             case ast.Call(args=handed) if any(map(is_params, handed)):
                 return set(Params.model_fields)
             case ast.Attribute(ast.Attribute(ast.Name("params"), section), key):
-                name = f"{section}.{key}"
-                keys.add(DERIVED.get(name, name))
+                keys.add(f"{section}.{key}")
             case ast.Attribute(ast.Name("params"), section):
                 sections.add(section)
     return keys | (sections - {key.partition(".")[0] for key in keys})
@@ -251,11 +246,11 @@ def test_what_a_notebook_exports_is_not_for_a_stage(box: Sandbox, tmp_path: Path
 
 
 def test_what_is_wrong_in_the_input_ends_in_one_line(box: Sandbox) -> None:
-    with edited(box, "params.yaml", "classes: 3", "classes: 2"):
+    with edited(box, "params.yaml", "validation: 30", "validation: 90"):
         ran = box.attempt(sys.executable, "-m", "stages", "prepare")
     assert ran.returncode == 1
     assert re.fullmatch(
-        r"error: data/mnist/train.csv: row \d+, column 1 \(label\): '2'; "
-        r"expected a whole number from 0 to 1\n",
+        r"error: params.yaml: prepare.validation = 90: 90 of the 90 rows in data/mnist/train.csv; "
+        r"expected from 1 to 89\n",
         ran.stderr,
     )

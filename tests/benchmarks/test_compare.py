@@ -18,7 +18,7 @@ def test_every_peer_does_the_notebooks_recipe() -> None:
     params = load_params(RECIPE)
     train = params.train
     assert found["VALIDATION"] == str(params.prepare.validation)
-    assert found["WIDTHS"] == str(WIDTHS) == str((784, *train.widths, params.data.classes))
+    assert found["WIDTHS"] == str(WIDTHS) == str((784, *train.widths, 10))
     assert found["EPOCHS, BATCH"] == f"{train.epochs}, {train.batch_size}"
     assert found["LEARNING_RATE, MOMENTUM, WEIGHT_DECAY"] == (
         f"{train.lr}, {train.momentum}, {train.weight_decay}"
@@ -41,7 +41,7 @@ def test_a_score_is_the_share_of_right_labels(tmp_path: Path) -> None:
     (tmp_path / "true.csv").write_text("ImageId,Label\n1,7\n2,2\n3,0\n4,4\n")
     assert score(tmp_path / "given.csv", tmp_path / "true.csv") == 0.75
     (tmp_path / "given.csv").write_text("ImageId,Label\n1,7\n")
-    with pytest.raises(ValueError, match="longer"):
+    with pytest.raises(ValueError, match="identically-labeled"):
         score(tmp_path / "given.csv", tmp_path / "true.csv")
 
 

@@ -154,9 +154,9 @@ def test_the_filters_leave_what_they_name(page: "Page") -> None:
 def test_an_image_shows_the_pixels_of_its_row(page: "Page") -> None:
     statistics = Statistics.load(ROOT / "data/prepared/statistics.json")
     folder = ROOT / "data/prepared/validation"
-    places = np.load(folder / "places.npy").tolist()
+    rows = np.load(folder / "rows.npy").tolist()
     words = page.locator("#wrong-gallery .row").first.inner_text()
-    row = places.index(int(words.split()[1]) - report.FIRST_ROW)
+    row = rows.index(int(words.split()[1]))
     pixels = read_pixels(page, "#wrong-gallery canvas")
     expected = statistics.restore(map_images(folder / "images.npy")[row])
     assert pixels == expected.tolist()
@@ -227,7 +227,7 @@ def test_the_network_answers_as_pytorch_does(page: "Page") -> None:
     statistics = Statistics.load(ROOT / "data/prepared/statistics.json")
     params = load_params(ROOT / "params.yaml")
     images = map_images(ROOT / "data/prepared/test/images.npy")[:1000]
-    model = load_model(ROOT / "models/mlp.safetensors", images.shape[1], params.data.classes)
+    model = load_model(ROOT / "models/mlp.safetensors", images.shape[1], 10)
     expected, _ = probabilities(infer(model, torch.from_numpy(images), params.predict.shift))
     pixels = statistics.restore(images).tolist()
     found = np.array(page.evaluate("images => images.map((image) => classify(image))", pixels))
@@ -237,7 +237,7 @@ def test_the_network_answers_as_pytorch_does(page: "Page") -> None:
 
 def make_page(browser: "Browser") -> "Page":
     """Run the pipeline on the tiny images, and open its report."""
-    write_suspects(SUSPECTS, [])
+    write_suspects(SUSPECTS, [], ())
     for stage in (prepare, train, evaluate):
         stage.main()
     Path("metrics/score.json").write_text('{"rows": 0, "rows_without_answer": 12, "errors": 0}')

@@ -10,12 +10,12 @@ from PIL import Image
 from digits import classify
 from digits.classify import Answer, as_json, as_table
 from digits.errors import InputError, report
-from digits.kaggle import read_pixels, read_submission
 from digits.model import MODEL
+from digits.submission import read_ids, read_submission
 from digits.tensors import PREPARED, RowWriter
 from stages import evaluate, predict, train
 from stages import prepare as prepare_stage
-from tests.conftest import ParamsWriter, save_huge
+from tests.conftest import LABELS, ParamsWriter, read_images, save_huge
 from tests.strokes import draw
 
 ANSWERS = [
@@ -30,7 +30,7 @@ def trained(project: Path) -> Path:
     """Go to a project with a network, and with the test images as pictures 0.png to 11.png."""
     for stage in (prepare_stage, train):
         stage.main()
-    images = np.concatenate(list(read_pixels(Path("test.csv"))))
+    _, images = read_images(Path("test.csv"))
     for number, image in enumerate(images):
         Image.fromarray(image.reshape(4, 4)).save(f"{number}.png")
     return project
@@ -62,7 +62,7 @@ def test_pictures_of_the_networks_size_are_answered_as_predict_answers_them(
     assert run(monkeypatch, "--json", *files) == 0
     found = answers(capsys)
     assert [answer["file"] for answer in found] == files
-    labels = read_submission(Path("submission.csv"), 12, 3)
+    labels = read_submission(Path("submission.csv"), read_ids(), LABELS)
     assert [answer["label"] for answer in found] == labels.tolist()
     assert [answer["predicted"] for answer in found] == [str(label) for label in labels]
 

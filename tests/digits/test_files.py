@@ -1,4 +1,3 @@
-import csv
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -6,14 +5,7 @@ from pathlib import Path
 import pytest
 
 from digits.errors import InputError
-from digits.files import (
-    find_partial,
-    read_columns,
-    replacing,
-    replacing_directory,
-    write_csv,
-    write_json,
-)
+from digits.files import find_partial, replacing, replacing_directory, write_json
 
 Replace = Callable[[Path], AbstractContextManager[Path]]
 
@@ -131,35 +123,6 @@ def test_json_never_holds_what_json_cannot(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_csv_has_unix_line_ends_and_floats_to_the_last_bit(tmp_path: Path) -> None:
-    write_csv(tmp_path / "file.csv", ["epoch", "loss"], [(1, 1 / 3), (2, 0.1)])
-    expected = b"epoch,loss\n1,0.3333333333333333\n2,0.1\n"
-    assert (tmp_path / "file.csv").read_bytes() == expected
-
-
-@pytest.mark.parametrize(
-    ("cell", "written"),
-    [
-        ('=HYPERLINK("http://a.b")', '\'=HYPERLINK("http://a.b")'),
-        *((text, f"'{text}") for text in ("=1", "+a", "-1+2", "@SUM(A1)", "\t=1", "\uff1d1")),
-        *((text, f"'{text}") for text in ("'=1", "'a", "-", "-1\n")),
-        *((text, text) for text in ("-1", "+1.5", "a=1", "1-2", "a", "", "#")),
-        *((number, str(number)) for number in (-1, -0.5, 1e-07)),
-    ],
-)
-def test_no_text_is_a_formula_in_csv_and_numbers_stay(
-    tmp_path: Path, cell: object, written: str
-) -> None:
-    write_csv(tmp_path / "file.csv", ["a", "b"], [("a", cell)])
-    with (tmp_path / "file.csv").open(encoding="utf-8", newline="") as file:
-        assert list(csv.reader(file))[1] == ["a", written]
-
-
-def test_names_of_columns_are_no_formulas_in_csv_either(tmp_path: Path) -> None:
-    write_csv(tmp_path / "file.csv", ["=a", "b"], [])
-    assert (tmp_path / "file.csv").read_text() == "'=a,b\n"
-
-
 @pytest.mark.parametrize("replace", [replacing, replacing_directory])
 def test_a_full_disk_is_told_in_one_line_and_loses_nothing(
     tmp_path: Path, replace: Replace
@@ -180,32 +143,3 @@ def test_what_lies_in_the_way_is_told_in_one_line(tmp_path: Path, replace: Repla
     message = r"file/new: (File exists|Not a directory); expected to be able to write it"
     with pytest.raises(InputError, match=message), replace(tmp_path / "file" / "new"):
         pytest.fail("begun")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "epoch,training_loss,validation_loss,validation_accuracy\n",
-        "epoch,training_loss,validation_loss,validation_accuracy\n1,nan,1,1\n",
-        "epoch,training_loss,validation_loss,validation_accuracy\n1,1,1\n",
-        "epoch,training_loss\n1,1\n",
-        "epoch,training_loss,validation_loss,validation_accuracy\n1,a,1,1\n",
-        "\u0661",
-    ],
-)
-def test_a_table_without_such_columns_of_numbers_is_refused(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "training.csv"
-    path.write_text(content, encoding="utf-8")
-    names = ("training_loss", "validation_loss", "validation_accuracy")
-    with pytest.raises(InputError, match=r"training\.csv: .*; expected what train writes"):
-        read_columns(path, names, "what train writes")
-
-
-def test_columns_come_back_as_they_were_written(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    write_csv(path, ["epoch", "loss", "name"], [(1, 0.1 + 0.2, "a"), (2, 1e-9, "b")])
-    assert read_columns(path, ["loss", "epoch"], "a table") == {
-        "loss": [0.1 + 0.2, 1e-9],
-        "epoch": [1, 2],
-    }

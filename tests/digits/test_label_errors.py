@@ -9,6 +9,7 @@ from digits.label_errors import Suspect, locate, rank, read_suspects, write_susp
 from digits.tensors import Statistics
 from proofs.sandbox import draw_images
 
+CLASSES = ("0", "1", "boot")
 STATISTICS = Statistics(mean=33, std=79, pixels=16)
 
 
@@ -30,29 +31,40 @@ def test_rows_in_equal_doubt_keep_their_order() -> None:
 
 def test_suspects_come_back_as_they_were_written(tmp_path: Path) -> None:
     suspects = [make("b" * 64), make("a" * 64, given=1)]
-    write_suspects(tmp_path / "suspects.csv", suspects)
-    assert list(read_suspects(tmp_path / "suspects.csv").values()) == suspects
+    write_suspects(tmp_path / "suspects.csv", suspects, CLASSES)
+    assert list(read_suspects(tmp_path / "suspects.csv", CLASSES).values()) == suspects
+
+
+def test_suspects_of_labels_that_the_data_lack_are_left_out(tmp_path: Path) -> None:
+    suspects = [make("b" * 64), make("a" * 64, given=1)]
+    write_suspects(tmp_path / "suspects.csv", suspects, CLASSES)
+    found = read_suspects(tmp_path / "suspects.csv", ("boot", "7", "0"))
+    assert found == {"b" * 64: Suspect("b" * 64, 2, 0, 0.125, 0.5)}
+
+
+def test_a_list_of_no_suspects_is_one(tmp_path: Path) -> None:
+    write_suspects(tmp_path / "suspects.csv", [], CLASSES)
+    assert read_suspects(tmp_path / "suspects.csv", CLASSES) == {}
 
 
 @pytest.mark.parametrize(
     "row",
     [
         "a,0,2,0.1,0.5",
-        f"{'a' * 64},x,2,0.1,0.5",
         f"{'a' * 64},0,2,0.1,1.5",
         f"{'a' * 64},0,2,nan,0.5",
         f"{'a' * 64},0,2",
-        f"{'a' * 64},-1,2,0.1,0.5",
+        f"{'a' * 64},,2,0.1,0.5",
         f"{'a' * 64},2,2,0.1,0.5",
         "\u0661",
     ],
 )
 def test_a_list_of_another_kind_is_refused(tmp_path: Path, row: str) -> None:
     path = tmp_path / "suspects.csv"
-    write_suspects(path, [make("b" * 64)])
+    write_suspects(path, [make("b" * 64)], CLASSES)
     path.write_text(path.read_text() + row + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"suspects\.csv: .*; expected what `make labels` writes"):
-        read_suspects(path)
+        read_suspects(path, CLASSES)
 
 
 def test_suspects_are_found_by_their_pixels_while_their_label_stays() -> None:

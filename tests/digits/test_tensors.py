@@ -13,7 +13,7 @@ from digits.tensors import (
     count_images,
     map_images,
     map_labelled,
-    map_places,
+    map_rows,
     read_images,
 )
 
@@ -166,13 +166,13 @@ def test_a_header_that_is_not_as_written_is_refused(tmp_path: Path, header: str)
             map_images(path)
 
 
-def test_places_are_mapped(tmp_path: Path) -> None:
-    np.save(tmp_path / "places.npy", np.array([0, 3, 4]))
-    assert map_places(tmp_path, rows=3).tolist() == [0, 3, 4]
+def test_rows_of_the_csv_are_mapped(tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", np.array([1, 3, 4]))
+    assert map_rows(tmp_path, count=3).tolist() == [1, 3, 4]
 
 
-@pytest.mark.parametrize("places", [[0, 3], [0, 4, 3], [0, 3, 3], [-1, 3, 4]])
-def test_places_that_prepare_did_not_write_are_refused(tmp_path: Path, places: list[int]) -> None:
-    np.save(tmp_path / "places.npy", np.array(places))
-    with pytest.raises(InputError, match=r"places\.npy: not 3 rising places; expected what prep"):
-        map_places(tmp_path, rows=3)
+@pytest.mark.parametrize("rows", [[1, 3], [1, 4, 3], [1, 3, 3], [0, 3, 4]])
+def test_rows_that_prepare_did_not_write_are_refused(tmp_path: Path, rows: list[int]) -> None:
+    np.save(tmp_path / "rows.npy", np.array(rows))
+    with pytest.raises(InputError, match=r"rows\.npy: not 3 rising rows; expected what prepare"):
+        map_rows(tmp_path, count=3)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from digits.csv_files import write_table
 from digits.errors import InputError
-from digits.files import write_csv
 from proofs import compare
 from proofs.sandbox import ROOT
 
@@ -36,7 +37,7 @@ def write(wrong: slice, actual: list[int] | None = None) -> None:
     predicted = ACTUAL.copy()
     predicted[wrong] = (predicted[wrong] + 1) % 4
     rows = zip(actual or ACTUAL.tolist(), predicted.tolist(), strict=False)
-    write_csv(compare.PREDICTIONS, compare.COLUMNS, rows)
+    write_table(compare.PREDICTIONS, [pd.DataFrame(rows, columns=compare.COLUMNS)])
 
 
 def record(images: str, seed: int, more: str = "", rows: str = "train") -> None:
@@ -135,14 +136,19 @@ def test_a_network_trained_on_its_validation_rows_is_refused(run: Runner) -> Non
 def test_what_is_no_revision_or_holds_no_answers_is_refused(run: Runner) -> None:
     with pytest.raises(InputError, match=r"^nothing: .*; expected a revision of this repository"):
         run("nothing")
-    compare.PREDICTIONS.write_text("predicted,actual\n1,1\n")
-    with pytest.raises(InputError, match="row 1: 'predicted,actual'; expected 'actual,predicted'"):
-        run("HEAD")
-    compare.PREDICTIONS.write_text("actual,predicted\n1,2\n1,1,1\n")
-    with pytest.raises(InputError, match=r"row 3: '1,1,1'; expected the names of two classes"):
-        run("HEAD")
+    for content, told in (
+        ("actual,guess\n1,1\n", "1 rows of "),
+        ("actual,predicted\n1,2\n1,1,1\n", "Expected 2 fields in line 3, saw 3"),
+        ("actual,predicted\n1,2\n1\n", "row 3: "),
+    ):
+        compare.PREDICTIONS.write_text(content)
+        message = (
+            f"^the working tree:plots/confusion.csv: .*{told}.*; expected what evaluate writes"
+        )
+        with pytest.raises(InputError, match=message):
+            run("HEAD")
     compare.PREDICTIONS.unlink()
-    with pytest.raises(InputError, match="no such file; expected a table of classes"):
+    with pytest.raises(InputError, match="no such file; expected what evaluate writes"):
         run("HEAD")
     commit()
     with pytest.raises(InputError, match=r"HEAD:plots/confusion.csv: no such file; expected"):

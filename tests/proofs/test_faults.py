@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from digits.errors import InputError
-from digits.kaggle import SUBMISSION
+from digits.submission import SUBMISSION
 from proofs.faults import Proof, corrupt_cache, damaged, kill_runs, small_disk, suffer, truncate
 
 

@@ -27,4 +27,3 @@ def test_the_sandbox_has_the_pipeline_of_the_project(proof: Proof) -> None:
     assert (proof.box.folder / "dvc.yaml").read_bytes() == (ROOT / "dvc.yaml").read_bytes()
     params = YAML(typ="safe").load(proof.box.folder / "params.yaml")
     assert params["data"]["train"] == "data/mnist/train.csv"
-    assert params["data"]["classes"] == CLASSES

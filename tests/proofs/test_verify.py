@@ -64,7 +64,7 @@ def test_another_byte_in_a_metric_fails_and_is_named(
     assert told.returncode == 1
     line = r"^score +metrics/score.json +different: in Git: rows 46 became 45$"
     assert re.search(line, told.stdout, re.MULTILINE)
-    assert len(re.findall(r"  same$", told.stdout, re.MULTILINE)) == 27
+    assert len(re.findall(r"  same$", told.stdout, re.MULTILINE)) == 29
     assert re.search(r"^platform: .* kernels, training on ", told.stdout, re.MULTILINE)
     assert re.search(r"^reason: none is known", told.stdout, re.MULTILINE)
     [error] = told.stderr.splitlines()[-1:]

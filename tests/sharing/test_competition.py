@@ -16,17 +16,19 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import psutil
 import pytest
 
-from digits import tables
-from digits.kaggle import SUBMISSION, write_images, write_submission
+from digits import unpacking
+from digits.kaggle import write_images
+from digits.submission import SUBMISSION, count_ids, write_submission
 from proofs.sandbox import ROOT, draw_images
 from sharing import competition
 from sharing.competition import FOLDER, PAGE, TEST, TRAIN
-from tests.conftest import ParamsWriter
+from tests.conftest import LABELS, ParamsWriter
 
 TOKEN, SECRET = "KGAT_0123456789abcdef", "s3cret.key"  # the second is unlike any token
 SIGNATURE = "Signature=fedc.ba98.7654"
@@ -53,8 +55,9 @@ def run(
         return line or out
 
     Path("data").mkdir()
-    write_submission(SUBMISSION, [0, 1, 2] * 4)
-    with patch.dict(os.environ):
+    write_submission(SUBMISSION, count_ids(12), LABELS * 4)
+    prepared: dict[str, Any] = {"read_ids": lambda: count_ids(12), "load_classes": lambda: LABELS}
+    with patch.dict(os.environ), patch.multiple(competition, **prepared):
         for name in list(os.environ):
             if name.startswith(("KAGGLE_", "XDG_")) or name.lower().endswith("_proxy"):
                 del os.environ[name]
@@ -155,13 +158,16 @@ def test_what_is_there_is_neither_fetched_again_nor_touched(stand_in: StandIn) -
     assert asked[:4] == ["competitions", "download", "-q", "--file=test.csv"]
 
 
-@pytest.mark.parametrize("name", [TRAIN, TEST])
-def test_a_file_of_mine_stays_as_it_is(stand_in: StandIn, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [(TRAIN, "row 1: 'mine' and others; expected a column"), (TEST, "expected 16 pixel columns")],
+)
+def test_a_file_of_mine_stays_as_it_is(stand_in: StandIn, name: str, told: str) -> None:
     stand_in.offers(TRAIN, made(TRAIN))
     stand_in.offers(TEST, made(TEST))
     FOLDER.mkdir()
     (FOLDER / name).write_bytes(b"mine")
-    assert stand_in.run("fetch").startswith(f"error: data/kaggle/{name}: row 1, column 1: 'mine'")
+    assert stand_in.run("fetch").startswith(f"error: data/kaggle/{name}: {told}")
     assert data() == {f"data/kaggle/{name}": b"mine"}
 
 
@@ -190,11 +196,15 @@ def damaged(archive: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("name", "sent", "told"),
     [
-        (TRAIN, lambda _: b"<!doctype html>\n", "/train.csv: row 1, column 1: '<!doctype html>'"),
+        (TRAIN, lambda _: b"<!doctype html>\n", "/train.csv: row 1: '<!doctype html>' and"),
         (TEST, lambda _: made(TEST, 9), "/test.csv: expected 16 pixel columns, as in"),
         (TEST, lambda plain: zipped("other.csv", plain), "test.csv.zip: .*; expected test.csv in"),
         (TRAIN, lambda plain: damaged(zipped(TRAIN, plain)), "/train.csv.zip: .*a whole CSV file"),
-        (TEST, lambda plain: zipped(TEST, plain)[:-100], "/test.csv: row 1: not text in UTF-8"),
+        (
+            TEST,
+            lambda plain: zipped(TEST, plain)[:-100],
+            "/test.csv: File is not a zip file; expected",
+        ),
         (TEST, lambda plain: zipped(TEST, plain + ROW * 2**14), "/test.csv.zip: unpacks to over"),
     ],
 )
@@ -203,7 +213,7 @@ def test_files_of_another_form_are_refused_and_none_is_written(
 ) -> None:
     for each in (TRAIN, TEST):
         stand_in.offers(each, sent(made(each)) if each == name else made(each))
-    with patch.object(tables, "UNPACKED_BYTES", 2**12):
+    with patch.object(unpacking, "UNPACKED_BYTES", 2**12):
         assert re.match(f"error: data/.*{told}", stand_in.run("fetch"))
     assert list(Path("data").iterdir()) == []
 
@@ -215,11 +225,11 @@ ROWS = "ImageId,Label\n" + "".join(f"{number},1\n" for number in range(1, 13))
     ("content", "told"),
     [
         (ROWS.replace("ImageId", "id"), r"row 1: 'id,Label'; expected 'ImageId,Label'"),
-        (ROWS.replace("\n3,", "\n4,"), r"row 4, column 1 \(ImageId\): 4; expected 3"),
+        (ROWS.replace("\n3,", "\n4,"), r"row 4, column 1 \(ImageId\): '4'; expected 3"),
         (ROWS.removesuffix("12,1\n"), r"row 12: the last of 11; expected 12"),
-        (ROWS + "13,1\n", r"row 14, column 1 \(ImageId\): '13'; expected"),
+        (ROWS + "13,1\n", r"row 14: the last of 13; expected 12"),
         (ROWS.replace("7,1", "7,3"), r"row 8, column 2 \(Label\): '3'; expected"),
-        ("ImageId,Label\n", r"row 2: no data; expected rows"),
+        ("ImageId,Label\n", r"row 1: the last of 0; expected 12"),
     ],
 )
 def test_a_submission_that_kaggle_would_not_score_is_not_sent(

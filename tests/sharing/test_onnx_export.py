@@ -7,6 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from digits.classes import CLASSES as CLASSES_FILE
+from digits.classes import save_classes
 from digits.errors import InputError
 from digits.inference import infer, probabilities
 from digits.model import MLP, MODEL, Ensemble, load_model, save_model
@@ -14,7 +16,7 @@ from digits.params import load_params
 from digits.tensors import PREPARED, Statistics, count_images, read_images
 from proofs.sandbox import CLASSES, ROOT
 from stages._inputs import hash_path
-from tests.conftest import PIXELS, ParamsWriter
+from tests.conftest import LABELS, PIXELS, ParamsWriter
 
 pytest.importorskip("onnx", reason="ONNX comes with `make test-results`")
 pytest.importorskip("onnxruntime", reason="ONNX Runtime comes with `make test-results`")
@@ -174,8 +176,9 @@ def test_old_runtimes_can_read_it_and_no_version_of_ours_is_in_it() -> None:
 
 @pytest.fixture
 def trained(project: Path) -> Path:
-    """Go to a project with statistics and a network."""
+    """Go to a project with statistics, classes and a network."""
     new_statistics().save(PREPARED / "statistics.json")
+    save_classes(CLASSES_FILE, LABELS)
     save_model(new_ensemble([PIXELS, 8, CLASSES]), MODEL)
     return project
 
@@ -235,11 +238,9 @@ def test_what_is_missing_is_named_and_an_earlier_file_stays(
 
 
 @pytest.mark.parametrize(("pixels", "classes"), [(25, CLASSES), (PIXELS, CLASSES + 1)])
-def test_a_network_that_does_not_fit_is_refused(
-    trained: Path, write_params: ParamsWriter, pixels: int, classes: int
-) -> None:
+def test_a_network_that_does_not_fit_is_refused(trained: Path, pixels: int, classes: int) -> None:
     new_statistics(pixels).save(PREPARED / "statistics.json")
-    write_params({"data.classes": classes})
+    save_classes(CLASSES_FILE, "0123"[:classes])
     message = f"a network from 16 pixels to 3 classes; expected {pixels} to {classes}"
     with pytest.raises(InputError, match=message):
         onnx_export.main()
@@ -292,7 +293,7 @@ def test_the_committed_network_answers_every_test_image_as_pytorch_does(
     monkeypatch.chdir(ROOT)
     params = load_params()
     statistics = Statistics.load(PREPARED / "statistics.json")
-    model = load_model(MODEL, statistics.pixels, params.data.classes)
+    model = load_model(MODEL, statistics.pixels, 10)
     shift = params.predict.shift
     exported, rows, difference = build(model, statistics, shift, {}), 0, 0.0
     for images in read_images(IMAGES):

@@ -5,10 +5,10 @@ import pytest
 
 from digits.answers import ANSWERS, look_up, read_answers
 from digits.errors import InputError
-from digits.kaggle import read_labelled, read_pixels, read_submission
-from proofs.sandbox import CLASSES, draw_images
+from digits.submission import count_ids, read_submission
+from proofs.sandbox import draw_images
 from stages import download
-from tests.conftest import ParamsWriter
+from tests.conftest import LABELS, ParamsWriter, read_images
 
 
 @pytest.fixture
@@ -20,10 +20,10 @@ def images(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("images")
 def test_every_image_is_dealt_once_with_its_label() -> None:
     download.main()
-    [(labels, train)] = read_labelled(Path("data/mnist/train.csv"), CLASSES)
-    [test] = read_pixels(Path("data/mnist/test.csv"))
-    solution = read_submission(Path("data/mnist/solution.csv"), 8, CLASSES)
-    dealt = {image.tobytes(): label for image, label in zip(train, labels, strict=True)}
+    labels, train = read_images(Path("data/mnist/train.csv"))
+    _, test = read_images(Path("data/mnist/test.csv"))
+    solution = read_submission(Path("data/mnist/solution.csv"), count_ids(8), LABELS)
+    dealt = {image.tobytes(): int(label) for image, label in zip(train, labels, strict=True)}
     dealt |= {image.tobytes(): label for image, label in zip(test, solution, strict=True)}
     pixels, truth = draw_images(20)
     assert dealt == {image.tobytes(): label for image, label in zip(pixels, truth, strict=True)}
@@ -33,7 +33,7 @@ def test_every_image_is_dealt_once_with_its_label() -> None:
 def test_the_answers_know_every_image() -> None:
     download.main()
     pixels, labels = draw_images(20)
-    assert np.array_equal(look_up(read_answers(ANSWERS), pixels), labels)
+    assert np.array_equal(look_up(read_answers(ANSWERS), pixels, LABELS), labels)
 
 
 @pytest.mark.usefixtures("images")

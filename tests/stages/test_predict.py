@@ -9,13 +9,13 @@ import torch
 
 from digits.errors import InputError
 from digits.inference import infer, probabilities
-from digits.kaggle import read_submission
 from digits.measures import negative_log_likelihood
 from digits.model import MODEL, load_model
+from digits.submission import read_ids, read_submission
 from digits.tensors import PREPARED, map_labelled
 from proofs.sandbox import CLASSES, draw_images
 from stages import evaluate, predict, prepare, score, train
-from tests.conftest import ParamsWriter, save_huge
+from tests.conftest import LABELS, ParamsWriter, save_huge
 
 
 def test_each_test_image_gets_its_label(project: Path, write_params: ParamsWriter) -> None:
@@ -23,7 +23,7 @@ def test_each_test_image_gets_its_label(project: Path, write_params: ParamsWrite
     prepare.main()
     train.main()
     predict.main()
-    labels = read_submission(Path("submission.csv"), 12, CLASSES)
+    labels = read_submission(Path("submission.csv"), read_ids(), LABELS)
     assert np.array_equal(labels, draw_images(12, seed=1)[1])
 
 
@@ -37,7 +37,7 @@ def test_what_is_answered_is_averaged_over_shifts(
     for part in ("test", "validation"):
         images = torch.from_numpy(np.load(PREPARED / part / "images.npy"))
         log_probabilities.append(probabilities(infer(model, images, shift=1))[1])
-    labels = read_submission(Path("submission.csv"), 12, CLASSES)
+    labels = read_submission(Path("submission.csv"), read_ids(), LABELS)
     assert np.array_equal(labels, log_probabilities[0].argmax(axis=1))
     found = json.loads(Path("metrics/evaluation.json").read_text())["negative_log_likelihood"]
     _, actual = map_labelled(PREPARED / "validation", CLASSES)
@@ -64,8 +64,8 @@ def test_answers_that_are_not_finite_are_refused_and_nothing_is_written(
     ("main", "message"),
     [
         (predict.main, "images.npy: no such file; expected what prepare writes"),
-        (train.main, "images.npy: no such file; expected what prepare writes"),
-        (score.main, "answers.csv: no such file; expected what download writes"),
+        (train.main, "classes.json: no such file; expected what prepare writes"),
+        (score.main, "classes.json: no such file; expected what prepare writes"),
     ],
 )
 def test_a_stage_out_of_turn_says_what_is_missing(

@@ -13,12 +13,12 @@ from digits.errors import InputError
 from digits.label_errors import SUSPECTS, Suspect, write_suspects
 from proofs.sandbox import CLASSES, draw_images
 from stages import evaluate, prepare, report, train
-from tests.conftest import ParamsWriter
+from tests.conftest import LABELS, ParamsWriter
 
 
 def run_pipeline() -> None:
     """Run it up to the report, on images without answers, and without labels in doubt."""
-    write_suspects(SUSPECTS, [])
+    write_suspects(SUSPECTS, [], LABELS)
     for stage in (prepare, train, evaluate):
         stage.main()
     Path("metrics/score.json").write_text('{"rows": 0, "rows_without_answer": 12, "errors": 0}')
@@ -83,7 +83,7 @@ def test_the_page_is_the_same_each_time() -> None:
 def test_images_in_doubt_are_shown_where_they_lie() -> None:
     pixels, labels = draw_images(90)
     known = list(digests(pixels))
-    wrong = read_data()["images"][0][2] - report.FIRST_ROW
+    wrong = read_data()["images"][0][2] - 2
     others = [row for row in range(90) if row != wrong][:3]
     suspects = [
         Suspect(known[row], int(labels[row]), int(labels[row] + 1) % CLASSES, 0.1, 0.7)
@@ -93,10 +93,10 @@ def test_images_in_doubt_are_shown_where_they_lie() -> None:
     mended = Suspect(known[others[2]], (label + 1) % CLASSES, label, 0.1, 0.7)
     of_more_classes = Suspect(known[others[2]], label, CLASSES, 0.1, 0.7)
     for other in (mended, of_more_classes):
-        write_suspects(SUSPECTS, [*suspects, other])
+        write_suspects(SUSPECTS, [*suspects, other], (*LABELS, "3"))
         report.main()
         assert len(read_data()["suspects"]) == 3
-    write_suspects(SUSPECTS, suspects)
+    write_suspects(SUSPECTS, suspects, LABELS)
     told = report.main()
     listed = read_data()["suspects"]
     assert [row for _, _, _, row, *_ in listed] == [others[0] + 2, wrong + 2, others[1] + 2]

@@ -5,19 +5,26 @@ import numpy as np
 import pytest
 
 from digits.answers import ANSWERS, write_answers
+from digits.classes import CLASSES, save_classes
+from digits.csv_files import write_table
 from digits.errors import InputError
-from digits.kaggle import write_images, write_submission
+from digits.kaggle import write_images
 from digits.measures import wilson_interval
+from digits.submission import IDS, count_ids, write_submission
 from proofs.sandbox import draw_images
 from stages import score
 
+NAMES = ("0", "1", "2")
 PIXELS, LABELS = draw_images(12, seed=1)
 
 
 def run(answered: slice, predicted: list[int]) -> dict[str, object]:
     ANSWERS.parent.mkdir(parents=True)
     write_answers(ANSWERS, PIXELS[answered], LABELS[answered])
-    write_submission(Path("submission.csv"), predicted)
+    CLASSES.parent.mkdir()
+    save_classes(CLASSES, NAMES)
+    write_table(IDS, [count_ids(12).to_frame()])
+    write_submission(Path("submission.csv"), count_ids(len(predicted)), map(str, predicted))
     score.main()
     written: dict[str, object] = json.loads(score.METRICS.read_text())
     return written
@@ -52,7 +59,9 @@ def test_images_that_bring_their_labels_are_scored_against_these(project: Path) 
     found = run(slice(None), LABELS.tolist())
     assert (found["rows"], found["errors"]) == (12, 12)
     write_images(Path("test.csv"), PIXELS, LABELS + 1)
-    with pytest.raises(InputError, match=r"test.csv: row \d+, column 1 \(label\): '3'; expected"):
+    with pytest.raises(
+        InputError, match=r"test.csv: row \d+, column 1 \(label\): '3'; expected one"
+    ):
         score.main()
 
 

@@ -10,7 +10,7 @@ import torch
 
 from digits.errors import InputError
 from digits.params import load_params
-from proofs.sandbox import draw_images
+from proofs.sandbox import CLASSES, draw_images
 from studies.trial import Fit, Rows, train_network
 from tests.conftest import list_listening
 
@@ -23,7 +23,7 @@ from studies.cluster import Cluster, cluster, share, sheltered
 def draw_rows() -> Rows:
     pixels, labels = draw_images(90)
     images = (pixels / 255).astype(np.float32)
-    return Rows(images, labels, np.arange(90) // 45, images[:0], labels[:0])
+    return Rows(images, labels, CLASSES, np.arange(90) // 45, images[:0], labels[:0])
 
 
 def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from studies import labels
 from studies.design import RESULTS
 from studies.journal import Journal
 from studies.trial import Rows
+from tests.conftest import LABELS
 
 STUDY = """\
 variants:
@@ -50,7 +51,7 @@ def study(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.long
 def test_a_wrong_label_is_the_first_suspect(study: Path) -> None:
     labels.main()
-    suspects = list(read_suspects(RESULTS / "study.csv").values())
+    suspects = list(read_suspects(RESULTS / "study.csv", LABELS).values())
     pixels, truth = draw_images(90)
     first = suspects[0]
     assert first.sha256 == list(digests(pixels))[MISLABELLED]
@@ -87,7 +88,7 @@ def test_the_list_ends_where_the_label_is_the_likelier(
     digested = list(digests(draw_images(5)[0]))
     shares = np.array([[0.6, 0.4], [0.3, 0.7], [0.5, 0.5], [0.5, 0.5], [0.9, 0.1]])
     write_labels(shares, [0, 0, 0, 1, 1], [0, 1, 0, 1, 0], digested)
-    assert [*read_suspects(RESULTS / "study.csv")] == [digested[4], digested[1]]
+    assert [*read_suspects(RESULTS / "study.csv", LABELS)] == [digested[4], digested[1]]
     assert capsys.readouterr().err == ""
 
 
@@ -97,8 +98,8 @@ def test_rows_of_a_class_that_only_one_fold_has_are_left_out(
     digested = list(digests(draw_images(5)[0]))
     shares = np.array([[0.3, 0.7, 0], [0.6, 0.4, 0], [0.5, 0.5, 0], [0.9, 0.1, 0], [0.2, 0.8, 0]])
     write_labels(shares, [0, 0, 2, 2, 1], [0, 1, 1, 1, 0], digested)
-    assert [*read_suspects(RESULTS / "study.csv")] == [digested[0]]
-    told = "warning: 3 rows of classes [1, 2] are left out: each lies in one fold alone\n"
+    assert [*read_suspects(RESULTS / "study.csv", LABELS)] == [digested[0]]
+    told = "warning: 3 rows of classes 1, 2 are left out: each lies in one fold alone\n"
     assert capsys.readouterr().err == told
     summary = json.loads(labels.METRICS.read_text())
     assert (summary["rows"], summary["out_of_fold_errors"]) == (2, 1)
@@ -108,7 +109,7 @@ def write_labels(
     shares: NDArray[np.float64], given: list[int], folds: list[int], digested: list[str]
 ) -> None:
     images = np.zeros((len(given), 16), np.float32)
-    rows = Rows(images, np.array(given), np.array(folds), images[:0], np.array(given)[:0])
+    rows = Rows(images, np.array(given), CLASSES, np.array(folds), images[:0], np.array(given)[:0])
     labels.write_labels("study", shares, rows, digested)
 
 
@@ -127,7 +128,7 @@ def test_one_fold_is_refused(study: Path) -> None:
         ("set,index,given\ntrain,2,1\n", "row 2: 2 of 2 images"),
         ("set,index,given\ntrain,1,0\n", "row 2: 0 for the label 1"),
         ("set,index,given\ntest,0,0\n", "range"),
-        ("index\n1\n", "set"),
+        ("index\n1\n", "1 rows of"),
     ],
 )
 def test_a_list_of_published_errors_of_another_kind_is_refused(
@@ -137,7 +138,7 @@ def test_a_list_of_published_errors_of_another_kind_is_refused(
     path = tmp_path / "published.csv"
     path.write_text(content)
     with pytest.raises(InputError, match=rf"published\.csv: .*{message}.*; expected a table of"):
-        labels.read_published(path, {"a": 0, "b": 1})
+        labels.read_published(path, {"a": "0", "b": "1"})
 
 
 def test_ranks_count_from_1_and_leave_out_what_is_not_in_the_rows() -> None:

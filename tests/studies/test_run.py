@@ -236,7 +236,10 @@ def test_a_study_that_was_stopped_goes_on_with_what_is_missing(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("data.classes: 4", "data.classes = 4; expected 3, which data/prepared was made with"),
+        (
+            "data.train: other.csv",
+            "data.train = 'other.csv'; expected 'train.csv', which data/prep",
+        ),
         ("prepare.seed: 4", "prepare.seed = 4; expected 0, which data/prepared was made with"),
         ("train.rows: all", "train.rows = 'all' holds no row out; expected 'train'"),
         (
@@ -310,7 +313,7 @@ STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "studies" / "dvc.yaml")["s
 def test_a_stage_depends_on_the_recipes_of_its_study(name: str) -> None:
     stage, path = STAGES[name], f"studies/{name}.yaml"
     recipes = [variant.recipe for variant in load_study(ROOT / path).variants.values()]
-    sections = ["data.classes", "predict", "train"]
+    sections = ["predict", "train"]
     assert [*stage["params"]] == [{recipe: sections} for recipe in recipes]
     program = "labels" if name == "labels" else "run"
     assert stage["cmd"] == f"exec env STAGE_PARENT=$PPID python -m studies.{program} {path}"

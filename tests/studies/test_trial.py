@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from digits.answers import UNKNOWN
+from digits.classes import UNKNOWN
 from digits.model import MODEL
 from digits.params import load_params
 from digits.tensors import PREPARED, map_labelled
@@ -20,7 +20,7 @@ def load_rows(truth: list[int]) -> Rows:
     parts = [map_labelled(PREPARED / name, CLASSES) for name in ("train", "validation")]
     images, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
     test = np.load(PREPARED / "test" / "images.npy")[: len(truth)]
-    return Rows(images, labels, np.arange(90) // 30, test, np.array(truth, dtype=np.int64))
+    return Rows(images, labels, CLASSES, np.arange(90) // 30, test, np.array(truth, dtype=np.int64))
 
 
 def test_the_validation_rows_held_out_give_what_the_stages_give(

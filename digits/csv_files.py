@@ -1,0 +1,238 @@
+"""CSV by pandas: tables of any length in blocks of whole lines, and small ones as a whole.
+
+What pandas repairs in silence is refused: a field too many shifts no column, a line end within
+quotes joins no lines, and a short row is filled with empty text, which is no number. Memory is
+bounded by a block and by a line, whatever the file's length.
+"""
+
+import re
+import warnings
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import StringIO
+from math import isfinite
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+from pandas.errors import ParserError, ParserWarning
+
+from digits.errors import InputError, expecting, shorten
+from digits.files import replacing
+from digits.unpacking import read_unpacked
+
+SEPARATORS = ",\t;"
+LINE_BYTES = 2**22
+WORKERS = 2  # threads: pandas lets others run while it parses
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# What may begin a formula to a spreadsheet, numbers aside (OWASP, "CSV injection"); and the
+# apostrophe that text of that kind is given, lest two texts become one.
+_FORMULA = re.compile(r"['=@\t\r\n\uff1d\uff0b\uff0d\uff20]|[+-](?![0-9.]+\Z)")
+
+
+Converted = TypeVar("Converted")
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield blocks of whole lines, each with the row, from 1, that it begins with.
+
+    Blank lines at the end, and a byte-order mark, are left out.
+
+    Raises:
+        InputError: the file cannot be read, or a line is longer than `LINE_BYTES`.
+    """
+    kept, row = b"", 1
+    for block in read_unpacked(path):
+        text = kept + block
+        if row == 1:
+            text = text.removeprefix(_BYTE_ORDER_MARK)
+        end = _line_end(text)
+        cut = text.rfind(end, 0, len(text.rstrip())) + 1
+        if cut:
+            yield row, text[:cut]
+            row += text.count(end, 0, cut)
+        kept = text[cut:]
+        if len(kept) > LINE_BYTES:
+            raise InputError(f"{path}: row {row}: over {LINE_BYTES} bytes; expected a shorter line")
+    if kept.strip():
+        yield row, kept.rstrip()
+
+
+def _line_end(text: bytes) -> bytes:
+    return b"\n" if b"\n" in text else b"\r"
+
+
+def read_first_row(path: Path) -> tuple[str, list[str]]:
+    """Return what separates the cells of a file, and the first row as text.
+
+    Raises:
+        InputError: it cannot be read, or is no text in UTF-8.
+    """
+    _, text = next(read_lines(path), (1, b""))
+    [line, *_] = re.split(rb"[\r\n]", text, maxsplit=1)
+    try:
+        decoded = line.decode("utf-8")
+        if not decoded.strip():
+            raise InputError(f"{path}: row 1: empty; expected a header")
+        separator = max(SEPARATORS, key=decoded.count)
+        row = pd.read_csv(
+            StringIO(decoded),
+            sep=separator,
+            header=None,
+            dtype=str,
+            na_filter=False,
+            skipinitialspace=True,
+        )
+        cells = [str(cell).strip() for cell in row.iloc[0]]
+    except (UnicodeDecodeError, ParserError):
+        cells = ["\0"]
+    if not all(cell.isprintable() for cell in cells):
+        raise InputError(f"{path}: row 1: no row of text in UTF-8; expected CSV")
+    return separator, cells
+
+
+def read_rows(
+    path: Path,
+    separator: str,
+    columns: int,
+    convert: Callable[[int, pd.DataFrame], Converted],
+    *,
+    start: int = 1,
+    as_text: Collection[int] = (),
+) -> Iterator[Converted]:
+    """Yield what the rows from `start` on are converted to, in blocks.
+
+    A column is of numbers where all of its cells in a block are, and of text where one is not, or
+    is missing.
+
+    Args:
+        path: the file.
+        separator: one of `SEPARATORS`.
+        columns: how many there are.
+        convert: is given each block, with the row, from 1, that it begins with, in a thread.
+        start: 1, or 2 after a header.
+        as_text: columns that are of text in any case, stripped of blanks.
+
+    Raises:
+        InputError: the file cannot be read, or a row has more columns.
+    """
+
+    def parse(row: int, text: bytes) -> Converted:
+        return convert(row, _parse(path, row, text, separator, columns, as_text))
+
+    pending: deque[Future[Converted]] = deque()
+    yielded = 0
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for first, lines in read_lines(path):
+            row, text = first, lines
+            if row < start:
+                row, text = start, lines.partition(_line_end(lines))[2]
+            if text:
+                pending.append(pool.submit(parse, row, text))
+            if len(pending) > min(WORKERS, yielded):  # whoever wants but the first has no more done
+                yield pending.popleft().result()
+                yielded += 1
+        while pending:
+            yield pending.popleft().result()
+
+
+def _parse(
+    path: Path, row: int, text: bytes, separator: str, columns: int, as_text: Collection[int]
+) -> pd.DataFrame:
+    """Return the rows of a block of lines."""
+    try:
+        frame = pd.read_csv(
+            StringIO(text.decode("utf-8", "replace")),
+            sep=separator,
+            header=None,
+            names=range(columns),
+            converters=dict.fromkeys(as_text, str.strip),
+            na_filter=False,
+            skip_blank_lines=False,
+            skipinitialspace=b' "' in text,  # quotes alone need it, and it takes time
+            low_memory=False,
+        )
+    except ParserError as error:
+        if quoted := re.search(r"EOF inside string starting at row (\d+)", str(error)):
+            where = f"{path}: row {row + int(quoted[1])}"
+            raise InputError(f"{where}: a quote without its end; expected both") from None
+        [line] = re.findall(r"in line (\d+)", str(error))
+        raise _too_long(path, row + int(line) - 1, columns) from None
+    if not isinstance(frame.index, pd.RangeIndex):  # what is too much at first became names of rows
+        raise _too_long(path, row, columns)
+    _check_whole(path, row, text, frame)
+    return frame
+
+
+def _too_long(path: Path, row: int, columns: int) -> InputError:
+    return InputError(
+        f"{path}: row {row}, column {columns + 1}: a field too many; expected {columns} columns, "
+        "as in row 1"
+    )
+
+
+def _check_whole(path: Path, row: int, text: bytes, frame: pd.DataFrame) -> None:
+    """Check that each line is a row."""
+    end = _line_end(text)
+    lines = text.count(end) + (not text.endswith(end))
+    if len(frame) != lines:
+        raise InputError(
+            f"{path}: rows {row} to {row + lines - 1}: a line end within quotes, or of another "
+            "kind; expected each row in its line"
+        )
+
+
+def read_table(
+    path: Path, columns: Mapping[str, type], expected: str, name: str = "", least: int = 1
+) -> pd.DataFrame:
+    """Return some columns of a small table, whole, of these types; all numbers are finite.
+
+    Args:
+        path: the file.
+        columns: the type of each, by its name: str, int or float.
+        expected: what the file should be, for messages.
+        name: what it is called there, if not by its path.
+        least: rows that it must have.
+
+    Raises:
+        InputError: there is no such file, or it holds something else, or too few rows.
+    """
+    with (
+        expecting(Path(name or path), expected, ValueError, OverflowError, ParserWarning),
+        warnings.catch_warnings(),
+        path.open("rb") as file,
+    ):
+        warnings.simplefilter("error", ParserWarning)
+        table = pd.read_csv(
+            file,
+            dtype=dict(columns),
+            index_col=False,
+            na_filter=False,
+            skip_blank_lines=False,
+        )
+        if not {*columns} <= {*table} or len(table) < least:
+            raise ValueError(f"{len(table)} rows of {shorten(list(table))}")
+        chosen = table[list(columns)]
+        for row in np.flatnonzero((~chosen.map(_is_told)).any(axis=1))[:1].tolist():
+            raise ValueError(f"row {row + 2}: {shorten(chosen.iloc[row].tolist())}")
+        return chosen
+
+
+def _is_told(cell: str | float) -> bool:
+    return cell != "" if isinstance(cell, str) else isfinite(cell)
+
+
+def write_table(path: Path, blocks: Iterable[pd.DataFrame]) -> None:
+    """Write a table, given in blocks of rows."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        for number, block in enumerate(blocks):
+            block.to_csv(file, index=False, header=number == 0, lineterminator="\n")
+
+
+def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with an apostrophe before what a spreadsheet would take for a formula."""
+    return table.map(
+        lambda cell: f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
+    )

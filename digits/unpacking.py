@@ -1,0 +1,78 @@
+"""Packed files, gzip and zip with one file in it, known by their first bytes and read to a limit.
+
+An archive may unpack to a few hundred times its size, no more: a small file cannot fill a disk.
+"""
+
+import gzip
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from digits.errors import InputError, expecting
+
+BLOCK_BYTES = 2**22
+FIRST_BYTES = 2**18  # of the first block, which is read again and again to see what is in a file
+# Images packed as CSV shrink about tenfold, black ones alone several hundred times.
+UNPACKED_RATIO = 300
+UNPACKED_BYTES = 2**24  # that any archive may unpack to
+
+WHOLE = "a whole CSV file"
+_GZIP, _ZIP = b"\x1f\x8b", b"PK"
+# What the standard library raises of archives that are not whole, or not as it knows them.
+_DAMAGED = (EOFError, zlib.error, zipfile.BadZipFile, struct.error, ValueError, RuntimeError)
+
+
+def read_unpacked(path: Path) -> Iterator[bytes]:
+    """Yield what a CSV file holds, unpacked where it is packed, in blocks of bytes.
+
+    Raises:
+        InputError: it cannot be read, is no regular file, is damaged, or unpacks to too much.
+    """
+    with expecting(path, WHOLE, *_DAMAGED):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(f"{path}: a pipe or a device; expected {WHOLE}")
+        packed = max(UNPACKED_BYTES, UNPACKED_RATIO * path.stat().st_size)
+        with _open(path) as (file, is_packed):
+            left = packed
+            size = FIRST_BYTES
+            while block := file.read(size):
+                size = BLOCK_BYTES
+                left -= len(block)
+                if is_packed and left < 0:
+                    raise InputError(
+                        f"{path}: unpacks to over {packed} bytes; expected at most "
+                        f"{UNPACKED_RATIO} times its own size (unpack it yourself if you trust it)"
+                    )
+                yield block
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, bool]]:
+    """Open a file, and say whether it was packed."""
+    with path.open("rb") as file:
+        start = file.read(2)
+        file.seek(0)
+        if start == _ZIP:
+            with zipfile.ZipFile(file) as archive, _open_member(path, archive) as member:
+                yield member, True
+        elif start == _GZIP:
+            with gzip.open(file) as unpacked:
+                yield unpacked, True
+        else:
+            yield file, False
+
+
+def _open_member(path: Path, archive: zipfile.ZipFile) -> IO[bytes]:
+    # macOS adds a folder of its own to the archives that it makes.
+    # A folder's name ends in a slash.
+    names = (info for info in archive.infolist() if not info.filename.endswith("/"))
+    members = [info for info in names if not info.filename.startswith("__MACOSX/")]
+    if len(members) != 1:
+        raise InputError(f"{path}: {len(members)} files inside; expected one CSV file")
+    if members[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError(f"{path}: compressed by another method; expected zip's own, deflate")
+    return archive.open(members[0])
