@@ -13,13 +13,14 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
 from glob import escape
 from math import inf
 from pathlib import Path
 from secrets import token_hex
+from stat import S_ISREG
 from typing import Any
 
 from psutil import AccessDenied, NoSuchProcess, Process
@@ -249,15 +250,19 @@ def recover() -> None:
 
 
 def check_data(data: Data) -> None:
-    """Check that the CSV files are there that no stage makes.
+    """Check that the CSV files can be read to an end, as DVC will, and are there but for MNIST's.
 
     Raises:
-        InputError: one is missing.
+        InputError: one is missing, may not be read, or is a device, a pipe or a folder.
     """
+    expected = "a CSV file of images; data/README.md says how to come by one"
     for key, name in (("train", data.train), ("test", data.test)):
-        if MNIST not in Path(name).parents and not Path(name).exists():
-            expected = "a CSV file of images; data/README.md says how to come by one"
-            raise InputError(f"{PARAMS}: data.{key} = {name!r}: no such file; expected {expected}")
+        path, told = Path(name), Path(f"{PARAMS}: data.{key} = {name!r}")
+        made = suppress(FileNotFoundError) if MNIST in path.parents else nullcontext()
+        with expecting(told, expected, ValueError), made:
+            if not S_ISREG(path.stat().st_mode):
+                raise ValueError("no regular file")
+            path.open("rb").close()
 
 
 def main() -> None:
