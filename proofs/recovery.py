@@ -26,7 +26,7 @@ from typing import Any
 from psutil import AccessDenied, NoSuchProcess, Process
 from ruamel.yaml import YAML
 
-from digits.errors import InputError, expecting, report
+from digits.errors import InputError, expecting, one_line, report
 from digits.files import find_partial, replacing
 from digits.params import PARAMS, Data, load_params, load_yaml
 from digits.process import alone
@@ -237,7 +237,9 @@ def recover() -> None:
     Raises:
         InputError: that may not be done, or cannot.
     """
-    with expecting(BUSY.parent, "files that make repro may put right"):
+    try:
+        if not BUSY.parent.is_dir():  # no DVC has run here yet
+            return
         cache = find_cache()
         with _locked(BUSY) as mine:
             if mine:  # and so no DVC is writing either file
@@ -247,6 +249,9 @@ def recover() -> None:
         known = _known()
         sweep(known)
         discard_damage(known, cache)
+    except OSError as error:
+        reason = f"{error.filename or BUSY.parent}: {error.strerror or one_line(error)}"
+        raise InputError(f"{reason}; expected files that make repro may put right") from None
 
 
 def check_data(data: Data) -> None:
@@ -267,8 +272,7 @@ def check_data(data: Data) -> None:
 
 def main() -> None:
     """Put right what can be, and check the rest."""
-    if BUSY.parent.is_dir():  # else no DVC has run here yet
-        recover()
+    recover()
     check_data(load_params().data)
 
 

@@ -427,8 +427,11 @@ def test_nothing_goes_where_a_link_leads_out_of_the_project(repository: Path) ->
     assert all(path.exists() for path in kept)
 
 
+@pytest.mark.parametrize(
+    ("method", "name"), [("unlink", str(stored(CACHE, B))), ("is_dir", ".dvc/tmp")]
+)
 def test_what_may_not_be_mended_is_told_in_one_line(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Path, monkeypatch: pytest.MonkeyPatch, method: str, name: str
 ) -> None:
     LOCK.write_text(LOCKED)
     keep(b"damaged", B)
@@ -436,8 +439,9 @@ def test_what_may_not_be_mended_is_told_in_one_line(
     def refuse(path: Path, **_: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "unlink", refuse)
-    with pytest.raises(InputError, match=r"^\.dvc/tmp: Permission denied; expected"):
+    monkeypatch.setattr(Path, method, refuse)
+    line = f"{name}: Permission denied; expected files that make repro may put right"
+    with pytest.raises(InputError, match=f"{re.escape(line)}$"):
         recovery.main()
 
 
