@@ -95,10 +95,11 @@ def _flushing() -> Iterator[None]:
     try:
         yield
     finally:
-        # Where a line goes out at once, its error is on its way: one more line fails as well.
-        more = "\n" if isinstance(sys.exception(), OSError) else ""
         try:
-            print(end=more, flush=True)
+            if isinstance(sys.exception(), OSError):  # of a line that went out at once, perhaps:
+                print()  # then one more fails as well
+            if sys.stdout:  # there is none where it was closed
+                sys.stdout.flush()
         except OSError as error:
             # Else Python would try again as it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
