@@ -245,22 +245,23 @@ def test_a_file_of_ones_own_that_is_missing_is_told_with_what_to_do(repository: 
         ("pipe.csv", "no regular file"),
         ("data/mnist/pipe.csv", "no regular file"),
         ("/dev/zero", "no regular file"),
-        (".dvc", "no regular file"),
+        ("data", "no regular file"),
         ("x" * 300, "File name too long"),
         ("data/mnist/" + "x" * 300, "File name too long"),
         ("x\0", "embedded null byte"),
-        ("params.yaml/x", "Not a directory"),
+        ("pipe.csv/x", "Not a directory"),
     ],
     ids=lambda name: name[:20],
 )
 def test_what_dvc_could_not_read_to_an_end_is_told(
-    repository: Path, name: str, message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     Path("data/mnist").mkdir(parents=True)
     for pipe in ("pipe.csv", "data/mnist/pipe.csv"):
         os.mkfifo(pipe)
     for key in ("train", "test"):
-        data = load_params(changes={f"data.{key}": name}).data
+        data = load_params(ROOT / "params.yaml", {f"data.{key}": name}).data
         line = f"params.yaml: data.{key} = {name!r}: {message}; expected a CSV file of images"
         with pytest.raises(InputError, match=f"^{re.escape(line)}"):
             recovery.check_data(data)
@@ -269,15 +270,16 @@ def test_what_dvc_could_not_read_to_an_end_is_told(
 @pytest.mark.parametrize("folder", [".", "data/mnist"])
 @pytest.mark.parametrize("method", ["stat", "open"])
 def test_a_file_or_folder_that_may_not_be_read_is_told(
-    repository: Path, monkeypatch: pytest.MonkeyPatch, folder: str, method: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, method: str
 ) -> None:
     def refuse(path: Path, *_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
+    monkeypatch.chdir(tmp_path)
     path = Path(folder) / "train.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
-    data = load_params(changes={"data.train": str(path)}).data
+    data = load_params(ROOT / "params.yaml", {"data.train": str(path)}).data
     recovery.check_data(data)
     monkeypatch.setattr(Path, method, refuse)  # the superuser may read all
     with pytest.raises(InputError, match=r"^params.yaml: data.train = '.*': Permission denied; ex"):
