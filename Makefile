@@ -48,7 +48,8 @@ $(EXTRAS): $(VENV)/%: requirements-%.txt $(READY)
 
 .PHONY: repro
 repro: $(READY) ## Run what is not up to date of the pipeline, on the real data
-	python -m proofs.recovery
+	@echo python -m proofs.recovery # of an output that is full, DVC would show a traceback
+	@python -m proofs.recovery
 	dvc repro
 	@rm -f models/*.checkpoint # of runs that were stopped, and whose results DVC had all the same
 	@echo "Now: open report/index.html; make diff says what changed; change params.yaml and make repro"

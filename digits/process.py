@@ -23,12 +23,12 @@ _INTERVAL = 0.1  # seconds between two looks at the parent
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's `main` in this folder; an `InputError` becomes one line and status 1."""
-    end_with_parent()
+    """Run a stage's `main` in this folder, as `report` does."""
     report(partial(_run_alone, main))
 
 
 def _run_alone(main: Callable[[], None]) -> None:
+    end_with_parent()
     with alone(Path()):
         main()
 

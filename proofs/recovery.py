@@ -13,19 +13,20 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
 from glob import escape
 from math import inf
 from pathlib import Path
 from secrets import token_hex
+from stat import S_ISREG
 from typing import Any
 
 from psutil import AccessDenied, NoSuchProcess, Process
 from ruamel.yaml import YAML
 
-from digits.errors import InputError, expecting, report
+from digits.errors import InputError, expecting, one_line, report
 from digits.files import find_partial, replacing
 from digits.params import PARAMS, Data, load_params, load_yaml
 from digits.process import alone
@@ -236,7 +237,9 @@ def recover() -> None:
     Raises:
         InputError: that may not be done, or cannot.
     """
-    with expecting(BUSY.parent, "files that make repro may put right"):
+    try:
+        if not BUSY.parent.is_dir():  # no DVC has run here yet
+            return
         cache = find_cache()
         with _locked(BUSY) as mine:
             if mine:  # and so no DVC is writing either file
@@ -246,24 +249,30 @@ def recover() -> None:
         known = _known()
         sweep(known)
         discard_damage(known, cache)
+    except OSError as error:
+        reason = f"{error.filename or BUSY.parent}: {error.strerror or one_line(error)}"
+        raise InputError(f"{reason}; expected files that make repro may put right") from None
 
 
 def check_data(data: Data) -> None:
-    """Check that the CSV files are there that no stage makes.
+    """Check that the CSV files can be read to an end, as DVC will, and are there but for MNIST's.
 
     Raises:
-        InputError: one is missing.
+        InputError: one is missing, may not be read, or is a device, a pipe or a folder.
     """
+    expected = "a CSV file of images; data/README.md says how to come by one"
     for key, name in (("train", data.train), ("test", data.test)):
-        if MNIST not in Path(name).parents and not Path(name).exists():
-            expected = "a CSV file of images; data/README.md says how to come by one"
-            raise InputError(f"{PARAMS}: data.{key} = {name!r}: no such file; expected {expected}")
+        path, told = Path(name), Path(f"{PARAMS}: data.{key} = {name!r}")
+        made = suppress(FileNotFoundError) if MNIST in path.parents else nullcontext()
+        with expecting(told, expected, ValueError), made:
+            if not S_ISREG(path.stat().st_mode):
+                raise ValueError("no regular file")
+            path.open("rb").close()
 
 
 def main() -> None:
     """Put right what can be, and check the rest."""
-    if BUSY.parent.is_dir():  # else no DVC has run here yet
-        recover()
+    recover()
     check_data(load_params().data)
 
 

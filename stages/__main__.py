@@ -10,7 +10,6 @@ import atexit
 import gc
 import hashlib
 import os
-import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from functools import partial
@@ -79,6 +78,4 @@ if __name__ == "__main__":
     # DVC looks at what a stage has read once it has ended. What Python and torch do before their
     # end, and nobody needs, would make that a third of a second later.
     atexit._run_exitfuncs()  # noqa: SLF001  (such as matplotlib's, which removes a folder)
-    if sys.stdout:
-        sys.stdout.flush()
     os._exit(0)

@@ -20,7 +20,7 @@ from secrets import token_hex
 from types import MappingProxyType
 from typing import Any
 
-from digits.errors import InputError, shorten
+from digits.errors import InputError, expecting, shorten
 from digits.files import write_json
 from digits.params import PARAMS, leaves, load_yaml
 
@@ -111,9 +111,10 @@ def _stamp(deps: Iterable[str]) -> dict[str, list[tuple[str, int, int]]]:
     stamps = {}
     for dep in map(_resolve, deps):
         path = Path(dep)
-        files = sorted(file for file in [path, *path.rglob("*")] if file.is_file())
-        stats = ((str(file), file.stat()) for file in files)
-        stamps[dep] = [(name, stat.st_mtime_ns, stat.st_ino) for name, stat in stats]
+        with expecting(path, "what may be read"):
+            files = sorted(file for file in [path, *path.rglob("*")] if file.is_file())
+            stats = ((str(file), file.stat()) for file in files)
+            stamps[dep] = [(name, stat.st_mtime_ns, stat.st_ino) for name, stat in stats]
     return stamps
 
 

@@ -153,6 +153,27 @@ def test_a_missing_section_is_named_and_further_faults_are_counted(tmp_path: Pat
         load_params(path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  lr: 0.1\n", "  lrr: 0.1\n", "train.lrr is not a parameter; did you mean train.lr?"),
+        ("    shift: 0.0\n", "    shifts: 0.0\n", "train.augment.shifts .* train.augment.shift?"),
+        ("download:\n", "downloads:\n", "downloads is not a parameter; did you mean download?"),
+        ("  lr: 0.1\n", "  rate: 0.1\n", "train.rate is not a parameter (and 1 more)"),
+        ("  lr: 0.1\n", "  lr: 0.1\n  lrr: 0.1\n", "train.lrr .*; did you mean train.lr?"),
+    ],
+)
+def test_a_misspelt_key_is_named_with_the_nearest(
+    project: Path, old: str, new: str, message: str
+) -> None:
+    text = as_yaml(load_params().model_dump(mode="json"))
+    assert text.count(old) == 1
+    Path("params.yaml").write_text(text.replace(old, new))
+    pattern = re.sub(r"[?()]", r"\\\g<0>", message)
+    with pytest.raises(InputError, match=f"^params.yaml: {pattern}$"):
+        load_params()
+
+
 # Lists of ten, each of the one before: 10**40 when written out.
 BOMB = b"- &a0 [1]\n" + b"".join(
     b"- &a%d [%s]\n" % (n, b",".join([b"*a%d" % (n - 1)] * 10)) for n in range(1, 40)

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from fcntl import LOCK_EX, flock
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from digits.errors import InputError
+from digits.params import load_params
 from digits.process import alone
 from proofs import recovery
 from proofs.ledger import stored
@@ -237,6 +239,53 @@ def test_a_file_of_ones_own_that_is_missing_is_told_with_what_to_do(repository: 
     recovery.main()
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("pipe.csv", "no regular file"),
+        ("data/mnist/pipe.csv", "no regular file"),
+        ("/dev/zero", "no regular file"),
+        ("data", "no regular file"),
+        ("x" * 300, "File name too long"),
+        ("data/mnist/" + "x" * 300, "File name too long"),
+        ("x\0", "embedded null byte"),
+        ("pipe.csv/x", "Not a directory"),
+    ],
+    ids=lambda name: name[:20],
+)
+def test_what_dvc_could_not_read_to_an_end_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data/mnist").mkdir(parents=True)
+    for pipe in ("pipe.csv", "data/mnist/pipe.csv"):
+        os.mkfifo(pipe)
+    for key in ("train", "test"):
+        data = load_params(ROOT / "params.yaml", {f"data.{key}": name}).data
+        line = f"params.yaml: data.{key} = {name!r}: {message}; expected a CSV file of images"
+        with pytest.raises(InputError, match=f"^{re.escape(line)}"):
+            recovery.check_data(data)
+
+
+@pytest.mark.parametrize("folder", [".", "data/mnist"])
+@pytest.mark.parametrize("method", ["stat", "open"])
+def test_a_file_or_folder_that_may_not_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, method: str
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.chdir(tmp_path)
+    path = Path(folder) / "train.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    data = load_params(ROOT / "params.yaml", {"data.train": str(path)}).data
+    recovery.check_data(data)
+    monkeypatch.setattr(Path, method, refuse)  # the superuser may read all
+    with pytest.raises(InputError, match=r"^params.yaml: data.train = '.*': Permission denied; ex"):
+        recovery.check_data(data)
+
+
 NOTE = Path(".dvc/tmp/stages/01234567.json")
 CACHE = Path(".dvc/cache")
 RUN = CACHE / "runs/aa/aaaa/bbbb"
@@ -380,8 +429,11 @@ def test_nothing_goes_where_a_link_leads_out_of_the_project(repository: Path) ->
     assert all(path.exists() for path in kept)
 
 
+@pytest.mark.parametrize(
+    ("method", "name"), [("unlink", str(stored(CACHE, B))), ("is_dir", ".dvc/tmp")]
+)
 def test_what_may_not_be_mended_is_told_in_one_line(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
+    repository: Path, monkeypatch: pytest.MonkeyPatch, method: str, name: str
 ) -> None:
     LOCK.write_text(LOCKED)
     keep(b"damaged", B)
@@ -389,8 +441,9 @@ def test_what_may_not_be_mended_is_told_in_one_line(
     def refuse(path: Path, **_: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "unlink", refuse)
-    with pytest.raises(InputError, match=r"^\.dvc/tmp: Permission denied; expected"):
+    monkeypatch.setattr(Path, method, refuse)
+    line = f"{name}: Permission denied; expected files that make repro may put right"
+    with pytest.raises(InputError, match=f"{re.escape(line)}$"):
         recovery.main()
 
 

@@ -55,6 +55,15 @@ def replace(name: str, old: str, new: str) -> None:
     Path(name).write_text(text.replace(old, new))
 
 
+def test_data_with_a_name_that_is_too_long_is_refused(folder: Path) -> None:
+    replace("params.yaml", "train.csv", "x" * 300)
+    with (
+        pytest.raises(InputError, match=r"^x{300}: File name too long; expected what may be read$"),
+        unchanged(PIPELINE, "train"),
+    ):
+        pytest.fail("begun")
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
