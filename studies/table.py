@@ -37,7 +37,7 @@ def make_table(results: Path) -> str:
     summary, rows = results / f"{STUDY}.json", results / f"{STUDY}.csv"
     damaged = (ValueError, LookupError, TypeError, AttributeError)
     with expecting(results / STUDY, WRITTEN, *damaged):
-        trials = read_table(rows, COLUMNS, WRITTEN)
+        trials = read_table(rows, COLUMNS, WRITTEN, least=0)
         variants = json.loads(summary.read_bytes()).items()
         lines = [_describe(found, trials[trials["variant"] == name]) for name, found in variants]
     return "\n".join([*HEADER, *lines]) + "\n"
