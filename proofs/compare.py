@@ -69,7 +69,7 @@ def _origin(lock: Lock) -> str:
     The hash of the validation rows themselves would change with the form in which they are stored.
     """
     params = _params(lock, "prepare")
-    train = params.get("data", {}).get("train")
+    train = dict(leaves("", params)).get("data.train")  # commits before listed the section `data`
     dependencies = lock["stages"].get("prepare", {}).get("deps", [])
     hashes = [dependency["md5"] for dependency in dependencies if dependency["path"] == train]
     return repr((hashes, sorted(leaves("", params.get("prepare")))))
