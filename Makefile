@@ -80,7 +80,7 @@ faults: $(READY) ## Kill the pipeline at random moments and break what it stands
 
 .PHONY: fuzz
 fuzz: $(READY) ## Search for bytes that a reader of files gets wrong (TRIES=20000 for each reader)
-	TRIES="$${TRIES:-20000}" pytest tests/test_readers.py
+	TRIES="$${TRIES:-20000}" pytest tests/test_readers.py tests/digits/test_mnist.py
 
 .PHONY: audit
 audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabilities

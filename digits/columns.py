@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
 
-from digits.csv_files import read_first_row
+from digits.csv_files import Layout, read_first_row
 from digits.errors import InputError, shorten
 
 LABELS = ("label", "digit", "class", "target", "y")
@@ -58,10 +58,15 @@ class Columns:
         """The row of the first image, from 1, as an editor counts."""
         return 2 if self.names else 1
 
-    def tell(self, row: int, column: int) -> str:
-        """Return where a cell is, as an editor shows it: rows count from 1, columns here from 0."""
-        name = f" ({self.names[column][:40]})" if column < len(self.names) else ""
-        return f"row {row}, column {column + 1}{name}"
+    @property
+    def layout(self) -> Layout:
+        """How the rows are laid out; labels and ids are text."""
+        texts = [column for column in (self.label, self.id) if column is not None]
+        return Layout(self.separator, self.count, self.first_row, texts)
+
+    def name(self, column: int) -> str:
+        """Return the name of a column for messages, in brackets, if it has one."""
+        return f" ({self.names[column][:40]})" if column < len(self.names) else ""
 
 
 def find_columns(path: Path, *, labelled: bool) -> Columns:

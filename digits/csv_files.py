@@ -10,6 +10,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from io import StringIO
 from math import isfinite
 from pathlib import Path
@@ -33,6 +34,23 @@ _FORMULA = re.compile(r"['=@\t\r\n\uff1d\uff0b\uff0d\uff20]|[+-](?![0-9.]+\Z)")
 
 
 Converted = TypeVar("Converted")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the rows of a file are laid out.
+
+    Attributes:
+        separator: one of `SEPARATORS`.
+        columns: how many there are.
+        start: the first row of data, from 1: 2 after a header.
+        as_text: columns that are of text in any case, stripped of blanks.
+    """
+
+    separator: str
+    columns: int
+    start: int
+    as_text: Collection[int] = ()
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -94,41 +112,32 @@ def read_first_row(path: Path) -> tuple[str, list[str]]:
 
 
 def read_rows(
-    path: Path,
-    separator: str,
-    columns: int,
-    convert: Callable[[int, pd.DataFrame], Converted],
-    *,
-    start: int = 1,
-    as_text: Collection[int] = (),
+    path: Path, layout: Layout, convert: Callable[[int, pd.DataFrame], Converted]
 ) -> Iterator[Converted]:
-    """Yield what the rows from `start` on are converted to, in blocks.
+    """Yield what the rows of a file are converted to, in blocks.
 
     A column is of numbers where all of its cells in a block are, and of text where one is not, or
     is missing.
 
     Args:
         path: the file.
-        separator: one of `SEPARATORS`.
-        columns: how many there are.
+        layout: of its rows.
         convert: is given each block, with the row, from 1, that it begins with, in a thread.
-        start: 1, or 2 after a header.
-        as_text: columns that are of text in any case, stripped of blanks.
 
     Raises:
         InputError: the file cannot be read, or a row has more columns.
     """
 
     def parse(row: int, text: bytes) -> Converted:
-        return convert(row, _parse(path, row, text, separator, columns, as_text))
+        return convert(row, _parse(path, layout, row, text))
 
     pending: deque[Future[Converted]] = deque()
     yielded = 0
     with ThreadPoolExecutor(WORKERS) as pool:
         for first, lines in read_lines(path):
             row, text = first, lines
-            if row < start:
-                row, text = start, lines.partition(_line_end(lines))[2]
+            if row < layout.start:
+                row, text = layout.start, lines.partition(_line_end(lines))[2]
             if text:
                 pending.append(pool.submit(parse, row, text))
             if len(pending) > min(WORKERS, yielded):  # whoever wants but the first has no more done
@@ -138,17 +147,15 @@ def read_rows(
             yield pending.popleft().result()
 
 
-def _parse(
-    path: Path, row: int, text: bytes, separator: str, columns: int, as_text: Collection[int]
-) -> pd.DataFrame:
-    """Return the rows of a block of lines."""
+def _parse(path: Path, layout: Layout, row: int, text: bytes) -> pd.DataFrame:
+    """Return the rows of a block of lines, the first of which is that row."""
     try:
         frame = pd.read_csv(
             StringIO(text.decode("utf-8", "replace")),
-            sep=separator,
+            sep=layout.separator,
             header=None,
-            names=range(columns),
-            converters=dict.fromkeys(as_text, str.strip),
+            names=range(layout.columns),
+            converters=dict.fromkeys(layout.as_text, str.strip),
             na_filter=False,
             skip_blank_lines=False,
             skipinitialspace=b' "' in text,  # quotes alone need it, and it takes time
@@ -159,17 +166,17 @@ def _parse(
             where = f"{path}: row {row + int(quoted[1])}"
             raise InputError(f"{where}: a quote without its end; expected both") from None
         [line] = re.findall(r"in line (\d+)", str(error))
-        raise _too_long(path, row + int(line) - 1, columns) from None
+        raise _too_long(path, row + int(line) - 1, layout) from None
     if not isinstance(frame.index, pd.RangeIndex):  # what is too much at first became names of rows
-        raise _too_long(path, row, columns)
+        raise _too_long(path, row, layout)
     _check_whole(path, row, text, frame)
     return frame
 
 
-def _too_long(path: Path, row: int, columns: int) -> InputError:
+def _too_long(path: Path, row: int, layout: Layout) -> InputError:
     return InputError(
-        f"{path}: row {row}, column {columns + 1}: a field too many; expected {columns} columns, "
-        "as in row 1"
+        f"{path}: row {row}, column {layout.columns + 1}: a field too many; "
+        f"expected {layout.columns} columns, as in row 1"
     )
 
 

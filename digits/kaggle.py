@@ -90,15 +90,12 @@ class ImageTable:
             raise InputError(f"{self.path}: row {row}: no data; expected rows below the header")
 
     def _read(self, convert: Callable[[int, pd.DataFrame], Converted]) -> Iterator[Converted]:
-        found = self.columns
-        return read_rows(
-            self.path,
-            found.separator,
-            found.count,
-            convert,
-            start=found.first_row,
-            as_text=[column for column in (found.label, found.id) if column is not None],
-        )
+        return read_rows(self.path, self.columns.layout, convert)
+
+    def fault(self, row: int, column: int, told: str) -> InputError:
+        """Return an error in a cell: the row as an editor counts, the column from 0."""
+        name = self.columns.name(column)
+        return InputError(f"{self.path}: row {row}, column {column + 1}{name}: {told}")
 
     def _convert(self, row: int, frame: pd.DataFrame) -> Images:
         self._check_others(row, frame)
@@ -123,19 +120,16 @@ class ImageTable:
         ):
             texts = frame[column].astype(str) if column is not None else pd.Series([], dtype=str)
             for place in np.flatnonzero(~texts.str.fullmatch(pattern))[:1].tolist():
-                where = self.columns.tell(row + place, column or 0)
-                told = f"{self.path}: {where}: {shorten(texts[place])}"
-                raise InputError(f"{told}; expected {expected}")
+                told = f"{shorten(texts[place])}; expected {expected}"
+                raise self.fault(row + place, column or 0, told)
 
     def _text(self, row: int, frame: pd.DataFrame, column: int | None) -> "pd.Series[str]":
         """Return a column of text, none of it missing."""
         if column is None:
             return pd.Series([""] * len(frame))
         texts: pd.Series[str] = frame[column]
-        missing = np.flatnonzero(texts.str.lower().isin(["", "nan"]))
-        if missing.size:
-            where = self.columns.tell(row + int(missing[0]), column)
-            raise InputError(f"{self.path}: {where}: missing; expected a label or an id")
+        for place in np.flatnonzero(texts.str.lower().isin(["", "nan"]))[:1].tolist():
+            raise self.fault(row + place, column, "missing; expected a label or an id")
         return texts
 
     def _check_pixels(self, row: int, frame: pd.DataFrame) -> NDArray[np.uint8]:
@@ -160,10 +154,8 @@ class ImageTable:
         told = f"{cell:g}" if is_number else shorten(str(cell))
         expected = "k / 255, from 0 to 1, as others are"
         expected = expected if self.scaled else "a whole number from 0 to 255"
-        where = self.columns.tell(row + place, column)
-        return InputError(
-            f"{self.path}: {where}: {told if cell != '' else 'missing'}; expected {expected}"
-        )
+        told = "missing" if cell == "" else told
+        return self.fault(row + place, column, f"{told}; expected {expected}")
 
 
 def write_images(

@@ -9,7 +9,6 @@ a block of pixels, plus a label and digests of each row.
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from math import sqrt
 from pathlib import Path
@@ -32,23 +31,6 @@ from digits.tensors import PREPARED, RowWriter, Statistics
 METRICS = Path("metrics/prepare.json")
 BLOCK_BYTES = 2**20  # of pixels
 Digests = NDArray[np.uint64]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What was written.
-
-    Attributes:
-        statistics: what images were normalised with.
-        training: digests of those images, shape (rows,).
-        validation: of those.
-        test: of those.
-    """
-
-    statistics: Statistics
-    training: Digests
-    validation: Digests
-    test: Digests
 
 
 def open_tables(train: Path, test: Path) -> tuple[ImageTable, ImageTable]:
@@ -94,13 +76,11 @@ def check_rows(table: ImageTable, codes: NDArray[np.int64], classes: Sequence[st
     rows = np.bincount(codes)
     if len(classes) < 2 or rows.min() == 1:
         rarest = int(rows.argmin())
-        place = int(np.flatnonzero(codes == rarest)[0])
-        where = table.columns.tell(table.columns.first_row + place, table.columns.label or 0)
+        row = table.columns.first_row + int(np.flatnonzero(codes == rarest)[0])
         alone = "the only one" if len(classes) < 2 else "the only row of its class"
-        raise InputError(
-            f"{table.path}: {where}: {classes[rarest]!r} is {alone}; expected two classes or more, "
-            "and two rows of each"
-        )
+        expected = "expected two classes or more, and two rows of each"
+        told = f"{classes[rarest]!r} is {alone}; {expected}"
+        raise table.fault(row, table.columns.label or 0, told)
 
 
 def read_blocks(raw: Path, rows: int, pixels: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
@@ -202,16 +182,14 @@ def write_ids(path: Path, table: ImageTable, blocks: Sequence["pd.Series[str]"])
     else:
         ids = ids.rename(table.columns.names[column])
         for place in np.flatnonzero(ids.duplicated())[:1].tolist():
-            where = table.columns.tell(table.columns.first_row + place, column)
-            raise InputError(
-                f"{table.path}: {where}: {shorten(ids[place])} again; expected ids that differ"
-            )
+            told = f"{shorten(ids[place])} again; expected ids that differ"
+            raise table.fault(table.columns.first_row + place, column, told)
     write_table(path, [ids.to_frame()])
 
 
 def write_counts(
     train: Path, test: Path, training: Digests, validation: Digests, predicted: Digests
-) -> None:
+) -> dict[str, int]:
     """Write how many rows there are, and how many have the pixels of one to train on; warn of them.
 
     Test rows are looked for among all labelled ones, as `train.rows: all` trains on these. Digests
@@ -228,6 +206,7 @@ def write_counts(
             f"{across:,} rows of {test} are in it; expected none: the scores are too good",
             file=sys.stderr,
         )
+    return rows
 
 
 def image_writer(directory: Path, pixels: int) -> RowWriter:
@@ -238,8 +217,12 @@ def image_writer(directory: Path, pixels: int) -> RowWriter:
 
 def write_prepared(
     directory: Path, train: ImageTable, test: ImageTable, params: Prepare
-) -> Prepared:
-    """Write all that lies in data/prepared to `directory`."""
+) -> tuple[Statistics, list[Digests]]:
+    """Write all that lies in data/prepared to `directory`.
+
+    Returns:
+        What images were normalised with, and digests of training, validation and test images.
+    """
     raw, pixels = directory / "pixels.raw", len(train.columns.pixels)
     labels, classes, digests = copy_pixels(train, raw)
     validation = choose_validation(train.path, params, labels, classes)
@@ -250,7 +233,7 @@ def write_prepared(
     predicted = write_test(directory, test, statistics)
     save_classes(directory / "classes.json", classes)
     statistics.save(directory / "statistics.json")
-    return Prepared(statistics, digests[~validation], digests[validation], predicted)
+    return statistics, [digests[~validation], digests[validation], predicted]
 
 
 def main() -> str:
@@ -258,15 +241,12 @@ def main() -> str:
     params = load_params()
     train, test = open_tables(Path(params.data.train), Path(params.data.test))
     with replacing_directory(PREPARED) as directory:
-        done = write_prepared(directory, train, test, params.prepare)
-    write_counts(train.path, test.path, done.training, done.validation, done.test)
-    mean, std, side = done.statistics.mean, done.statistics.std, done.statistics.side
-    files = " and ".join(
-        f"{table.path}{' (pixels from 0 to 1)' * table.scaled}" for table in (train, test)
-    )
+        statistics, digests = write_prepared(directory, train, test, params.prepare)
+    rows = write_counts(train.path, test.path, *digests)
+    files = [f"{one.path}{' (pixels from 0 to 1)' * one.scaled}" for one in (train, test)]
     return (
-        f"read {files}; wrote {PREPARED}: "
-        f"{len(done.training):,} training, {len(done.validation):,} validation and "
-        f"{len(done.test):,} test images of {side} x {side} pixels, whose mean was "
-        f"{mean:.3f} and standard deviation {std:.3f}"
+        f"read {' and '.join(files)}; wrote {PREPARED}: "
+        f"{rows['training']:,} training, {rows['validation']:,} validation and {rows['test']:,} "
+        f"test images of {statistics.side} x {statistics.side} pixels, whose mean was "
+        f"{statistics.mean:.3f} and standard deviation {statistics.std:.3f}"
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from digits.answers import ANSWERS, look_up, read_answers
 from digits.classes import UNKNOWN, encode, load_classes
-from digits.errors import InputError, shorten
+from digits.errors import shorten
 from digits.files import write_json
 from digits.kaggle import ImageTable
 from digits.measures import wilson_interval
@@ -79,9 +79,8 @@ def find_truth(test: Path, answers: Path, classes: Sequence[str]) -> NDArray[np.
     labels = pd.concat([block.labels for block in blocks], ignore_index=True)
     truth = encode(labels, classes)
     for place in np.flatnonzero(truth == UNKNOWN)[:1].tolist():
-        where = table.columns.tell(table.columns.first_row + place, table.columns.label)
-        known_labels = shorten(", ".join(classes))
-        raise InputError(f"{test}: {where}: {labels[place]!r}; expected one of {known_labels}")
+        told = f"{labels[place]!r}; expected one of {shorten(', '.join(classes))}"
+        raise table.fault(table.columns.first_row + place, table.columns.label, told)
     return truth
 
 
