@@ -151,7 +151,8 @@ def _parse(path: Path, layout: Layout, row: int, text: bytes) -> pd.DataFrame:
     """Return the rows of a block of lines, the first of which is that row."""
     try:
         frame = pd.read_csv(
-            StringIO(text.decode("utf-8", "replace")),
+            # pandas would pass over a byte-order mark wherever a block begins.
+            StringIO(text.decode("utf-8", "replace").replace("\ufeff", "\ufffd")),
             sep=layout.separator,
             header=None,
             names=range(layout.columns),

@@ -124,12 +124,13 @@ class ImageTable:
                 raise self.fault(row + place, column or 0, told)
 
     def _text(self, row: int, frame: pd.DataFrame, column: int | None) -> "pd.Series[str]":
-        """Return a column of text, none of it missing."""
+        """Return a column of text, none of it missing or damaged."""
         if column is None:
             return pd.Series([""] * len(frame))
         texts: pd.Series[str] = frame[column]
-        for place in np.flatnonzero(texts.str.lower().isin(["", "nan"]))[:1].tolist():
-            raise self.fault(row + place, column, "missing; expected a label or an id")
+        for place in np.flatnonzero(texts.str.fullmatch(r"(nan)?|.*\ufffd.*", case=False)).tolist():
+            told = shorten(texts[place]) if texts[place] else "missing"
+            raise self.fault(row + place, column, f"{told}; expected a label or an id")
         return texts
 
     def _check_pixels(self, row: int, frame: pd.DataFrame) -> NDArray[np.uint8]:

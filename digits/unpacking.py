@@ -14,7 +14,7 @@ from typing import IO
 
 from digits.errors import InputError, expecting
 
-BLOCK_BYTES = 2**22
+BLOCK_BYTES = 3 * 2**20
 FIRST_BYTES = 2**18  # of the first block, which is read again and again to see what is in a file
 # Images packed as CSV shrink about tenfold, black ones alone several hundred times.
 UNPACKED_RATIO = 300

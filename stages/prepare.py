@@ -25,7 +25,7 @@ from digits.files import replacing_directory, write_json
 from digits.kaggle import ImageTable
 from digits.params import Prepare, load_params
 from digits.split import stratified_split, validation_rows
-from digits.submission import count_ids
+from digits.submission import COUNTED
 from digits.tensors import PREPARED, RowWriter, Statistics
 
 METRICS = Path("metrics/prepare.json")
@@ -176,15 +176,15 @@ def write_test(directory: Path, table: ImageTable, statistics: Statistics) -> Di
 
 def write_ids(path: Path, table: ImageTable, blocks: Sequence["pd.Series[str]"]) -> None:
     """Write the ids of the images in a table, or count them where it has none."""
-    ids, column = pd.concat(blocks, ignore_index=True), table.columns.id
+    column = table.columns.id
     if column is None:
-        ids = count_ids(len(ids))
-    else:
-        ids = ids.rename(table.columns.names[column])
-        for place in np.flatnonzero(ids.duplicated())[:1].tolist():
-            told = f"{shorten(ids[place])} again; expected ids that differ"
-            raise table.fault(table.columns.first_row + place, column, told)
-    write_table(path, [ids.to_frame()])
+        write_table(path, [pd.DataFrame({COUNTED: range(1, sum(map(len, blocks)) + 1)})])
+        return
+    ids = pd.concat(blocks, ignore_index=True)
+    for place in np.flatnonzero(ids.duplicated())[:1].tolist():
+        told = f"{shorten(ids[place])} again; expected ids that differ"
+        raise table.fault(table.columns.first_row + place, column, told)
+    write_table(path, [pd.DataFrame({table.columns.names[column]: ids})])
 
 
 def write_counts(

@@ -229,7 +229,15 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         "row 7, column 1 (): 'a'; expected a row number",
     ),
     "a missing label": (put(7, 1, ""), "row 7, column 1 (label): missing; expected a label or an"),
-    "a label that is no number": (put(7, 1, "NaN"), "row 7, column 1 (label): missing; expected a"),
+    "a label that is no number": (put(7, 1, "NaN"), "row 7, column 1 (label): 'NaN'; expected a"),
+    "a label that is no UTF-8": (
+        put(7, 1, "x").replace(b"\nx,", b"\nx\xff,"),
+        "row 7, column 1 (label): 'x\ufffd'; expected a label or an id",
+    ),
+    "a byte-order mark on the way": (
+        put(91, 1, "\ufeff0"),
+        "row 91, column 1 (label): '\ufffd0'; expected a label or an id",
+    ),
     "a class of one row": (
         put(7, 1, 9),
         "row 7, column 1 (label): '9' is the only row of its class; expected two classes or more,",
