@@ -52,7 +52,7 @@ def check_names(names: Sequence[str]) -> None:
     for name in names:
         if not 1 <= len(name) <= NAME:
             raise ValueError(f"{shorten(name)}: expected 1 to {NAME} characters")
-        if not name.isprintable() or name != name.strip() or "\N{REPLACEMENT CHARACTER}" in name:
+        if not name.isprintable() or name != name.strip():
             raise ValueError(
                 f"{shorten(name)}: expected a name that can be printed, without blanks around it"
             )
