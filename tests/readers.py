@@ -221,10 +221,12 @@ def check_picture(content: bytes, folder: Path) -> None:
     """Read a picture. No other reader knows what is to come out: an image that is not blank."""
     path = folder / "picture"
     path.write_bytes(content)
-    pixels = read_picture(str(path), SIDE).pixels
-    assert pixels.dtype == np.uint8
-    assert pixels.shape == (SIDE * SIDE,)
-    assert np.ptp(pixels) > 0
+    digits = read_picture(str(path), SIDE)
+    assert digits
+    for digit in digits:
+        assert digit.views.dtype == np.uint8
+        assert digit.views.shape[1:] == (SIDE * SIDE,)
+        assert (np.ptp(digit.views, axis=1) > 0).all()
 
 
 READERS: dict[str, Callable[[bytes, Path], bool]] = {
