@@ -163,9 +163,9 @@ def redraw(ink: NDArray[np.float64], least: float, most: float) -> NDArray[np.fl
     is_ink = strong > 0.5
     pen = measure_pen(is_ink)
     if least <= pen <= most:
-        return strong
+        return np.asarray(strong)
     # How far inside the edge of the ink each pixel's centre lies; outside it, below 0.
     depth = ndimage.distance_transform_edt(is_ink) - ndimage.distance_transform_edt(~is_ink)
     grown = (np.clip(pen, least, most) - pen) / 2
-    redrawn: NDArray[np.float64] = np.clip(depth - np.sign(depth) / 2 + grown + 0.5, 0, 1)
-    return redrawn if redrawn.max() > 0.5 else strong
+    redrawn = np.clip(depth - np.sign(depth) / 2 + grown + 0.5, 0, 1)
+    return np.asarray(redrawn if redrawn.max() > 0.5 else strong)

@@ -20,7 +20,7 @@ def only(found: list[Framed]) -> Framed:
 
 def prepared(digit: int, *, side: int = SIDE, size: int = 112, **options: Any) -> NDArray[np.int64]:
     colours = np.asarray(draw(digit, size=size, **options), np.float64)
-    return only(prepare(colours, side)).views[0].astype(np.int64)
+    return np.asarray(only(prepare(colours, side)).views[0], np.int64)
 
 
 @pytest.mark.parametrize("digit", TRIED)
