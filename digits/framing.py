@@ -23,7 +23,7 @@ BROADEST = 3.2 / 28  # and the greatest; nine of ten images of MNIST have no bro
 FINE = 4  # parts of a pixel's side, over which its grey is averaged
 SPECKS = 0.005  # share of the ink that may lie beyond each side of the box
 PALE = 25  # levels of 255, up to which a pixel counts as paper
-SPARE = 1.5  # pixels by which an image may differ from what MNIST has
+SPARE = 2  # pixels by which an image may differ from what MNIST has
 TURNS = (0, -15, 15)  # degrees
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
 

@@ -13,7 +13,7 @@ from scipy import ndimage
 CLOSE = 0.1  # of the largest stroke's length: what lies closer to each other is of one digit
 LARGE = 0.4  # of the largest digit's length that another has at least
 BESIDE = 0.35  # of the same: how far small strokes lie at most from the digit that they are of
-CLEAR = 0.25  # of the same: how far digits lie apart that are several by themselves
+CLEAR = 0.2  # of the same: how far digits lie apart that are several by themselves
 ALIKE = 0.6  # of the largest digit's length that those have
 
 

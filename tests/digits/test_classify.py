@@ -116,6 +116,22 @@ def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_their_answers(
     ]
 
 
+def test_the_digits_of_a_sheet_are_told_with_their_places(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = Image.new("RGB", (1200, 600), (240, 240, 230))
+    for left, digit in ((0, 3), (500, 5)):
+        sheet.paste(draw(digit, size=560, paper=(240, 240, 230)), (left, 20))
+    sheet.save("sheet.png")
+    capsys.readouterr()
+    assert run(monkeypatch, "--sheet", "--json", "sheet.png", "0.png") == 0
+    found = answers(capsys)
+    assert [answer["file"] for answer in found] == ["sheet.png", "sheet.png", "0.png"]
+    for answer, left in zip(found, (136, 636), strict=False):
+        assert answer["place"] == pytest.approx([left, 76, 278, 448], abs=6)
+    assert found[2]["place"] == [0, 0, 4, 4]
+
+
 @pytest.mark.parametrize(("option", "expected"), [([], ""), (["--json"], "[]\n")])
 def test_where_no_picture_can_be_used_there_is_no_answer(
     trained: Path,

@@ -1,5 +1,7 @@
 import io
 import struct
+import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from digits import pictures
 from digits.errors import InputError
 from digits.pictures import EXPECTED, FORMATS, LARGEST, read_picture
 
@@ -95,6 +98,23 @@ def test_a_photograph_is_turned_as_its_camera_was_held(tmp_path: Path) -> None:
     assert np.array_equal(colours_of(path), in_colours(np.rot90(GREYS, -1)))
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("times", [1, 200])
+def test_any_format_is_turned_also_where_it_is_reduced(
+    tmp_path: Path, kind: str, times: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    large = np.repeat(np.repeat(GREYS, times, axis=0), times, axis=1)
+    found = read_picture(save(Image.fromarray(large), tmp_path / "a", kind, exif=exif))
+    height, width, _ = found.colours.shape
+    assert height / width == pytest.approx(10 / 12, abs=0.01)
+    assert found.scale == pytest.approx(times * 12 / width)
+    ink = np.argwhere(found.colours[..., 0] < 128).mean(axis=0) / (height, width)
+    expected = np.argwhere(np.rot90(GREYS) < 128).mean(axis=0) / (10, 12)
+    assert ink == pytest.approx(expected, abs=0.06)
+
+
 def test_a_large_picture_is_reduced_as_it_is(tmp_path: Path) -> None:
     large = Image.fromarray(GREYS).resize((1000, 1200), Image.Resampling.NEAREST)
     found = colours_of(save(large, tmp_path / "a.png"))
@@ -162,6 +182,68 @@ def test_more_pixels_than_memory_should_hold_are_refused(tmp_path: Path, side: i
     content = file.getvalue()
     path.write_bytes(content[:6] + struct.pack("<HH", side, side) + content[10:])
     assert refused(path) == f"too many pixels; expected at most {Image.MAX_IMAGE_PIXELS:,}"
+
+
+@pytest.mark.parametrize("fault", [MemoryError("none left"), RuntimeError(), OverflowError("a\nb")])
+def test_whatever_pillow_raises_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    path = save(Image.fromarray(GREYS), tmp_path / "a.png")
+    monkeypatch.setattr(Image.Image, "getexif", fail)
+    told = " ".join(str(fault).split()) or "RuntimeError"
+    assert refused(path) == f"{told}; expected {EXPECTED}"
+
+
+def test_metadata_of_the_wrong_type_is_ignored(tmp_path: Path) -> None:
+    # A camera's maker as a fraction, where text belongs, in a picture that is turned.
+    maker = struct.pack(">HHII", 0x010F, 5, 1, 38) + struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + maker + bytes(4) + struct.pack(">II", 5, 2)
+    path = save(Image.fromarray(GREYS), tmp_path / "a.png", exif=exif)
+    assert np.array_equal(colours_of(path), in_colours(np.rot90(GREYS, -1)))
+
+
+def test_a_file_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "MOST_BYTES", 2**16)
+    assert refused(Path("/dev/zero")) == f"more than 65,536 bytes; expected {EXPECTED}"
+    path = tmp_path / "a.png"
+    path.write_bytes(bytes(2**16))
+    assert refused(path).startswith("no picture")
+
+
+def test_a_deep_picture_is_reduced_before_it_is_spread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "MOST_BYTES", 2**20)
+    path = save(Image.fromarray(np.eye(4000, 5000, dtype=np.uint16)), tmp_path / "a.png")
+    tracemalloc.start()
+    found = read_picture(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.scale == 5000 / LARGEST
+    assert peak < 4000 * 5000 * 4  # bytes, which is half of what all of it would take
+
+
+def test_heic_without_its_reader_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    path = tmp_path / "a.heic"
+    path.write_bytes(struct.pack(">I", 24) + b"ftypheic" + bytes(12))
+    assert refused(path) == (
+        "HEIC; expected a picture of another format, or this: "
+        "pip install --requirement requirements-pictures.txt"
+    )
+
+
+def test_heic_is_read_where_its_reader_is_installed(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="requirements-pictures.txt is not installed")
+    heif.register_heif_opener()
+    large = Image.fromarray(GREYS).resize((100, 120), Image.Resampling.NEAREST)
+    found = colours_of(save(large.convert("RGB"), tmp_path / "a", "HEIF"))
+    assert np.abs(found - in_colours(np.asarray(large))).mean() < 5
 
 
 def test_damaged_metadata_is_ignored(tmp_path: Path) -> None:
