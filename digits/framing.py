@@ -126,9 +126,12 @@ def _centre_of_mass(ink: NDArray[np.float64], axis: int) -> int:
 
 def scale(ink: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     """Return ink scaled to fit the box of an image of `side` pixels, with a margin around it."""
-    is_ink = ink > 0.5
+    is_ink = ink > ink.max() / 2
     (top, bottom), (left, right) = map(_extent, np.nonzero(is_ink))
-    length, pen = max(bottom - top, right - left), measure_pen(is_ink)
+    length = max(bottom - top, right - left)
+    pen = min(
+        measure_pen(is_ink), length / 2
+    )  # as of a square; of a few pixels it comes out as more
     # Of a pixel of the image, in those of the picture. Ink becomes longer or shorter with its pen.
     least, most = ((length - pen) / (BOX - width) for width in (FINEST, BROADEST))
     size = min(max(length / BOX, least), most) / side

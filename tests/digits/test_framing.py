@@ -145,6 +145,16 @@ def test_a_picture_of_any_shape_is_framed(shape: tuple[int, int]) -> None:
     assert frame(ink, SIDE).max() == 1
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_few_pixels_are_framed_as_a_blot(size: int) -> None:
+    for value in (0.4, 1):
+        ink = np.zeros((9, 9))
+        ink[4 : 4 + size, 3 : 3 + size] = value
+        image = frame(ink, SIDE)
+        assert image.max() == 1
+        assert image[0].max() == 0
+
+
 @pytest.mark.parametrize("width", [3, 9])
 def test_the_width_of_strokes_is_measured_upright_and_aslant(width: int) -> None:
     down, across = np.mgrid[:100, :100]
