@@ -99,7 +99,8 @@ def enlarge(colours: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _views(digit: Digit, side: int) -> NDArray[np.uint8]:
     """Return the ink of a digit framed as it is and turned, shape (views, side, side)."""
-    views = [frame(ndimage.rotate(digit.ink, turn, order=1), side) for turn in TURNS]
+    padded = np.pad(digit.ink, 1)  # for nothing is between the middles of a single row's pixels
+    views = [frame(ndimage.rotate(padded, turn, order=1), side) for turn in TURNS]
     return np.rint(np.stack(views) * 255).astype(np.uint8)
 
 
@@ -107,7 +108,7 @@ def frame(ink: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     """Return an image of ink, shape (side, side), from 0 to 1.
 
     Args:
-        ink: shape (height, width), from 0 to 1, and somewhere above 1/2.
+        ink: shape (height, width), from 0 to 1, and somewhere above 0.
         side: height and width of the image.
     """
     fine = redraw(scale(ink, side * FINE), FINEST * side * FINE, BROADEST * side * FINE)
