@@ -14,6 +14,7 @@ FULL = 0.9  # of the ink is at most as dark as counts as wholly ink
 GRAIN = 3  # deviations of the paper's noise that still count as paper
 TO_DEVIATION = 1.4826  # from the median of the distances, in a normal distribution
 LEFT = 0.08  # of the picture's longer side: the least length of ink that is left
+LINE = 3  # pixels: ruled lines are narrower
 HALO = 3  # pixels around what is tied to the border, in which it still shows
 
 
@@ -51,13 +52,14 @@ def find_ink(colours: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _without_border(distance: NDArray[np.float64], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return a sheet without the ink that is tied to its border, if other ink is left."""
+    """Return a sheet without the ink that is tied to its border, if more than lines are left."""
     strong = inside & (distance > otsu(distance[inside]))
     labels, _ = ndimage.label(strong, np.ones((3, 3)))
     rim = inside & ~ndimage.binary_erosion(inside)
     tied = strong & np.isin(labels, labels[rim])
-    left = ndimage.find_objects(np.where(tied, 0, labels))
-    lengths = [max(axis.stop - axis.start for axis in place) for place in left if place]
+    broad = ndimage.binary_opening(strong & ~tied, np.full((LINE, LINE), True))
+    left = ndimage.find_objects(ndimage.label(broad, np.ones((3, 3)))[0])
+    lengths = [max(axis.stop - axis.start for axis in place) for place in left]
     if max(lengths, default=0) < LEFT * max(inside.shape):
         return inside
     without: NDArray[np.bool_] = inside & ~ndimage.binary_dilation(tied, iterations=HALO)

@@ -101,6 +101,15 @@ def test_ink_that_is_tied_to_the_border_is_left_out() -> None:
     assert np.abs(find_ink(picture) - expected).max() < 0.05
 
 
+def test_a_digit_that_ruled_lines_tie_to_the_border_stays() -> None:
+    picture = drawn(ink=(110, 110, 110))
+    strokes = picture[..., 0] < 180
+    lines = np.zeros_like(strokes)
+    lines[4::11] = True
+    picture[lines & ~strokes] = 130
+    assert (find_ink(picture)[strokes] > 0.5).all()
+
+
 def test_a_digit_that_reaches_the_border_is_no_frame() -> None:
     picture = drawn()
     rows, columns = np.nonzero(picture[..., 0] < 128)
