@@ -130,9 +130,8 @@ def scale(ink: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     is_ink = ink > ink.max() / 2
     (top, bottom), (left, right) = map(_extent, np.nonzero(is_ink))
     length = max(bottom - top, right - left)
-    pen = min(
-        measure_pen(is_ink), length / 2
-    )  # as of a square; of a few pixels it comes out as more
+    # A square has half its side; what is measured of a few pixels would be more.
+    pen = min(measure_pen(is_ink), length / 2)
     # Of a pixel of the image, in those of the picture. Ink becomes longer or shorter with its pen.
     least, most = ((length - pen) / (BOX - width) for width in (FINEST, BROADEST))
     size = min(max(length / BOX, least), most) / side
