@@ -1,7 +1,4 @@
-"""Ink on paper, told apart: light on dark or dark on light, in any colours, unevenly lit.
-
-Threshold: Otsu 1979, "A threshold selection method from gray-level histograms".
-"""
+"""Ink on paper, told apart: light on dark or dark on light, in any colours, unevenly lit."""
 
 import numpy as np
 from numpy.typing import NDArray

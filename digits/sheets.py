@@ -151,7 +151,8 @@ def border(values: NDArray[Any]) -> NDArray[Any]:
 def otsu(values: NDArray[np.float64]) -> float:
     """Return the threshold that divides values into the two classes with the most variance between.
 
-    Those up to the threshold are one class. It lies in the midst of a gap between the classes.
+    Those up to the threshold are one class. It lies in the midst of a gap between the classes. Otsu
+    1979, "A threshold selection method from gray-level histograms".
     """
     counts, edges = np.histogram(values, bins=256)
     sums = np.cumsum(counts * (edges[:-1] + edges[1:]) / 2)
