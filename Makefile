@@ -145,7 +145,7 @@ export: $(VENV)/export ## Write the network as ONNX, for other runtimes, to mode
 
 .PHONY: test-results
 test-results: $(VENV)/browser $(VENV)/export $(VENV)/kaggle ## Run the tests of what make repro made: page, exports and tutorial
-	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/browser tests/sharing tests/proofs/test_tutorial.py
+	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/browser tests/sharing tests/proofs/test_tutorial.py tests/digits/test_photographs.py
 
 .PHONY: remotes
 remotes: $(VENV)/remotes ## Install what DVC needs to push and pull by SSH and to S3 (docs/remotes.md)

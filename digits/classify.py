@@ -1,15 +1,20 @@
 """classify: what the network makes of picture files.
 
     python -m digits.classify FILE ...
-    python -m digits.classify --json FILE ...
+    python -m digits.classify --sheet --json FILE ...
 
 Reads params.yaml, data/prepared/statistics.json and models/mlp.safetensors of this folder, and the
-pictures; `-` is standard input. Prints a table or, as JSON, a list with an object for each picture:
+pictures; `-` is standard input. Prints a table or, as JSON, a list with an object for each digit:
 
     file            as it was given
+    place           of the digit: left, top, width and height, in pixels of the picture as it is
+                    turned; the table has it as WIDTHxHEIGHT+LEFT+TOP
     predicted       the name of the likeliest class
     label           its number
     probabilities   of each class, by its name, rounded to 6 digits
+
+A picture has one digit, unless several of about one size lie clearly apart; with --sheet, whatever
+is large and does not touch another is a digit. They are told in reading order.
 
 A picture that cannot be used has a line on standard error instead; the others are answered all the
 same, and the exit status is 1.
@@ -42,28 +47,32 @@ STANDARD_INPUT = {"-": "/dev/stdin"}
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture that can be classified.
+class Found:
+    """A digit that was found in a picture.
 
     Attributes:
-        file: as it was given.
-        pixels: as the network knows them, shape (pixels,), from 0 to 255.
+        file: the picture's, as it was given.
+        place: left, top, width and height, in pixels of the picture as it is turned.
+        views: as the network knows it, and turned both ways, shape (views, pixels), from 0 to 255.
     """
 
     file: str
-    pixels: NDArray[np.uint8]
+    place: tuple[int, int, int, int]
+    views: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the network makes of a picture.
+    """What the network makes of a digit.
 
     Attributes:
         file: the picture's.
+        place: the digit's.
         probabilities: of each class, shape (classes,).
     """
 
     file: str
+    place: tuple[int, int, int, int]
     probabilities: NDArray[np.float64]
 
     def likeliest(self) -> list[int]:
@@ -101,57 +110,69 @@ def check_names(names: Sequence[str]) -> None:
         raise InputError(f"{PARAMS}: data.class_names = {told}; expected make repro to have run")
 
 
-def read(file: str, side: int) -> Picture:
-    """Read and prepare a picture for images of `side` x `side` pixels.
+def read(file: str, side: int, *, sheet: bool = False) -> list[Found]:
+    """Read a picture, and prepare its digits for images of `side` x `side` pixels.
 
     Raises:
         InputError: there is no such file, or no picture in it, or a blank one.
     """
     path = Path(STANDARD_INPUT.get(file, file))
-    colours = read_picture(path)
+    picture = read_picture(path)
     with expecting(path, "something that stands out from its background", BlankError):
-        return Picture(file, prepare(colours, side).reshape(-1))
+        digits = prepare(picture.colours, side, sheet=sheet)
+    found = []
+    for digit in digits:
+        box = digit.box.scaled(picture.scale, picture.scale)
+        place = box.left, box.top, box.right - box.left, box.bottom - box.top
+        found.append(Found(file, place, digit.views.reshape(len(digit.views), -1)))
+    return found
 
 
-def read_all(files: Iterable[str], side: int) -> list[Picture]:
-    """Read all pictures that can be used, and say of the others why they cannot."""
+def read_all(files: Iterable[str], side: int, *, sheet: bool) -> list[list[Found]]:
+    """Return the digits of each picture that can be used, and say of the others why they cannot."""
     pictures = []
     for file in files:
         try:
-            pictures.append(read(file, side))
+            pictures.append(read(file, side, sheet=sheet))
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
     return pictures
 
 
 def classify(
-    pictures: Sequence[Picture], statistics: Statistics, model: Ensemble, shift: int
+    digits: Sequence[Found], statistics: Statistics, model: Ensemble, shift: int
 ) -> list[Answer]:
-    """Return what the network makes of each picture.
+    """Return what the network makes of each digit: the mean over its views.
 
     Args:
-        pictures: of as many pixels as the network has inputs.
+        digits: of as many pixels as the network has inputs.
         statistics: what images were normalised with.
         model: the network.
-        shift: pixels, up to which the pictures are shifted, to average the answers.
+        shift: pixels, up to which the images are shifted, to average the answers.
     """
-    if not pictures:
+    if not digits:
         return []
-    images = statistics.normalise(np.stack([picture.pixels for picture in pictures]))
+    images = statistics.normalise(np.concatenate([digit.views for digit in digits]))
     shares, _ = probabilities(infer(model, torch.from_numpy(images), shift, MODEL))
-    return [Answer(picture.file, row) for picture, row in zip(pictures, shares, strict=True)]
+    ends = np.cumsum([len(digit.views) for digit in digits])
+    return [
+        Answer(digit.file, digit.place, views.mean(axis=0))
+        for digit, views in zip(digits, np.split(shares, ends[:-1]), strict=True)
+    ]
 
 
 def as_table(answers: Sequence[Answer], names: Sequence[str]) -> str:
-    """Return a table of the two likeliest classes of each picture."""
-    rows = [("file", "answer", "probability", "second", "probability")]
+    """Return a table of the two likeliest classes of each digit."""
+    rows = [("file", "place", "answer", "probability", "second", "probability")]
     for answer in answers:
         file = answer.file if answer.file.isprintable() else repr(answer.file)
+        left, top, width, height = answer.place
         first, second, *_ = answer.likeliest()
         shares = [f"{answer.probabilities[label]:.4f}" for label in (first, second)]
-        rows.append((file, names[first], shares[0], names[second], shares[1]))
+        place = f"{width}x{height}+{left}+{top}"
+        rows.append((file, place, names[first], shares[0], names[second], shares[1]))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    form = "{:{}}  {:{}}  {:>{}}  {:{}}  {:>{}}"
+    form = "{:{}}  {:{}}  {:{}}  {:>{}}  {:{}}  {:>{}}"
     return "\n".join(form.format(*chain(*zip(row, widths, strict=True))) for row in rows)
 
 
@@ -161,8 +182,8 @@ def as_json(answers: Sequence[Answer], names: Sequence[str]) -> str:
     for answer in answers:
         label, *_ = answer.likeliest()
         shares = dict(zip(names, answer.probabilities.round(6).tolist(), strict=True))
-        found = {"file": answer.file, "predicted": names[label], "label": label}
-        listed.append(found | {"probabilities": shares})
+        found = {"file": answer.file, "place": answer.place, "predicted": names[label]}
+        listed.append(found | {"label": label, "probabilities": shares})
     return json.dumps(listed, indent=2)
 
 
@@ -172,14 +193,15 @@ def main() -> None:
         prog="python -m digits.classify", description="Say what the network makes of pictures."
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a picture; - is standard input")
+    parser.add_argument("--sheet", action="store_true", help="each picture has several digits")
     parser.add_argument("--json", action="store_true", help="all probabilities, as JSON")
     arguments = parser.parse_args()
     params = load_params()
     names = name_classes(load_classes(), params.data.class_names)
     statistics, model = load_network(len(names))
     check_names(names)
-    pictures = read_all(arguments.files, statistics.side)
-    answers = classify(pictures, statistics, model, params.predict.shift)
+    pictures = read_all(arguments.files, statistics.side, sheet=arguments.sheet)
+    answers = classify([*chain(*pictures)], statistics, model, params.predict.shift)
     if arguments.json:
         print(as_json(answers, names))
     elif answers:

@@ -3,54 +3,109 @@
 Only the formats named here are tried: for some others Pillow starts programs, such as Ghostscript.
 """
 
+import io
 import os
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+from PIL.Image import Transpose
 
-from digits.errors import InputError, expecting
+from digits.errors import InputError, expecting, one_line
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
-EXPECTED = "a picture: PNG, JPEG, GIF, BMP, WebP or TIFF"
+EXPECTED = "a picture: PNG, JPEG, GIF, BMP, WebP, TIFF or HEIC"
+HEIC = "a picture of another format, or this: pip install --requirement requirements-pictures.txt"
+UNKNOWN = "no picture of a format that is read"
+BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # ISO 23008-12
+MOST_BYTES = 2**28  # of a file, which may be a pipe without end
 LARGEST = 400  # pixels of a side, to which larger pictures are reduced
+SAMPLES = 4  # pixels of a side of the file, for each of those, that are looked at
 ONE_COLOUR = 64  # levels of 255, over which the colours of one ink spread at most
-# What Pillow raises where the bytes of a picture contradict each other.
-_DAMAGED = (ValueError, SyntaxError, TypeError, LookupError, EOFError, struct.error)
+ORIENTATION = 0x0112  # EXIF
+TURNS = {  # by that orientation
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
-def read_picture(path: Path) -> NDArray[np.float64]:
-    """Return the colours of a picture, shape (height, width, 3), from 0 to 255.
+@dataclass(frozen=True)
+class Picture:
+    """What a picture file shows.
 
-    It is turned as its EXIF orientation says, reduced to `LARGEST` pixels, and what is transparent
-    in it is filled. Of several frames it is the first.
+    Attributes:
+        colours: shape (height, width, 3), from 0 to 255.
+        scale: pixels of the file for each of those, along a side; 1 unless it was reduced.
+    """
+
+    colours: NDArray[np.float64]
+    scale: float
+
+
+def read_picture(path: Path) -> Picture:
+    """Return what a picture shows, turned as its EXIF orientation says.
+
+    It is reduced to `LARGEST` pixels, and what is transparent in it is filled. Of several frames it
+    is the first.
 
     Raises:
-        InputError: there is no such file, or it holds no whole picture, or one of more pixels than
-            Pillow takes to be harmless.
+        InputError: there is no such file, or it holds no whole picture, or one of more bytes than
+            `MOST_BYTES` or more pixels than Pillow takes to be harmless.
     """
-    with expecting(path, EXPECTED, *_DAMAGED), warnings.catch_warnings(), _libtiff_silenced():
+    with expecting(path, EXPECTED), path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{path}: more than {MOST_BYTES:,} bytes; expected {EXPECTED}")
+    with warnings.catch_warnings(), _libtiff_silenced():
         warnings.simplefilter("ignore")  # of metadata that is damaged
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(path, formats=FORMATS) as picture:
-                ImageOps.exif_transpose(picture, in_place=True)
-                colours = _in_8_bits(picture).convert("RGBA")
+            return _decode(content)
         except _BOMBS:
             most = f"{Image.MAX_IMAGE_PIXELS:,}"
             raise InputError(f"{path}: too many pixels; expected at most {most}") from None
         except UnidentifiedImageError:
-            raise InputError(
-                f"{path}: no picture of a format that is read; expected {EXPECTED}"
-            ) from None
+            is_heic = content[4:8] == b"ftyp" and content[8:12] in BRANDS
+            told = f"HEIC; expected {HEIC}" if is_heic else f"{UNKNOWN}; expected {EXPECTED}"
+            raise InputError(f"{path}: {told}") from None
+        except Exception as error:  # noqa: BLE001 - what Pillow raises of damaged bytes is any
+            raise InputError(f"{path}: {one_line(error)}; expected {EXPECTED}") from None
+
+
+def _formats() -> tuple[str, ...]:
+    """Return all formats that can be read, which may be those of an extra too."""
+    try:
+        from pillow_heif import register_heif_opener  # noqa: PLC0415 - an extra
+    except ImportError:
+        return FORMATS
+    register_heif_opener()
+    return (*FORMATS, "HEIF")
+
+
+def _decode(content: bytes) -> Picture:
+    with Image.open(io.BytesIO(content), formats=_formats()) as picture:
+        longest = max(picture.size)
+        sampled = (LARGEST * SAMPLES, LARGEST * SAMPLES)
+        picture.draft(None, sampled)
+        picture.load()
+        # Before anything else, for what comes next takes several bytes for each pixel.
+        picture.thumbnail(sampled, Image.Resampling.NEAREST)
+        turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
+        colours = _in_8_bits(picture).convert("RGBA")
     colours.thumbnail((LARGEST, LARGEST))
-    return fill(np.asarray(colours))
+    turned = colours if turn is None else colours.transpose(turn)
+    return Picture(fill(np.asarray(turned)), longest / max(colours.size))
 
 
 @contextmanager

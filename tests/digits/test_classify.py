@@ -19,9 +19,9 @@ from tests.conftest import LABELS, ParamsWriter, read_images, save_huge
 from tests.strokes import draw
 
 ANSWERS = [
-    Answer("a.png", np.array([0.1, 0.7, 0.2])),
-    Answer("a longer name.png", np.array([0.0, 1e-7, 1 - 1e-7])),
-    Answer("two\nlines.png", np.array([0.5, 0.5, 0.0])),
+    Answer("a.png", (0, 0, 28, 28), np.array([0.1, 0.7, 0.2])),
+    Answer("a longer name.png", (10, 200, 30, 40), np.array([0.0, 1e-7, 1 - 1e-7])),
+    Answer("two\nlines.png", (1, 2, 3, 4), np.array([0.5, 0.5, 0.0])),
 ]
 
 
@@ -82,16 +82,17 @@ def test_answers_are_averaged_over_the_shifts_of_predict(
 
 def test_a_table_aligns_the_two_likeliest_classes() -> None:
     assert as_table(ANSWERS, ["zero", "one", "two"]).splitlines() == [
-        "file               answer  probability  second  probability",
-        "a.png              one          0.7000  two          0.2000",
-        "a longer name.png  two          1.0000  one          0.0000",
-        r"'two\nlines.png'   zero         0.5000  one          0.5000",
+        "file               place         answer  probability  second  probability",
+        "a.png              28x28+0+0     one          0.7000  two          0.2000",
+        "a longer name.png  30x40+10+200  two          1.0000  one          0.0000",
+        r"'two\nlines.png'   3x4+1+2       zero         0.5000  one          0.5000",
     ]
 
 
 def test_json_has_all_probabilities_by_class() -> None:
     assert json.loads(as_json(ANSWERS, ["zero", "one", "two"]))[1] == {
         "file": "a longer name.png",
+        "place": [10, 200, 30, 40],
         "predicted": "two",
         "label": 2,
         "probabilities": {"zero": 0, "one": 0, "two": 1},
@@ -107,12 +108,28 @@ def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_their_answers(
     told = capsys.readouterr()
     names = [line.split()[0] for line in told.out.splitlines()]
     assert names == ["file", "0.png", "1.png", "0.png"]
-    formats = "a picture: PNG, JPEG, GIF, BMP, WebP or TIFF"
+    formats = "a picture: PNG, JPEG, GIF, BMP, WebP, TIFF or HEIC"
     assert told.err.splitlines()[:3] == [
         f"error: text.png: no picture of a format that is read; expected {formats}",
         "error: blank.png: blank; expected something that stands out from its background",
         f"error: none.png: no such file; expected {formats}",
     ]
+
+
+def test_the_digits_of_a_sheet_are_told_with_their_places(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = Image.new("RGB", (1200, 600), (240, 240, 230))
+    for left, digit in ((0, 3), (500, 5)):
+        sheet.paste(draw(digit, size=560, paper=(240, 240, 230)), (left, 20))
+    sheet.save("sheet.png")
+    capsys.readouterr()
+    assert run(monkeypatch, "--sheet", "--json", "sheet.png", "0.png") == 0
+    found = answers(capsys)
+    assert [answer["file"] for answer in found] == ["sheet.png", "sheet.png", "0.png"]
+    assert found[0]["place"] == pytest.approx([136, 76, 278, 448], abs=6)
+    assert found[1]["place"] == pytest.approx([636, 86, 278, 438], abs=6)
+    assert found[2]["place"] == [0, 0, 4, 4]
 
 
 @pytest.mark.parametrize(("option", "expected"), [([], ""), (["--json"], "[]\n")])
@@ -140,7 +157,8 @@ def test_standard_input_is_read_to_its_end(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "a.png"
     draw(3, size=50).save(path)
     monkeypatch.setattr(classify, "STANDARD_INPUT", {"-": str(path)})
-    assert np.array_equal(classify.read("-", 28).pixels, classify.read(str(path), 28).pixels)
+    [piped], [named] = classify.read("-", 28), classify.read(str(path), 28)
+    assert np.array_equal(piped.views, named.views)
 
 
 def test_class_names_that_the_network_was_not_made_for_are_refused(

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digits.ink import BlankError, find_ink, fit_paper, otsu
+from digits.ink import BlankError, find_ink
+from digits.sheets import otsu
 from tests.strokes import draw
 
 SIZE = 90
@@ -93,11 +94,28 @@ def test_a_pattern_without_paper_makes_no_noise(pattern: str) -> None:
     assert ((found >= 0) & (found <= 1)).all()
 
 
-def test_paper_is_found_under_ink() -> None:
-    lit = 230 * light() * np.ones(3)
-    picture = lit.copy()
-    picture[20:80, 40:55] = 20
-    assert np.abs(fit_paper(picture) - lit).max() < 2
+def test_ink_that_is_tied_to_the_border_is_left_out() -> None:
+    picture = drawn()
+    expected = find_ink(picture)
+    picture[:4], picture[:, -3:] = 0, 30
+    assert np.abs(find_ink(picture) - expected).max() < 0.05
+
+
+def test_a_digit_that_ruled_lines_tie_to_the_border_stays() -> None:
+    picture = np.asarray(draw(2, size=400, pen=20, ink=(90, 90, 90)), np.float64)
+    strokes = picture[..., 0] == 90
+    for top in range(10, 400, 30):
+        margin = 0 if strokes[top].any() else 10  # other lines are left, as if they were ink
+        line = picture[top : top + 2, margin : 400 - margin]
+        np.minimum(line, 130, out=line)
+    assert (find_ink(picture)[strokes] > 0.9).all()
+
+
+def test_a_digit_that_reaches_the_border_is_no_frame() -> None:
+    picture = drawn()
+    rows, columns = np.nonzero(picture[..., 0] < 128)
+    tight = picture[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    assert np.abs(find_ink(tight) - (1 - tight[..., 0] / 255)).max() < 0.05
 
 
 def test_otsus_threshold_lies_between_two_kinds_of_values() -> None:

@@ -1,0 +1,303 @@
+"""Photographs, scans and drawings of digits, made from images as MNIST has them.
+
+Each kind takes the ink of one digit, shape (28, 28), from 0 to 1, and what draws all that varies,
+and returns the bytes of a picture file.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+SIDE = 28
+TURNS = {3: 2, 6: 1, 8: -1}  # EXIF orientation: quarter turns against the clock, of what is stored
+ORIENTATION = 0x0112
+
+Array = NDArray[np.float64]
+Kind = Callable[[Array, Generator], bytes]
+
+
+def enlarge(digit: Array, size: int) -> Array:
+    """Return a digit as a pen draws it, shape (size, size), with edges as sharp as at 28 x 28."""
+    smooth = ndimage.zoom(digit, size / SIDE, order=3, mode="grid-constant", grid_mode=True)
+    return np.clip((smooth - 0.5) * 3 + 0.5, 0, 1)
+
+
+def lay(
+    digit: Array,
+    draw: Generator,
+    share: tuple[float, float] = (0.45, 0.85),
+    shape: tuple[int, int] | None = None,
+    change: Callable[[Array], Array] = lambda ink: ink,
+) -> Array:
+    """Return a digit's ink at some place of a sheet, from 0 to 1.
+
+    Args:
+        digit: shape (28, 28), from 0 to 1.
+        draw: what draws its size and place.
+        share: least and greatest side of the digit's square, of the sheet's shorter side.
+        shape: of the sheet; drawn if not given.
+        change: what becomes of the enlarged digit.
+    """
+    shape = shape or (int(draw.integers(300, 800)), int(draw.integers(300, 800)))
+    size = round(min(shape) * draw.uniform(*share))
+    top, left = (int(draw.integers(0, side - size + 1)) for side in shape)
+    ink = np.zeros(shape)
+    ink[top : top + size, left : left + size] = change(enlarge(digit, size))
+    return ink
+
+
+def paper(draw: Generator) -> Array:
+    return draw.uniform(215, 250) + draw.uniform(-12, 5, 3)
+
+
+def pen(draw: Generator) -> Array:
+    return draw.uniform(20, 90) + draw.uniform(-10, 10, 3)
+
+
+def paint(ink: Array, below: Array, colour: Array) -> Array:
+    """Return colours, shape (height, width, 3): ink of one colour on what is below it."""
+    share = ink[..., np.newaxis]
+    return below * (1 - share) + colour * share
+
+
+def take(colours: Array, draw: Generator) -> Image.Image:
+    """Return what a camera makes of a scene: a little blurred, with noise."""
+    sharp = draw.uniform(0.3, 1.2)
+    blurred = ndimage.gaussian_filter(colours, (sharp, sharp, 0))
+    noisy = blurred + draw.normal(0, draw.uniform(1, 5), blurred.shape)
+    return Image.fromarray(np.rint(noisy.clip(0, 255)).astype(np.uint8))
+
+
+def pack(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, format=kind, **options)
+    return file.getvalue()
+
+
+def shoot(ink: Array, draw: Generator, colour: Array | None = None) -> bytes:
+    """Return a photograph of ink on plain paper."""
+    colour = pen(draw) if colour is None else colour
+    return pack(take(paint(ink, paper(draw), colour), draw), quality=int(draw.integers(60, 95)))
+
+
+def plain(digit: Array, draw: Generator) -> bytes:
+    return shoot(lay(digit, draw), draw)
+
+
+def shadow(digit: Array, draw: Generator) -> bytes:
+    ink = lay(digit, draw)
+    down, across = (axis / max(ink.shape) for axis in np.indices(ink.shape))
+    angle, where = draw.uniform(0, 2 * np.pi), draw.uniform(0.3, 0.7)
+    along = np.cos(angle) * (across - 0.5) + np.sin(angle) * (down - 0.5)
+    edge = 1 / (1 + np.exp((along - where + 0.5) / 0.04))
+    light = (1 - 0.3 * edge) * (1 - 0.4 * np.abs(along))
+    return pack(take(paint(ink, paper(draw), pen(draw)) * light[..., np.newaxis], draw))
+
+
+def ruled(ink: Array, draw: Generator, directions: Sequence[int]) -> Array:
+    """Return the colours of paper with lines along some axes, and ink."""
+    size = max(ink.shape)
+    step, breadth = size * draw.uniform(0.05, 0.1), max(size * 0.004, 1)
+    lines = np.zeros(ink.shape)
+    for axis in directions:
+        place = np.indices(ink.shape)[axis] + draw.uniform(0, step)
+        lines = np.maximum(lines, place % step < breadth)
+    printed = paint(lines, paper(draw), np.array([150, 175, 215.0]) + draw.uniform(-20, 20))
+    return paint(ink, printed, pen(draw))
+
+
+def lines(digit: Array, draw: Generator) -> bytes:
+    return pack(take(ruled(lay(digit, draw), draw, [0]), draw))
+
+
+def squares(digit: Array, draw: Generator) -> bytes:
+    return pack(take(ruled(lay(digit, draw), draw, [0, 1]), draw))
+
+
+def blue_pen(digit: Array, draw: Generator) -> bytes:
+    return shoot(lay(digit, draw), draw, np.array([30, 50, 170]) + draw.uniform(-20, 20, 3))
+
+
+def corner(digit: Array, draw: Generator) -> bytes:
+    part = lay(digit, draw, (0.7, 0.9), (200, 220))
+    room = [(10, 400), (400, 10)]
+    sides = [room[int(draw.integers(2))] for _ in part.shape]
+    return shoot(np.pad(part, sides), draw)
+
+
+def breadth(ink: Array) -> float:
+    """Return about how broad strokes are, in pixels: four times the mean distance to their edge."""
+    inside = ink > 0.5
+    return float(4 * ndimage.distance_transform_edt(inside)[inside].mean())
+
+
+def thin(digit: Array, draw: Generator) -> bytes:
+    def change(ink: Array) -> Array:
+        inside = ndimage.distance_transform_edt(ink > 0.5)
+        return np.clip(inside - draw.uniform(0.2, 0.27) * breadth(ink), 0, 1)
+
+    return shoot(lay(digit, draw, change=change), draw)
+
+
+def thick(digit: Array, draw: Generator) -> bytes:
+    def change(ink: Array) -> Array:
+        outside = ndimage.distance_transform_edt(ink <= 0.5)
+        return np.clip(len(ink) / SIDE * draw.uniform(1.0, 1.7) - outside, 0, 1)
+
+    return shoot(lay(digit, draw, (0.6, 0.9), change=change), draw)
+
+
+def transparent(digit: Array, draw: Generator) -> bytes:
+    ink = lay(digit, draw)
+    colour = draw.choice([0.0, 255.0]) + np.zeros((*ink.shape, 3))
+    pixels = np.dstack([colour, ink * 255]).astype(np.uint8)
+    return pack(Image.fromarray(pixels), "PNG")
+
+
+def cmyk(digit: Array, draw: Generator) -> bytes:
+    scene = paint(lay(digit, draw), paper(draw), pen(draw))
+    return pack(take(scene, draw).convert("CMYK"))
+
+
+def sixteen_bits(digit: Array, draw: Generator) -> bytes:
+    greys = 3700 - lay(digit, draw) * draw.uniform(2000, 3300)
+    noisy = greys + draw.normal(0, 30, greys.shape)
+    return pack(Image.fromarray(noisy.astype(np.uint16)), "PNG")
+
+
+def turned(digit: Array, draw: Generator) -> bytes:
+    ink, orientation = lay(digit, draw), int(draw.choice(list(TURNS)))
+    stored = np.rot90(ink, TURNS[orientation])
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    return pack(take(paint(stored, paper(draw), pen(draw)), draw), exif=exif)
+
+
+def on_table(scene: Array, table: Array, draw: Generator) -> Array:
+    """Return the colours of a sheet that lies on a table, a little turned, and perhaps cut."""
+    height, width = (round(side / draw.uniform(0.55, 0.85)) for side in scene.shape[:2])
+    angle = np.deg2rad(draw.uniform(-10, 10))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    middle = np.array([height * draw.uniform(0.4, 0.6), width * draw.uniform(0.4, 0.6)])
+    start = np.array(scene.shape[:2]) / 2 - turn @ middle
+    sheet = np.ones(scene.shape[:2])
+
+    def move(values: Array) -> Array:
+        moved: Array = ndimage.affine_transform(values, turn, start, (height, width), order=1)
+        return moved
+
+    below = table[:height, :width]
+    cover = move(sheet)[..., np.newaxis]
+    fallen = 1 - 0.4 * ndimage.gaussian_filter(cover, (6, 6, 0)) * (1 - cover)
+    moved = np.dstack([move(scene[..., colour]) for colour in range(3)])
+    return moved + below * fallen * (1 - cover)
+
+
+def wood(colour: Array, draw: Generator) -> Array:
+    """Return a table of wood, shape (1800, 1800, 3)."""
+    grain = ndimage.gaussian_filter(draw.normal(0, 1, (1800, 1800)), (1, 40))
+    table: Array = colour * (1 + 0.08 * grain / grain.std())[..., np.newaxis]
+    return table
+
+
+def dark_table(digit: Array, draw: Generator) -> bytes:
+    scene = paint(np.pad(lay(digit, draw), 50), paper(draw), pen(draw))
+    table = draw.choice(np.array([[110, 75, 45], [60, 55, 50], [140, 110, 80.0]]))
+    return pack(take(on_table(scene, wood(table, draw), draw), draw))
+
+
+def light_table(digit: Array, draw: Generator) -> bytes:
+    sheet = draw.choice(np.array([[175, 165, 145], [190, 190, 120], [150, 185, 210.0]]))
+    scene = paint(np.pad(lay(digit, draw), 50), sheet, pen(draw) * 0.7)
+    table = np.full((1800, 1800, 3), draw.uniform(235, 252))
+    return pack(take(on_table(scene, table, draw), draw))
+
+
+def dark_frame(digit: Array, draw: Generator) -> bytes:
+    scene = paint(lay(digit, draw), paper(draw), pen(draw))
+    sides = [(int(draw.integers(8, 45)), int(draw.integers(8, 45))) for _ in range(2)]
+    framed = np.pad(scene, [*sides, (0, 0)], constant_values=draw.uniform(0, 60))
+    return pack(take(framed, draw))
+
+
+def scan_edge(digit: Array, draw: Generator) -> bytes:
+    ink = np.pad(lay(digit, draw), 30)
+    scene = paint(ink, paper(draw), pen(draw))
+    for quarters in draw.choice(4, int(draw.integers(1, 3)), replace=False):
+        scene = np.rot90(scene, quarters)
+        edge = draw.uniform(14, 30) + np.linspace(0, draw.uniform(-12, 12), scene.shape[1])
+        black = np.arange(len(scene))[:, np.newaxis] < edge
+        scene = np.rot90(np.where(black[..., np.newaxis], 8, scene), -quarters)
+    return pack(take(scene, draw))
+
+
+def tilted(digit: Array, draw: Generator) -> bytes:
+    angle = float(draw.choice([-25, 25]))
+
+    def change(ink: Array) -> Array:
+        turned: Array = ndimage.rotate(ink, angle, reshape=False, order=1)
+        return turned
+
+    return shoot(lay(digit, draw, change=change), draw)
+
+
+def small(digit: Array, draw: Generator) -> bytes:
+    """Return 28 x 28 pixels whose digit is smaller than MNIST's, and elsewhere."""
+    size = int(draw.integers(13, 24))
+    near = np.asarray(Image.fromarray(np.float32(digit)).resize((size, size), Image.Resampling.BOX))
+    ink = np.zeros((SIDE, SIDE))
+    top, left = (int(draw.choice([0, SIDE - size])) for _ in range(2))
+    ink[top : top + size, left : left + size] = near
+    return pack(Image.fromarray(np.rint(255 * (1 - ink)).astype(np.uint8)), "PNG")
+
+
+def as_mnist(digit: Array, draw: Generator) -> bytes:
+    pixels = np.rint(digit * 255).astype(np.uint8)
+    return pack(Image.fromarray(255 - pixels if draw.integers(2) else pixels), "PNG")
+
+
+def chalk(digit: Array, draw: Generator) -> bytes:
+    ink = lay(digit, draw)
+    ink = ink * ndimage.gaussian_filter(draw.uniform(0.4, 1.2, ink.shape), 1).clip(0, 1)
+    board = draw.choice(np.array([[30, 32, 35], [35, 70, 50.0]]))
+    smears = ndimage.gaussian_filter(draw.normal(0, 1, ink.shape), 30)
+    scene = paint(ink, board + 6 * (smears / smears.std())[..., np.newaxis], np.full(3, 225.0))
+    return pack(take(scene, draw))
+
+
+KINDS: dict[str, Kind] = {
+    "plain paper": plain,
+    "shadow": shadow,
+    "lines": lines,
+    "squares": squares,
+    "blue pen": blue_pen,
+    "in a corner": corner,
+    "thin": thin,
+    "very thick": thick,
+    "transparent": transparent,
+    "CMYK": cmyk,
+    "16 bits": sixteen_bits,
+    "turned by EXIF": turned,
+    "on a darker table": dark_table,
+    "on a lighter table": light_table,
+    "dark frame": dark_frame,
+    "black edge of a scan": scan_edge,
+    "tilted by 25 degrees": tilted,
+    "28 x 28, elsewhere": small,
+    "28 x 28, as MNIST": as_mnist,
+    "chalk": chalk,
+}
+
+
+def several(digits: Sequence[Array], draw: Generator, columns: int) -> bytes:
+    """Return a photograph of one sheet with digits in rows of `columns`, each about as large."""
+    cell = int(draw.integers(110, 200))
+    cells = [lay(digit, draw, (0.65, 0.85), (cell, cell)) for digit in digits]
+    cells += [np.zeros((cell, cell))] * (-len(cells) % columns)
+    rows = [np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)]
+    return shoot(np.pad(np.vstack(rows), int(draw.integers(10, 60))), draw)
