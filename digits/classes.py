@@ -5,7 +5,7 @@ them, as text; a class is known by its place there.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,18 +42,6 @@ def sort_classes(labels: Iterable[str]) -> tuple[str, ...]:
 def _place(label: str) -> tuple[bool, int, str]:
     is_number = label.removeprefix("-").isdecimal()
     return not is_number, int(label) if is_number else 0, label
-
-
-def check_labels(path: Path, labels: Collection[str]) -> None:
-    """Check that labels can stand for classes, wherever these are told.
-
-    Raises:
-        InputError: one cannot, or there are too many; the message names `path`.
-    """
-    with expecting(path, "labels that can be shown", ValueError):
-        check_names(list(labels))
-    if len(labels) > MOST:
-        raise InputError(f"{path}: over {MOST} different labels; expected at most {MOST}")
 
 
 def encode(labels: Iterable[str], classes: Sequence[str]) -> NDArray[np.int64]:

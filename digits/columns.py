@@ -9,8 +9,10 @@ Without a header, the first column is the label where there is one more than n x
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import isqrt
 from pathlib import Path
 
@@ -54,14 +56,20 @@ class Columns:
         return len(self.pixels) + sum(column is not None for column in others)
 
     @property
+    def pixel_names(self) -> list[str]:
+        """The names of the pixels, none where there is no header."""
+        return [self.names[place] for place in self.pixels if self.names]
+
+    @property
     def first_row(self) -> int:
         """The row of the first image, from 1, as an editor counts."""
         return 2 if self.names else 1
 
     @property
     def layout(self) -> Layout:
-        """How the rows are laid out; labels and ids are text."""
-        texts = [column for column in (self.label, self.id) if column is not None]
+        """How the rows are laid out; all but pixels are text."""
+        columns = (self.label, self.id, self.row_number, self.nothing)
+        texts = [column for column in columns if column is not None]
         return Layout(self.separator, self.count, self.first_row, texts)
 
     def name(self, column: int) -> str:
@@ -101,7 +109,7 @@ def find_columns(path: Path, *, labelled: bool) -> Columns:
 
 def _is_image(path: Path, cells: Sequence[str]) -> bool:
     """Return whether a first row is of numbers, and so of no names."""
-    if all(re.fullmatch(r"[0-9]+", cell) for cell in cells):
+    if all(re.fullmatch(r"[0-9]{1,9}", cell) for cell in cells):
         first, *_ = numbers = [int(cell) for cell in cells]
         if first in (0, 1) and numbers == list(range(first, first + len(cells))):
             if len(cells) <= _GREYS:
@@ -146,24 +154,28 @@ def _find_one(path: Path, places: Sequence[int], names: Sequence[str]) -> int | 
 def _check_order(path: Path, pixels: Sequence[int], names: Sequence[str]) -> None:
     """Check that pixels differ, and are in the order of their numbers, if most of them have any."""
     plain = [_LEADING_ZEROS.sub("", names[place].lower()) for place in pixels]
-    expected = _number_pixels(plain[0], len(pixels)) if pixels else []
-    numbered = 2 * len({*plain} & {*expected}) >= len(pixels)
-    for order, (place, name) in enumerate(zip(pixels, plain, strict=True)):
-        again = name in plain[:order]
-        if again or not name or (numbered and name != expected[order]):
-            problem = "again" if again else "out of place"
-            known = repr(expected[order]) if numbered else "a name of its own"
+    seen: set[str] = set()
+    for place, name, known in zip(pixels, plain, _in_order(plain), strict=True):
+        if name in seen or not name or known not in ("", name):
+            problem = "again" if name in seen else "out of place"
+            expected = repr(known) if known else "a name of its own"
             where = f"{path}: row 1, column {place + 1}: {shorten(names[place])}"
-            raise InputError(f"{where} {problem}; expected {known}")
+            raise InputError(f"{where} {problem}; expected {expected}")
+        seen.add(name)
 
 
-def _number_pixels(first: str, count: int) -> list[str]:
-    """Return names that go on as the first one does, such as pixel0 or 1x1; none if it has none."""
-    side = isqrt(count)
-    if grid := re.fullmatch(r"([0-9]+)x([0-9]+)", first):
-        down, across = map(int, grid.groups())
-        return [f"{down + k // side}x{across + k % side}" for k in range(count)]
-    if numbered := re.fullmatch(r"([^0-9]*)([0-9]{1,9})", first):
-        start = int(numbered[2])
-        return [f"{numbered[1]}{start + k}" for k in range(count)]
-    return []
+def _in_order(names: Sequence[str]) -> list[str]:
+    """Return names of one kind, such as pixel0 or 1x1, in the order of their numbers.
+
+    It is what most names are, and they have one number, which rises by 1, or more of them; where
+    most have none, the texts are empty.
+    """
+    split = [re.split(r"([0-9]{1,9})", name) for name in names]
+    [(kind, count)] = Counter(tuple(parts[::2]) for parts in split).most_common(1) or [((), 0)]
+    if len(kind) < 2 or 2 * count < len(names):
+        return [""] * len(names)
+    numbers = sorted({tuple(map(int, parts[1::2])) for parts in split if tuple(parts[::2]) == kind})
+    if len(kind) == 2:
+        numbers = [(numbers[0][0] + step,) for step in range(len(names))]
+    known = ["".join(chain(*zip(kind, map(str, one), strict=False), kind[-1:])) for one in numbers]
+    return [*known, *["one number more"] * (len(names) - len(known))]

@@ -5,6 +5,7 @@ quotes joins no lines, and a short row is filled with empty text, which is no nu
 bounded by a block and by a line, whatever the file's length.
 """
 
+import csv
 import re
 import warnings
 from collections import deque
@@ -28,6 +29,7 @@ SEPARATORS = ",\t;"
 LINE_BYTES = 2**22
 WORKERS = 2  # threads: pandas lets others run while it parses
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_STRAY_QUOTE = re.compile(rb'[^\s,;"]"[^\s,;"]|(?:^|[,;\t]) *""[^\s,;"]')
 # What may begin a formula to a spreadsheet, numbers aside (OWASP, "CSV injection"); and the
 # apostrophe that text of that kind is given, lest two texts become one.
 _FORMULA = re.compile(r"['=@\t\r\n\uff1d\uff0b\uff0d\uff20]|[+-](?![0-9.]+\Z)")
@@ -54,32 +56,48 @@ class Layout:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield blocks of whole lines, each with the row, from 1, that it begins with.
+    """Yield blocks of whole lines, ended by LF, each with the row, from 1, that it begins with.
 
     Blank lines at the end, and a byte-order mark, are left out.
 
     Raises:
-        InputError: the file cannot be read, or a line is longer than `LINE_BYTES`.
+        InputError: the file cannot be read, or has two kinds of line ends, or a line that is longer
+            than `LINE_BYTES`.
     """
-    kept, row = b"", 1
+    kept, row, end = b"", 1, b""
     for block in read_unpacked(path):
         text = kept + block
         if row == 1:
             text = text.removeprefix(_BYTE_ORDER_MARK)
-        end = _line_end(text)
-        cut = text.rfind(end, 0, len(text.rstrip())) + 1
+        end = end or _find_end(text)
+        cut = text.rfind(end, 0, len(text.rstrip())) + 1 if end else 0
         if cut:
-            yield row, text[:cut]
-            row += text.count(end, 0, cut)
+            lines = _unify(path, row, text[:cut], end)
+            yield row, lines
+            row += lines.count(b"\n")
         kept = text[cut:]
         if len(kept) > LINE_BYTES:
             raise InputError(f"{path}: row {row}: over {LINE_BYTES} bytes; expected a shorter line")
     if kept.strip():
-        yield row, kept.rstrip()
+        yield row, _unify(path, row, kept.rstrip(), end or b"\n")
 
 
-def _line_end(text: bytes) -> bytes:
-    return b"\n" if b"\n" in text else b"\r"
+def _find_end(text: bytes) -> bytes:
+    """Return what ends a line, CR or the LF after it, or nothing if no line has ended."""
+    if b"\n" in text:
+        return b"\n"
+    return b"\r" if b"\r" in text[:-1] else b""
+
+
+def _unify(path: Path, row: int, text: bytes, end: bytes) -> bytes:
+    """Return lines, the first of which is that row, with LF at the end of each."""
+    unified, other = text.replace(b"\r\n", b"\n"), b"\r"
+    if end == b"\r":
+        unified, other = text, b"\n"
+    if other in unified:
+        row += unified.count(end, 0, unified.index(other))
+        raise InputError(f"{path}: row {row}: a line end of another kind; expected one kind in all")
+    return unified.replace(b"\r", b"\n")
 
 
 def read_first_row(path: Path) -> tuple[str, list[str]]:
@@ -89,22 +107,15 @@ def read_first_row(path: Path) -> tuple[str, list[str]]:
         InputError: it cannot be read, or is no text in UTF-8.
     """
     _, text = next(read_lines(path), (1, b""))
-    [line, *_] = re.split(rb"[\r\n]", text, maxsplit=1)
     try:
-        decoded = line.decode("utf-8")
-        if not decoded.strip():
+        line = text.partition(b"\n")[0].decode("utf-8")
+        if not line.strip():
             raise InputError(f"{path}: row 1: empty; expected a header")
-        separator = max(SEPARATORS, key=decoded.count)
-        row = pd.read_csv(
-            StringIO(decoded),
-            sep=separator,
-            header=None,
-            dtype=str,
-            na_filter=False,
-            skipinitialspace=True,
-        )
-        cells = [str(cell).strip() for cell in row.iloc[0]]
-    except (UnicodeDecodeError, ParserError):
+        separator = max(SEPARATORS, key=line.count)
+        # pandas takes seconds where a single row is very long.
+        row = csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True)
+        cells = [cell.strip() for cell in next(row)]
+    except (UnicodeDecodeError, csv.Error):
         cells = ["\0"]
     if not all(cell.isprintable() for cell in cells):
         raise InputError(f"{path}: row 1: no row of text in UTF-8; expected CSV")
@@ -137,7 +148,7 @@ def read_rows(
         for first, lines in read_lines(path):
             row, text = first, lines
             if row < layout.start:
-                row, text = layout.start, lines.partition(_line_end(lines))[2]
+                row, text = layout.start, lines.partition(b"\n")[2]
             if text:
                 pending.append(pool.submit(parse, row, text))
             if len(pending) > min(WORKERS, yielded):  # whoever wants but the first has no more done
@@ -163,15 +174,21 @@ def _parse(path: Path, layout: Layout, row: int, text: bytes) -> pd.DataFrame:
             low_memory=False,
         )
     except ParserError as error:
-        if quoted := re.search(r"EOF inside string starting at row (\d+)", str(error)):
-            where = f"{path}: row {row + int(quoted[1])}"
-            raise InputError(f"{where}: a quote without its end; expected both") from None
-        [line] = re.findall(r"in line (\d+)", str(error))
-        raise _too_long(path, row + int(line) - 1, layout) from None
+        raise _explain(path, layout, row, str(error)) from None
     if not isinstance(frame.index, pd.RangeIndex):  # what is too much at first became names of rows
         raise _too_long(path, row, layout)
-    _check_whole(path, row, text, frame)
+    if b'"' in text:
+        _check_quotes(path, row, text)
     return frame
+
+
+def _explain(path: Path, layout: Layout, row: int, told: str) -> InputError:
+    """Return the error that pandas tells of lines, the first of which is that row."""
+    if quoted := re.search(r"EOF inside string starting at row (\d+)", told):
+        where = f"{path}: row {row + int(quoted[1])}"
+        return InputError(f"{where}: a quote without its end; expected both")
+    [line] = re.findall(r"in line (\d+)", told)
+    return _too_long(path, row + int(line) - 1, layout)
 
 
 def _too_long(path: Path, row: int, layout: Layout) -> InputError:
@@ -181,15 +198,15 @@ def _too_long(path: Path, row: int, layout: Layout) -> InputError:
     )
 
 
-def _check_whole(path: Path, row: int, text: bytes, frame: pd.DataFrame) -> None:
-    """Check that each line is a row."""
-    end = _line_end(text)
-    lines = text.count(end) + (not text.endswith(end))
-    if len(frame) != lines:
-        raise InputError(
-            f"{path}: rows {row} to {row + lines - 1}: a line end within quotes, or of another "
-            "kind; expected each row in its line"
-        )
+def _check_quotes(path: Path, row: int, text: bytes) -> None:
+    """Check that quotes stand around cells, and around no line end."""
+    for line, cells in enumerate(text.split(b"\n"), start=row):
+        if cells.count(b'"') % 2:
+            raise InputError(f"{path}: row {line}: a line end within quotes; expected none")
+        if _STRAY_QUOTE.search(cells):
+            raise InputError(
+                f"{path}: row {line}: a quote within a cell; expected it around a cell"
+            )
 
 
 def read_table(

@@ -7,7 +7,7 @@ say. `digits.columns` has which columns there are.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -62,9 +62,10 @@ class ImageTable:
     def _is_scaled(self) -> bool:
         seen_one = False
         for values in self._read(self._values):
-            telling = (values > 1) | (np.isfinite(values) & (values != np.rint(values)))
+            telling = ~np.isin(values, (0, 1))
             if telling.any():
-                return bool(values[np.unravel_index(telling.argmax(), telling.shape)] < 1)
+                first = values[np.unravel_index(telling.argmax(), telling.shape)]
+                return bool(0 < first < 1)
             seen_one |= bool((values == 1).any())
         if seen_one:
             raise InputError(
@@ -113,34 +114,40 @@ class ImageTable:
 
     def _check_others(self, row: int, frame: pd.DataFrame) -> None:
         """Check the columns that nothing is taken from: of row numbers, and of nothing."""
-        numbers, nothing = self.columns.row_number, self.columns.nothing
         for column, pattern, expected in (
-            (numbers, r"\d+(\.0)?", "a row number"),
-            (nothing, "", "no more columns"),
+            (self.columns.row_number, r"[0-9]+(\.0)?", "a row number"),
+            (self.columns.nothing, "", "no more columns"),
         ):
-            texts = frame[column].astype(str) if column is not None else pd.Series([], dtype=str)
-            for place in np.flatnonzero(~texts.str.fullmatch(pattern))[:1].tolist():
-                told = f"{shorten(texts[place])}; expected {expected}"
-                raise self.fault(row + place, column or 0, told)
+            if column is not None:
+                wrong = ~frame[column].str.fullmatch(pattern)
+                self._refuse(row, frame[column], wrong, expected)
 
     def _text(self, row: int, frame: pd.DataFrame, column: int | None) -> "pd.Series[str]":
-        """Return a column of text, none of it missing or damaged."""
+        """Return a column of text, none of it missing or damaged; empty if there is no such one."""
         if column is None:
-            return pd.Series([""] * len(frame))
+            return pd.Series([], dtype=str)
         texts: pd.Series[str] = frame[column]
-        for place in np.flatnonzero(texts.str.fullmatch(r"(nan)?|.*\ufffd.*", case=False)).tolist():
-            told = shorten(texts[place]) if texts[place] else "missing"
-            raise self.fault(row + place, column, f"{told}; expected a label or an id")
+        damaged = ~texts.map(str.isprintable) | texts.str.contains("\N{REPLACEMENT CHARACTER}")
+        self._refuse(row, texts, damaged, "text in UTF-8 that can be printed")
+        self._refuse(row, texts, texts.str.lower().isin(["", "nan"]), "a label or an id")
         return texts
+
+    def _refuse(
+        self, row: int, texts: "pd.Series[str]", wrong: "pd.Series[bool]", expected: str
+    ) -> None:
+        """Raise an error of the first cell of a column that is wrong."""
+        for place in np.flatnonzero(wrong)[:1].tolist():
+            told = shorten(texts[place]) if texts[place] else "missing"
+            raise self.fault(row + place, cast("int", texts.name), f"{told}; expected {expected}")
 
     def _check_pixels(self, row: int, frame: pd.DataFrame) -> NDArray[np.uint8]:
         """Return the pixels that values stand for, if each stands for one."""
         values = self._values(row, frame)
-        greys = values * 255 if self.scaled else values
-        pixels = greys if greys.dtype.kind in "iu" else np.rint(greys)
-        right = (pixels >= 0) & (pixels <= 255)
-        if pixels is not greys:
-            with np.errstate(invalid="ignore"):  # infinity less itself
+        with np.errstate(invalid="ignore", over="ignore"):  # such as infinity less itself
+            greys = values * 255.0 if self.scaled else values
+            pixels = greys if greys.dtype.kind in "iu" else np.rint(greys)
+            right = (pixels >= 0) & (pixels <= 255)
+            if pixels is not greys:
                 right &= np.abs(greys - pixels) <= TOLERANCE * self.scaled
         if not right.all():
             raise self._explain(row, frame, right)
@@ -151,11 +158,10 @@ class ImageTable:
         place, order = np.argwhere(~right)[0].tolist()
         column = self.columns.pixels[order]
         cell = frame.iloc[place, column]
-        is_number = isinstance(cell, int | float | np.number) and not isinstance(cell, bool)
-        told = f"{cell:g}" if is_number else shorten(str(cell))
-        expected = "k / 255, from 0 to 1, as others are"
-        expected = expected if self.scaled else "a whole number from 0 to 255"
+        told = f"{cell:g}" if isinstance(cell, np.number) else shorten(str(cell))
         told = "missing" if cell == "" else told
+        whole, share = "a whole number from 0 to 255", "k / 255, from 0 to 1, as others are"
+        expected = share if self.scaled else whole
         return self.fault(row + place, column, f"{told}; expected {expected}")
 
 

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import IO
 
 from digits.errors import InputError, expecting
@@ -21,7 +22,7 @@ UNPACKED_RATIO = 300
 UNPACKED_BYTES = 2**24  # that any archive may unpack to
 
 WHOLE = "a whole CSV file"
-_GZIP, _ZIP = b"\x1f\x8b", b"PK"
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 # What the standard library raises of archives that are not whole, or not as it knows them.
 _DAMAGED = (EOFError, zlib.error, zipfile.BadZipFile, struct.error, ValueError, RuntimeError)
 
@@ -33,18 +34,17 @@ def read_unpacked(path: Path) -> Iterator[bytes]:
         InputError: it cannot be read, is no regular file, is damaged, or unpacks to too much.
     """
     with expecting(path, WHOLE, *_DAMAGED):
-        if path.exists() and not path.is_file() and not path.is_dir():
+        found = path.stat()
+        if not S_ISREG(found.st_mode) and not S_ISDIR(found.st_mode):  # which opening tells of
             raise InputError(f"{path}: a pipe or a device; expected {WHOLE}")
-        packed = max(UNPACKED_BYTES, UNPACKED_RATIO * path.stat().st_size)
+        most = max(UNPACKED_BYTES, UNPACKED_RATIO * found.st_size)
         with _open(path) as (file, is_packed):
-            left = packed
-            size = FIRST_BYTES
+            size, count = FIRST_BYTES, 0
             while block := file.read(size):
-                size = BLOCK_BYTES
-                left -= len(block)
-                if is_packed and left < 0:
+                size, count = BLOCK_BYTES, count + len(block)
+                if is_packed and count > most:
                     raise InputError(
-                        f"{path}: unpacks to over {packed} bytes; expected at most "
+                        f"{path}: unpacks to over {most} bytes; expected at most "
                         f"{UNPACKED_RATIO} times its own size (unpack it yourself if you trust it)"
                     )
                 yield block
@@ -54,12 +54,12 @@ def read_unpacked(path: Path) -> Iterator[bytes]:
 def _open(path: Path) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, bool]]:
     """Open a file, and say whether it was packed."""
     with path.open("rb") as file:
-        start = file.read(2)
+        start = file.read(len(_ZIP))
         file.seek(0)
         if start == _ZIP:
             with zipfile.ZipFile(file) as archive, _open_member(path, archive) as member:
                 yield member, True
-        elif start == _GZIP:
+        elif start.startswith(_GZIP):
             with gzip.open(file) as unpacked:
                 yield unpacked, True
         else:

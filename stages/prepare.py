@@ -4,7 +4,7 @@
 
 Reads the CSV files that `data.train` and `data.test` name; writes data/prepared/, and to
 metrics/prepare.json how many rows there are, and how many stand on both sides. Memory is bounded by
-a block of pixels, plus a label and digests of each row.
+a block of pixels, plus a label or an id, and a digest, of each row.
 """
 
 import sys
@@ -18,12 +18,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import union_categoricals
 
-from digits.classes import check_labels, save_classes, sort_classes
+from digits.classes import MOST, save_classes, sort_classes
 from digits.csv_files import write_table
 from digits.errors import InputError, shorten
 from digits.files import replacing_directory, write_json
 from digits.kaggle import ImageTable
-from digits.params import Prepare, load_params
+from digits.params import Prepare, check_names, load_params
 from digits.split import stratified_split, validation_rows
 from digits.submission import COUNTED
 from digits.tensors import PREPARED, RowWriter, Statistics
@@ -35,14 +35,19 @@ Digests = NDArray[np.uint64]
 
 def open_tables(train: Path, test: Path) -> tuple[ImageTable, ImageTable]:
     """Find the columns of both files; images are of one size."""
-    labelled, unlabelled = ImageTable(train, labelled=True), ImageTable(test, labelled=False)
-    expected, found = (len(table.columns.pixels) for table in (labelled, unlabelled))
+    tables = ImageTable(train, labelled=True), ImageTable(test, labelled=False)
+    expected, found = (len(table.columns.pixels) for table in tables)
     if found != expected:
         raise InputError(
-            f"{test}: row 1, column {unlabelled.columns.count}: {found} pixel columns; "
+            f"{test}: row 1, column {tables[1].columns.count}: {found} pixel columns; "
             f"expected {expected}, as in {train}"
         )
-    return labelled, unlabelled
+    known, given = (table.columns.pixel_names for table in tables)
+    if given != known and sorted(given) == sorted(known):
+        raise InputError(
+            f"{test}: row 1: the pixels of {train} in another order; expected the same"
+        )
+    return tables
 
 
 def digest(images: NDArray[np.uint8]) -> Digests:
@@ -57,18 +62,32 @@ def copy_pixels(table: ImageTable, raw: Path) -> tuple[NDArray[np.int64], tuple[
     Returns:
         The class of each row, shape (rows,), the label of each class, and the digest of each row.
     """
-    labels, digests = [], []
+    labels, digests, rows = [], [], table.columns.first_row
+    known: set[str] = set()
     with raw.open("wb") as file:
         for images in table.read():
-            file.write(images.pixels.data)
-            digests.append(digest(images.pixels))
+            check_labels(table, rows, images.labels, known)
             labels.append(pd.Categorical(images.labels))
-            check_labels(table.path, {label for block in labels for label in block.categories})
+            digests.append(digest(images.pixels))
+            file.write(images.pixels.data)
+            rows += len(images.pixels)
     joined = union_categoricals(labels)
     classes = sort_classes(joined.categories)
     codes = joined.set_categories(classes).codes.astype(np.int64)
     check_rows(table, codes, classes)
     return codes, classes, np.concatenate(digests)
+
+
+def check_labels(table: ImageTable, row: int, labels: "pd.Series[str]", known: set[str]) -> None:
+    """Add to the known labels those of rows, the first of which is `row`; all must do as names."""
+    for place, label in labels.drop_duplicates().items():
+        known.add(label)
+        try:
+            check_names([label])
+            if len(known) > MOST:
+                raise ValueError(f"{shorten(label)}: expected at most {MOST} different labels")
+        except ValueError as error:
+            raise table.fault(row + int(str(place)), table.columns.label or 0, str(error)) from None
 
 
 def check_rows(table: ImageTable, codes: NDArray[np.int64], classes: Sequence[str]) -> None:
@@ -170,17 +189,17 @@ def write_test(directory: Path, table: ImageTable, statistics: Statistics) -> Di
             writer.append(statistics.normalise(images.pixels))
             digests.append(digest(images.pixels))
             ids.append(images.ids)
-    write_ids(directory / "ids.csv", table, ids)
-    return np.concatenate(digests)
+    found = np.concatenate(digests)
+    write_ids(directory / "ids.csv", table, pd.concat(ids, ignore_index=True), len(found))
+    return found
 
 
-def write_ids(path: Path, table: ImageTable, blocks: Sequence["pd.Series[str]"]) -> None:
+def write_ids(path: Path, table: ImageTable, ids: "pd.Series[str]", images: int) -> None:
     """Write the ids of the images in a table, or count them where it has none."""
     column = table.columns.id
     if column is None:
-        write_table(path, [pd.DataFrame({COUNTED: range(1, sum(map(len, blocks)) + 1)})])
+        write_table(path, [pd.DataFrame({COUNTED: range(1, images + 1)})])
         return
-    ids = pd.concat(blocks, ignore_index=True)
     for place in np.flatnonzero(ids.duplicated())[:1].tolist():
         told = f"{shorten(ids[place])} again; expected ids that differ"
         raise table.fault(table.columns.first_row + place, column, told)

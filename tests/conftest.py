@@ -63,7 +63,7 @@ def tiny_params(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_images(path: Path) -> tuple[list[str], NDArray[np.uint8]]:
-    """Return the labels, empty where there are none, and the pixels of a CSV file of images."""
+    """Return the labels, if there are any, and the pixels of a CSV file of images."""
     blocks = list(ImageTable(path, labelled=False).read())
     labels = [label for block in blocks for label in block.labels]
     return labels, np.concatenate([block.pixels for block in blocks])

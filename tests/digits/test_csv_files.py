@@ -17,18 +17,18 @@ from digits.errors import InputError
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1000])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
-@pytest.mark.parametrize("last", [b"", b"\n", b"\r\n\n  \r\n"])
+@pytest.mark.parametrize("blank", [0, 1, 3])
 def test_blocks_are_of_whole_lines_and_know_their_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, end: bytes, last: bytes
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, end: bytes, blank: int
 ) -> None:
     for name in ("FIRST_BYTES", "BLOCK_BYTES"):
         monkeypatch.setattr(f"digits.unpacking.{name}", size)
     path = tmp_path / "table.csv"
     rows = [b"%d,%d" % (number, number * number) for number in range(40)]
-    path.write_bytes(end.join(rows) + last)
+    path.write_bytes(end.join(rows) + blank * end + b"  " * (blank > 1))
     found: dict[int, bytes] = {}
     for row, text in read_lines(path):
-        found |= dict(enumerate(text.split(end), start=row)) if text else {}
+        found |= dict(enumerate(text.split(b"\n"), start=row)) if text else {}
     assert [found[row] for row in range(1, 41)] == rows
     assert not any(text for row, text in found.items() if row > 40)
 

@@ -53,7 +53,6 @@ def test_a_missing_file_a_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
     [
         gzip.compress(CONTENT * 999)[:-20],
         b"\x1f\x8b" + CONTENT,
-        b"PK" + CONTENT,
         zipped(CONTENT)[:-9],
         zipped(CONTENT).replace(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\xff"),
     ],

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from digits.columns import find_columns
 from digits.errors import InputError
 from proofs.sandbox import draw_images
 from stages import prepare
@@ -191,7 +192,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "negative": (put(7, 3, -1), f"row 7, column 3 (pixel1): -1; {WHOLE}"),
     "256": (put(7, 17, 256), f"row 7, column 17 (pixel15): 256; {WHOLE}"),
     "257": (put(91, 2, 257), f"row 91, column 2 (pixel0): 257; {WHOLE}"),
-    "2 ** 64": (put(7, 3, 2**64), f"row 7, column 3 (pixel1): 1.84467e+19; {WHOLE}"),
+    "2 ** 64": (put(7, 3, 2**64), f"row 7, column 3 (pixel1): '18446744073709551616'; {WHOLE}"),
     "text": (put(7, 3, "x"), f"row 7, column 3 (pixel1): 'x'; {WHOLE}"),
     "true": (every(lambda cell: cell).replace(b"\n0,", b"\n0,True,"), "row 2, column 18: a field"),
     "a column of truth": (
@@ -218,7 +219,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "an open quote": (lines(7, b'"' + LINE), "row 7: a quote without its end; expected both"),
     "a line end in quotes": (
         put(7, 17, '"1\n"'),
-        "rows 2 to 91: a line end within quotes, or of another kind; expected each row in its line",
+        "row 7: a line end within quotes; expected none",
     ),
     "text at the end": (
         PLAIN.replace(b"\n", b",\n").replace(LINE, LINE + b",x"),
@@ -232,11 +233,11 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a label that is no number": (put(7, 1, "NaN"), "row 7, column 1 (label): 'NaN'; expected a"),
     "a label that is no UTF-8": (
         put(7, 1, "x").replace(b"\nx,", b"\nx\xff,"),
-        "row 7, column 1 (label): 'x\ufffd'; expected a label or an id",
+        "row 7, column 1 (label): 'x\ufffd'; expected text in UTF-8 that can be printed",
     ),
     "a byte-order mark on the way": (
         put(91, 1, "\ufeff0"),
-        "row 91, column 1 (label): '\ufffd0'; expected a label or an id",
+        "row 91, column 1 (label): '\ufffd0'; expected text in UTF-8 that can be printed",
     ),
     "a class of one row": (
         put(7, 1, 9),
@@ -252,8 +253,38 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "pixels out of order": (
         with_label(0, "label", [NAMES[1], NAMES[0], *NAMES[2:]]),
-        "row 1, column 3: 'pixel0' out of place; expected 'pixel2'",
+        "row 1, column 2: 'pixel1' out of place; expected 'pixel0'",
     ),
+    "pixels backwards": (
+        with_label(0, "label", NAMES[::-1]),
+        "row 1, column 2: 'pixel15' out of place; expected 'pixel0'",
+    ),
+    "two numbers, column by column": (
+        with_label(0, "label", [f"r{k % 4}c{k // 4}" for k in range(PIXELS)]),
+        "row 1, column 3: 'r1c0' out of place; expected 'r0c1'",
+    ),
+    "a header in CR": (PLAIN.replace(b"\n", b"\r", 1), "row 1: a line end of another kind; exp"),
+    "a row in CR": (
+        PLAIN.replace(LINE + b"\n", LINE + b"\r"),
+        "row 7: a line end of another kind; expected one kind in all",
+    ),
+    "a row in LF": (
+        PLAIN.replace(b"\n", b"\r").replace(LINE + b"\r", LINE + b"\n"),
+        "row 1: a line end of another kind; expected one kind in all",
+    ),
+    "a quote within a cell": (put(7, 3, '"1"0'), "row 7: a quote within a cell; expected it aroun"),
+    "quotes before a number": (put(7, 3, '""5'), "row 7: a quote within a cell; expected it aroun"),
+    "hundreds of digits": (put(7, 3, "1" * 310), "row 7, column 3 (pixel1): '1111"),
+    "a byte that wraps": (
+        table(HEADER, [[row[0], *(one / 255 for one in row[1:])] for row in ROWS[:-1]])
+        + table([], [[ROWS[-1][0], 72340172838076674, *ROWS[-1][2:]]]),
+        "row 91, column 2 (pixel0): 7.23402e+16; expected k / 255, from 0 to 1, as others are",
+    ),
+    "0, 1 and text": (
+        table(HEADER, [[row[0], *(one % 2 for one in row[1:-1]), "x"] for row in ROWS]),
+        f"row 2, column 17 (pixel15): 'x'; {WHOLE}",
+    ),
+    "a label with a tab": (put(7, 1, "a\tb"), "row 7, column 1 (label): 'a\\tb'; expected text in"),
     "a pixel twice": (
         with_label(0, "label", [*NAMES[:3], NAMES[1], *NAMES[4:]]),
         "row 1, column 5: 'pixel1' again; expected 'pixel3'",
@@ -298,3 +329,17 @@ def test_names_of_columns_that_could_be_an_image_are_refused(project: Path) -> N
     Path("test.csv").write_bytes(table([str(k) for k in range(PIXELS)], TEST))
     with pytest.raises(InputError, match=r"row 1: '0', 1, …: names of columns, or an image; exp"):
         prepare.main()
+
+
+def test_images_to_predict_whose_pixels_stand_in_another_order_are_refused(project: Path) -> None:
+    names = [chr(ord("a") + k) for k in range(PIXELS)]
+    Path("train.csv").write_bytes(with_label(0, "label", names))
+    Path("test.csv").write_bytes(table(names[::-1], TEST))
+    with pytest.raises(InputError, match=r"^test.csv: row 1: the pixels of train.csv in another o"):
+        prepare.main()
+
+
+def test_a_long_header_is_read_in_no_time(project: Path) -> None:
+    names = [f"pixel{k}" for k in range(150 * 150)]
+    Path("test.csv").write_bytes(table(names, [[0] * len(names)]))
+    assert len(find_columns(Path("test.csv"), labelled=False).pixels) == len(names)
