@@ -91,6 +91,8 @@ def _find_end(text: bytes) -> bytes:
 
 def _unify(path: Path, row: int, text: bytes, end: bytes) -> bytes:
     """Return lines, the first of which is that row, with LF at the end of each."""
+    if b"\r" not in text:  # which is seen in no time
+        return text
     unified, other = text.replace(b"\r\n", b"\n"), b"\r"
     if end == b"\r":
         unified, other = text, b"\n"
@@ -170,7 +172,7 @@ def _parse(path: Path, layout: Layout, row: int, text: bytes) -> pd.DataFrame:
             converters=dict.fromkeys(layout.as_text, str.strip),
             na_filter=False,
             skip_blank_lines=False,
-            skipinitialspace=b' "' in text,  # quotes alone need it, and it takes time
+            skipinitialspace=b'"' in text,  # quotes alone need it, and it takes time
             low_memory=False,
         )
     except ParserError as error:
