@@ -16,7 +16,7 @@ from itertools import chain
 from math import isqrt
 from pathlib import Path
 
-from digits.csv_files import Layout, read_first_row
+from digits.csv_files import RowFormat, read_first_row
 from digits.errors import InputError, shorten
 
 LABELS = ("label", "digit", "class", "target", "y")
@@ -66,11 +66,11 @@ class Columns:
         return 2 if self.names else 1
 
     @property
-    def layout(self) -> Layout:
-        """How the rows are laid out; all but pixels are text."""
+    def row_format(self) -> RowFormat:
+        """How the rows are written; all but pixels are text."""
         columns = (self.label, self.id, self.row_number, self.nothing)
         texts = [column for column in columns if column is not None]
-        return Layout(self.separator, self.count, self.first_row, texts)
+        return RowFormat(self.separator, self.count, self.first_row, texts)
 
     def name(self, column: int) -> str:
         """Return the name of a column for messages, in brackets, if it has one."""

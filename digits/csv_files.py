@@ -39,8 +39,8 @@ Converted = TypeVar("Converted")
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How the rows of a file are laid out.
+class RowFormat:
+    """How the rows of a file are written.
 
     Attributes:
         separator: one of `SEPARATORS`.
@@ -125,7 +125,7 @@ def read_first_row(path: Path) -> tuple[str, list[str]]:
 
 
 def read_rows(
-    path: Path, layout: Layout, convert: Callable[[int, pd.DataFrame], Converted]
+    path: Path, row_format: RowFormat, convert: Callable[[int, pd.DataFrame], Converted]
 ) -> Iterator[Converted]:
     """Yield what the rows of a file are converted to, in blocks.
 
@@ -134,7 +134,7 @@ def read_rows(
 
     Args:
         path: the file.
-        layout: of its rows.
+        row_format: of its rows.
         convert: is given each block, with the row, from 1, that it begins with, in a thread.
 
     Raises:
@@ -142,15 +142,15 @@ def read_rows(
     """
 
     def parse(row: int, text: bytes) -> Converted:
-        return convert(row, _parse(path, layout, row, text))
+        return convert(row, _parse(path, row_format, row, text))
 
     pending: deque[Future[Converted]] = deque()
     yielded = 0
     with ThreadPoolExecutor(WORKERS) as pool:
         for first, lines in read_lines(path):
             row, text = first, lines
-            if row < layout.start:
-                row, text = layout.start, lines.partition(b"\n")[2]
+            if row < row_format.start:
+                row, text = row_format.start, lines.partition(b"\n")[2]
             if text:
                 pending.append(pool.submit(parse, row, text))
             if len(pending) > min(WORKERS, yielded):  # whoever wants but the first has no more done
@@ -160,43 +160,43 @@ def read_rows(
             yield pending.popleft().result()
 
 
-def _parse(path: Path, layout: Layout, row: int, text: bytes) -> pd.DataFrame:
+def _parse(path: Path, row_format: RowFormat, row: int, text: bytes) -> pd.DataFrame:
     """Return the rows of a block of lines, the first of which is that row."""
     try:
         frame = pd.read_csv(
             # pandas would pass over a byte-order mark wherever a block begins.
             StringIO(text.decode("utf-8", "replace").replace("\ufeff", "\ufffd")),
-            sep=layout.separator,
+            sep=row_format.separator,
             header=None,
-            names=range(layout.columns),
-            converters=dict.fromkeys(layout.as_text, str.strip),
+            names=range(row_format.columns),
+            converters=dict.fromkeys(row_format.as_text, str.strip),
             na_filter=False,
             skip_blank_lines=False,
             skipinitialspace=b'"' in text,  # quotes alone need it, and it takes time
             low_memory=False,
         )
     except ParserError as error:
-        raise _explain(path, layout, row, str(error)) from None
+        raise _explain(path, row_format, row, str(error)) from None
     if not isinstance(frame.index, pd.RangeIndex):  # what is too much at first became names of rows
-        raise _too_long(path, row, layout)
+        raise _too_long(path, row, row_format)
     if b'"' in text:
         _check_quotes(path, row, text)
     return frame
 
 
-def _explain(path: Path, layout: Layout, row: int, told: str) -> InputError:
+def _explain(path: Path, row_format: RowFormat, row: int, told: str) -> InputError:
     """Return the error that pandas tells of lines, the first of which is that row."""
     if quoted := re.search(r"EOF inside string starting at row (\d+)", told):
         where = f"{path}: row {row + int(quoted[1])}"
         return InputError(f"{where}: a quote without its end; expected both")
     [line] = re.findall(r"in line (\d+)", told)
-    return _too_long(path, row + int(line) - 1, layout)
+    return _too_long(path, row + int(line) - 1, row_format)
 
 
-def _too_long(path: Path, row: int, layout: Layout) -> InputError:
+def _too_long(path: Path, row: int, row_format: RowFormat) -> InputError:
     return InputError(
-        f"{path}: row {row}, column {layout.columns + 1}: a field too many; "
-        f"expected {layout.columns} columns, as in row 1"
+        f"{path}: row {row}, column {row_format.columns + 1}: a field too many; "
+        f"expected {row_format.columns} columns, as in row 1"
     )
 
 

@@ -91,7 +91,7 @@ class ImageTable:
             raise InputError(f"{self.path}: row {row}: no data; expected rows below the header")
 
     def _read(self, convert: Callable[[int, pd.DataFrame], Converted]) -> Iterator[Converted]:
-        return read_rows(self.path, self.columns.layout, convert)
+        return read_rows(self.path, self.columns.row_format, convert)
 
     def fault(self, row: int, column: int, told: str) -> InputError:
         """Return an error in a cell: the row as an editor counts, the column from 0."""

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from digits.classes import UNKNOWN, encode
-from digits.csv_files import Layout, read_first_row, read_rows, read_table, write_table
+from digits.csv_files import RowFormat, read_first_row, read_rows, read_table, write_table
 from digits.errors import InputError, expecting, shorten
 from digits.tensors import PREPARED, WRITTEN
 
@@ -63,7 +63,7 @@ def read_submission(path: Path, ids: "pd.Series[str]", classes: Sequence[str]) -
     if header != names or separator != ",":
         expected = repr(",".join(names))
         raise InputError(f"{path}: row 1: {shorten(','.join(header))}; expected {expected}")
-    blocks = list(read_rows(path, Layout(",", 2, 2, as_text=(0, 1)), lambda _, frame: frame))
+    blocks = list(read_rows(path, RowFormat(",", 2, 2, as_text=(0, 1)), lambda _, frame: frame))
     table = pd.concat(blocks or [pd.DataFrame({0: [], 1: []})], ignore_index=True)
     rows, codes = min(len(table), len(ids)), encode(table[1], classes)
     wrong = table[0][:rows] != ids[:rows], pd.Series(codes[:rows] == UNKNOWN)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from digits.csv_files import (
-    Layout,
+    RowFormat,
     read_lines,
     read_rows,
     read_table,
@@ -46,7 +46,7 @@ def test_rows_are_counted_across_blocks(tmp_path: Path, monkeypatch: pytest.Monk
     path = tmp_path / "table.csv"
     path.write_text("a,b\n" + "1,2\n" * 7 + "1,2,3\n")
     with pytest.raises(InputError, match="row 9, column 3: a field too many; expected 2 columns"):
-        list(read_rows(path, Layout(",", 2, 2), lambda *_: None))
+        list(read_rows(path, RowFormat(",", 2, 2), lambda *_: None))
 
 
 def test_tables_have_unix_line_ends_and_floats_to_the_last_bit(tmp_path: Path) -> None:
