@@ -255,6 +255,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         with_label(0, "label", [NAMES[1], NAMES[0], *NAMES[2:]]),
         "row 1, column 2: 'pixel1' out of place; expected 'pixel0'",
     ),
+    "any other name twice": (
+        with_label(0, "label", list("abcdefghijklmnoa")),
+        "row 1, column 17: 'a' again; expected a name of its own",
+    ),
     "pixels backwards": (
         with_label(0, "label", NAMES[::-1]),
         "row 1, column 2: 'pixel15' out of place; expected 'pixel0'",

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from digits.csv_files import write_table
 from digits.errors import InputError
 from digits.inference import infer, probabilities
 from digits.measures import negative_log_likelihood
 from digits.model import MODEL, load_model
-from digits.submission import read_ids, read_submission
+from digits.submission import IDS, count_ids, read_ids, read_submission
 from digits.tensors import PREPARED, map_labelled
 from proofs.sandbox import CLASSES, draw_images
 from stages import evaluate, predict, prepare, score, train
@@ -42,6 +43,17 @@ def test_what_is_answered_is_averaged_over_shifts(
     found = json.loads(Path("metrics/evaluation.json").read_text())["negative_log_likelihood"]
     _, actual = map_labelled(PREPARED / "validation", CLASSES)
     assert found == negative_log_likelihood(log_probabilities[1], actual)
+
+
+def test_ids_of_other_images_are_refused(project: Path) -> None:
+    prepare.main()
+    train.main()
+    write_table(IDS, [count_ids(11).to_frame()])
+    message = (
+        r"^data/prepared/ids.csv: 11 ids; expected 12, one for each image in data/prepared/test"
+    )
+    with pytest.raises(InputError, match=message):
+        predict.main()
 
 
 @pytest.mark.parametrize("stage", [evaluate, predict])
