@@ -136,10 +136,10 @@ def set_block(monkeypatch: pytest.MonkeyPatch, rows: int, pixels: int = PIXELS) 
 def test_ten_times_the_rows_need_nowhere_near_ten_times_the_memory(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_block(monkeypatch, rows=20, pixels=400)
+    set_block(monkeypatch, rows=100, pixels=100)
     peaks = []
     for rows in (500, 5000):
-        pixels = np.random.default_rng(0).integers(0, 256, (rows, 400), dtype=np.uint8)
+        pixels = np.random.default_rng(0).integers(0, 256, (rows, 100), dtype=np.uint8)
         write_images(Path("train.csv"), pixels, draw_images(rows)[1])
         write_images(Path("test.csv"), pixels)
         tracemalloc.start()
