@@ -347,3 +347,11 @@ def test_a_long_header_is_read_in_no_time(project: Path) -> None:
     names = [f"pixel{k}" for k in range(150 * 150)]
     Path("test.csv").write_bytes(table(names, [[0] * len(names)]))
     assert len(find_columns(Path("test.csv"), labelled=False).pixels) == len(names)
+
+
+@pytest.mark.parametrize(("header", "first"), [(HEADER, 2), ([], 1)])
+def test_rows_are_counted_as_an_editor_does(project: Path, header: list[str], first: int) -> None:
+    Path("train.csv").write_bytes(table(header, ROWS))
+    prepare.main()
+    rows = [np.load(PREPARED / part / "rows.npy") for part in ("train", "validation")]
+    assert sorted(np.concatenate(rows).tolist()) == list(range(first, first + 90))
