@@ -50,10 +50,10 @@ class Columns:
     pixels: list[int]
 
     @property
-    def count(self) -> int:
-        """How many columns there are."""
-        others = (self.label, self.id, self.row_number, self.nothing)
-        return len(self.pixels) + sum(column is not None for column in others)
+    def others(self) -> list[int]:
+        """All columns but the pixels."""
+        columns = (self.label, self.id, self.row_number, self.nothing)
+        return [column for column in columns if column is not None]
 
     @property
     def pixel_names(self) -> list[str]:
@@ -68,9 +68,8 @@ class Columns:
     @property
     def row_format(self) -> RowFormat:
         """How the rows are written; all but pixels are text."""
-        columns = (self.label, self.id, self.row_number, self.nothing)
-        texts = [column for column in columns if column is not None]
-        return RowFormat(self.separator, self.count, self.first_row, texts)
+        count = len(self.pixels) + len(self.others)
+        return RowFormat(self.separator, count, self.first_row, self.others)
 
     def name(self, column: int) -> str:
         """Return the name of a column for messages, in brackets, if it has one."""

@@ -107,8 +107,7 @@ class ImageTable:
 
     def _values(self, _: int, frame: pd.DataFrame) -> NDArray[Any]:
         """Return the pixels as numbers, not a number where they are text, or true and false."""
-        others = frame.shape[1] - len(self.columns.pixels)
-        cells = frame.iloc[:, self.columns.pixels] if others else frame
+        cells = frame.iloc[:, self.columns.pixels] if self.columns.others else frame
         if not all(kind.kind in "iuf" for kind in cells.dtypes):
             cells = cells.astype(str).apply(pd.to_numeric, errors="coerce").astype(np.float64)
         return cells.to_numpy()

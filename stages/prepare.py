@@ -39,8 +39,7 @@ def open_tables(train: Path, test: Path) -> tuple[ImageTable, ImageTable]:
     expected, found = (len(table.columns.pixels) for table in tables)
     if found != expected:
         raise InputError(
-            f"{test}: row 1, column {tables[1].columns.count}: {found} pixel columns; "
-            f"expected {expected}, as in {train}"
+            f"{test}: row 1: {found} pixel columns; expected {expected}, as in {train}"
         )
     known, given = (table.columns.pixel_names for table in tables)
     if given != known and sorted(given) == sorted(known):
@@ -80,14 +79,16 @@ def copy_pixels(table: ImageTable, raw: Path) -> tuple[NDArray[np.int64], tuple[
 
 def check_labels(table: ImageTable, row: int, labels: "pd.Series[str]", known: set[str]) -> None:
     """Add to the known labels those of rows, the first of which is `row`; all must do as names."""
-    for place, label in labels.drop_duplicates().items():
+    for place, label in enumerate(labels):
+        if label in known:
+            continue
         known.add(label)
         try:
             check_names([label])
             if len(known) > MOST:
                 raise ValueError(f"{shorten(label)}: expected at most {MOST} different labels")
         except ValueError as error:
-            raise table.fault(row + int(str(place)), table.columns.label or 0, str(error)) from None
+            raise table.fault(row + place, table.columns.label or 0, str(error)) from None
 
 
 def check_rows(table: ImageTable, codes: NDArray[np.int64], classes: Sequence[str]) -> None:

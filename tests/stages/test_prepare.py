@@ -173,7 +173,7 @@ def test_other_sizes_and_numbers_of_classes_are_prepared(
 
 def test_a_test_file_of_another_width_is_refused(project: Path) -> None:
     write_images(Path("test.csv"), np.zeros((2, 25), np.uint8))
-    message = "test.csv: row 1, column 25: 25 pixel columns; expected 16, as in train.csv"
+    message = "test.csv: row 1: 25 pixel columns; expected 16, as in train.csv"
     with pytest.raises(InputError, match=f"^{message}$"):
         prepare.main()
 
