@@ -101,9 +101,7 @@ _NAMES = ("label", "digit", "class", "target", "y", "id", "imageid", "", "unname
 
 def _cells(content: bytes) -> tuple[list[str], list[list[str]]]:
     """Read a table with the standard library's CSV reader; return its header, if any, and rows."""
-    text = content.decode("utf-8-sig")
-    while text and text.split("\n")[-1].strip() == "":
-        text = text.rpartition("\n")[0] if "\n" in text else ""
+    text = content.decode("utf-8-sig").rstrip()  # blank lines at the end, of tabs as well
     [first, *_] = re.split("[\r\n]", text, maxsplit=1)
     separator = max(",\t;", key=first.count)
     file = io.StringIO(text, newline="")
