@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import union_categoricals
 
-from digits.classes import MOST, save_classes, sort_classes
+from digits.classes import MOST, encode, save_classes, sort_classes
 from digits.csv_files import write_table
 from digits.errors import InputError, shorten
 from digits.files import replacing_directory, write_json
@@ -49,10 +48,9 @@ def open_tables(train: Path, test: Path) -> tuple[ImageTable, ImageTable]:
     return tables
 
 
-def digest(images: NDArray[np.uint8]) -> Digests:
-    """Return 64 bits of BLAKE2b of the pixels of each image, shape (rows,)."""
-    joined = b"".join(blake2b(image, digest_size=8).digest() for image in images)
-    return np.frombuffer(joined, np.uint64)
+def digest(images: NDArray[np.uint8]) -> bytes:
+    """Return 64 bits of BLAKE2b of the pixels of each image, one after the other."""
+    return b"".join(blake2b(image, digest_size=8).digest() for image in images)
 
 
 def copy_pixels(table: ImageTable, raw: Path) -> tuple[NDArray[np.int64], tuple[str, ...], Digests]:
@@ -61,28 +59,29 @@ def copy_pixels(table: ImageTable, raw: Path) -> tuple[NDArray[np.int64], tuple[
     Returns:
         The class of each row, shape (rows,), the label of each class, and the digest of each row.
     """
-    labels, digests, rows = [], [], table.columns.first_row
-    known: set[str] = set()
+    known: dict[str, int] = {}  # by the order in which they come
+    # A list of small arrays would keep what is between them from being used again.
+    codes, digests = bytearray(), bytearray()
     with raw.open("wb") as file:
         for images in table.read():
-            check_labels(table, rows, images.labels, known)
-            labels.append(pd.Categorical(images.labels))
-            digests.append(digest(images.pixels))
+            check_labels(table, table.columns.first_row + len(digests) // 8, images.labels, known)
+            codes += images.labels.map(known).to_numpy(np.int16).tobytes()
+            digests += digest(images.pixels)
             file.write(images.pixels.data)
-            rows += len(images.pixels)
-    joined = union_categoricals(labels)
-    classes = sort_classes(joined.categories)
-    codes = joined.set_categories(classes).codes.astype(np.int64)
-    check_rows(table, codes, classes)
-    return codes, classes, np.concatenate(digests)
+    classes = sort_classes(known)
+    labels = encode(known, classes)[np.frombuffer(codes, np.int16)]
+    check_rows(table, labels, classes)
+    return labels, classes, np.frombuffer(digests, np.uint64)
 
 
-def check_labels(table: ImageTable, row: int, labels: "pd.Series[str]", known: set[str]) -> None:
-    """Add to the known labels those of rows, the first of which is `row`; all must do as names."""
+def check_labels(
+    table: ImageTable, row: int, labels: "pd.Series[str]", known: dict[str, int]
+) -> None:
+    """Number the labels of rows, the first of which is `row`, on from those that are known."""
     for place, label in enumerate(labels):
         if label in known:
             continue
-        known.add(label)
+        known[label] = len(known)
         try:
             check_names([label])
             if len(known) > MOST:
@@ -183,14 +182,14 @@ def write_labelled(
 
 def write_test(directory: Path, table: ImageTable, statistics: Statistics) -> Digests:
     """Write the normalised test images, and their ids; return their digests, shape (rows,)."""
-    digests: list[Digests] = []
+    digests = bytearray()
     ids: list[pd.Series[str]] = []
     with image_writer(directory / "test", statistics.pixels) as writer:
         for images in table.read():
             writer.append(statistics.normalise(images.pixels))
-            digests.append(digest(images.pixels))
+            digests += digest(images.pixels)
             ids.append(images.ids)
-    found = np.concatenate(digests)
+    found = np.frombuffer(digests, np.uint64)
     write_ids(directory / "ids.csv", table, pd.concat(ids, ignore_index=True), len(found))
     return found
 
