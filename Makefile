@@ -48,8 +48,8 @@ $(EXTRAS): $(VENV)/%: requirements-%.txt $(READY)
 
 .PHONY: repro
 repro: $(READY) ## Run what is not up to date of the pipeline, on the real data
-	@echo python -m proofs.recovery # of an output that is full, DVC would show a traceback
-	@python -m proofs.recovery
+	@echo python -m tools.recovery # of an output that is full, DVC would show a traceback
+	@python -m tools.recovery
 	dvc repro
 	@rm -f models/*.checkpoint # of runs that were stopped, and whose results DVC had all the same
 	@echo "Now: open report/index.html; make diff says what changed; change params.yaml and make repro"
@@ -57,7 +57,7 @@ repro: $(READY) ## Run what is not up to date of the pipeline, on the real data
 # It installs nothing: without an environment, it says what else there is.
 .PHONY: doctor
 doctor: ## Say what this machine has, and whether the pipeline can run on it
-	@$(if $(wildcard $(VENV)/bin/python),python,"$$PYTHON") -m proofs.doctor
+	@$(if $(wildcard $(VENV)/bin/python),python,"$$PYTHON") -m tools.doctor
 
 # Two processes share the cores: threads that wait by spinning would take them from each other.
 .PHONY: test
@@ -72,15 +72,15 @@ check: $(READY) ## Check format, lint and types
 
 .PHONY: verify
 verify: $(READY) ## Rebuild a commit from nothing, and compare every result (REV=, by default the last)
-	python -m proofs.verify -- $${REV:+"$$REV"}
+	python -m tools.verify -- $${REV:+"$$REV"}
 
 .PHONY: faults
 faults: $(READY) ## Kill the pipeline at random moments and break what it stands on (KILLS=50)
-	python -m proofs.faults --kills "$${KILLS:-50}"
+	python -m tests.long.faults --kills "$${KILLS:-50}"
 
 .PHONY: fuzz
 fuzz: $(READY) ## Search for bytes that a reader of files gets wrong (TRIES=20000 for each reader)
-	TRIES="$${TRIES:-20000}" pytest tests/test_readers.py tests/digits/test_mnist.py
+	TRIES="$${TRIES:-20000}" pytest tests/test_readers.py tests/digits/data/test_mnist.py
 
 .PHONY: audit
 audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabilities
@@ -89,24 +89,24 @@ audit: $(VENV)/proofs ## Look every version up in a database of known vulnerabil
 
 .PHONY: diff
 diff: $(READY) ## Show how metrics and training differ from those of a commit (REV=, the last one by default)
-	@commit=$$(python -m proofs.ledger "$${REV:-HEAD}") && table=$$(dvc metrics diff --md "$$commit") && \
+	@commit=$$(python -m tools.ledger "$${REV:-HEAD}") && table=$$(dvc metrics diff --md "$$commit") && \
 	if [[ $$table == *metrics/* ]]; then echo "$$table"; else echo "No metric differs from those of $${REV:-HEAD}."; fi && \
-	echo && python -m proofs.difference "$$commit"
+	echo && python -m tools.difference "$$commit"
 
 .PHONY: diff-plots
 diff-plots: $(READY) ## Draw the plots beside those of a commit in .plots/index.html, and list what differs (REV=)
-	@commit=$$(python -m proofs.ledger "$${REV:-HEAD}") && \
+	@commit=$$(python -m tools.ledger "$${REV:-HEAD}") && \
 	dvc plots diff "$$commit" --out .plots > /dev/null && \
 	git diff --name-only "$$commit" -- plots | sed 's/.*/- `&` differs/'
 
 .PHONY: compare
 compare: $(READY) ## Say whether this network is better than that of a commit, or only luckier (REV=, TO=)
-	@python -m proofs.compare $${TO:+--to="$$TO"} -- "$${REV:-HEAD}"
+	@python -m tools.compare $${TO:+--to="$$TO"} -- "$${REV:-HEAD}"
 
 # The page runs in a copy of the project, with what `make repro` made.
 .PHONY: tutorial
 tutorial: $(READY) ## Run docs/tutorial.md, and write what it shows into it anew
-	python -m proofs.tutorial
+	python -m tools.tutorial
 
 .PHONY: hooks
 hooks: $(VENV)/hooks ## Have `git commit` check format, lint, line ends and large files
@@ -132,44 +132,44 @@ table: $(READY) ## Put what the study of the recipes found into the README
 
 .PHONY: test-long
 test-long: $(VENV)/studies $(VENV)/remotes ## Run the long tests: studies on Ray, experiments, faults, DVC remotes
-	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/studies tests/proofs/test_nodes.py tests/proofs/test_faults.py tests/test_experiments.py tests/test_remotes.py
+	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/studies tests/long/test_nodes.py tests/long/test_faults.py tests/test_experiments.py tests/test_remotes.py
 
 .PHONY: screenshots
 screenshots: $(VENV)/browser ## Photograph the report, for a look at it and for the README
-	python -m proofs.browser
+	python -m tools.browser
 
 .PHONY: export
 export: $(VENV)/export ## Write the network as ONNX, for other runtimes, to models/mlp.onnx
 	@$(call up_to_date,evaluate,models/mlp.safetensors)
-	python -m sharing.onnx_export
+	python -m digits.network.export
 
 .PHONY: test-results
 test-results: $(VENV)/browser $(VENV)/export $(VENV)/kaggle ## Run the tests of what make repro made: page, exports and tutorial
-	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/browser tests/sharing tests/proofs/test_tutorial.py tests/digits/test_photographs.py
+	OMP_WAIT_POLICY=passive pytest -m 'long or not long' tests/long/test_browser.py tests/digits/network/test_export.py tests/tools/test_kaggle.py tests/tools/test_tutorial.py tests/digits/pictures/test_photographs.py
 
 .PHONY: remotes
 remotes: $(VENV)/remotes ## Install what DVC needs to push and pull by SSH and to S3 (docs/remotes.md)
 
 .PHONY: kaggle-data
 kaggle-data: $(VENV)/kaggle ## Fetch Kaggle's train.csv and test.csv into data/kaggle/
-	@python -m sharing.competition fetch
+	@python -m tools.kaggle fetch
 
 # The message comes through the environment: a quote in it is no part of the command.
 .PHONY: submit
 submit: $(VENV)/kaggle ## Check submission.csv, and send it to Kaggle (MESSAGE=)
 	@$(call up_to_date,predict,submission.csv)
-	@python -m sharing.competition submit --message="$${MESSAGE-}"
+	@python -m tools.kaggle submit --message="$${MESSAGE-}"
 
 .PHONY: nodes
 nodes: $(VENV)/studies ## Kill one of two nodes of Ray under a study, and compare what it finds (STUDY=fast)
-	python -m proofs.nodes "studies/$${STUDY:-fast}.yaml"
+	python -m tests.long.nodes "studies/$${STUDY:-fast}.yaml"
 
 .PHONY: emulate
 emulate: $(ARM)/ready ## Check that other processors, emulated, give the same bytes (needs qemu-user; RECIPE=)
-	python -m proofs.emulation $${RECIPE:+"$$RECIPE"}
+	python -m tests.long.emulation $${RECIPE:+"$$RECIPE"}
 
-$(ARM)/ready: proofs/aarch64.py requirements.txt $(READY)
-	python -m proofs.aarch64
+$(ARM)/ready: tests/long/aarch64.py requirements.txt $(READY)
+	python -m tests.long.aarch64
 	touch $@
 
 # fastai and the others are measured as their users have them, and nothing of ours is in the way.

@@ -20,11 +20,10 @@ from benchmarks.floor import copy_time
 from benchmarks.measure import Cost, run
 from benchmarks.results import PEERS, THIS, Measured, draw, report
 from benchmarks.workspace import STAGES, Workspace, dvc_state, environment
-from digits.csv_files import read_table
-from digits.errors import InputError
-from digits.errors import report as run_command
+from digits.data.csv_files import read_table
+from digits.errors import InputError, run_command
 from digits.files import replacing
-from proofs.sandbox import ROOT
+from tests.sandbox import ROOT
 
 DATA = Path("data/mnist")
 RECIPE = ROOT / "recipes" / "seed.yaml"

@@ -12,10 +12,10 @@ from statistics import mean
 from time import perf_counter
 
 from benchmarks.floor import product_rate, step_time
-from digits.classes import load_classes
-from digits.device import choose_device
+from digits.data.classes import load_classes
+from digits.network.device import choose_device
+from digits.network.training import begin, fit
 from digits.params import load_params
-from digits.training import begin, fit
 from stages.train import load_split
 
 SECONDS = 1.0  # of products, before the fit and after it

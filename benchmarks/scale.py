@@ -22,10 +22,10 @@ from benchmarks.compare import DATA, RECIPE
 from benchmarks.measure import Cost
 from benchmarks.results import describe_machine, spread, table
 from benchmarks.workspace import STAGES, Workspace
-from digits.errors import report
+from digits.data.image_table import ImageTable, write_images
+from digits.errors import run_command
 from digits.files import replacing
-from digits.kaggle import ImageTable, write_images
-from proofs.sandbox import ROOT
+from tests.sandbox import ROOT
 
 FACTORS = (1, 3, 10)
 SCALED = (*STAGES, "score")
@@ -194,4 +194,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    report(main)
+    run_command(main)

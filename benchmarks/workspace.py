@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Cost, run
-from digits.device import VARIABLE
-from proofs.ledger import LOCK, read_lock
-from proofs.repository import copy_files
-from proofs.sandbox import ROOT, change_params
+from digits.network.device import VARIABLE
+from tests.sandbox import ROOT, change_params
+from tools.ledger import LOCK, read_lock
+from tools.repository import copy_files
 
 STAGES = ("prepare", "train", "evaluate", "predict")
 MADE = (

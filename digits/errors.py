@@ -73,7 +73,7 @@ def shorten(value: object) -> str:
     return text if len(text) <= 40 else text[:40] + "…"
 
 
-def report(main: Callable[[], None]) -> None:
+def run_command(main: Callable[[], None]) -> None:
     """Run a command's `main`; what a person can mend becomes a line on standard error, status 1."""
     try:
         with _flushing():

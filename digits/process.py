@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from threading import Thread, get_ident
 
-from digits.errors import report
+from digits.errors import run_command
 
 _PATIENCE = 10  # seconds to end in
 _INTERVAL = 0.1  # seconds between two looks at the parent
@@ -24,7 +24,7 @@ _INTERVAL = 0.1  # seconds between two looks at the parent
 
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage's `main` in this folder, as `report` does."""
-    report(partial(_run_alone, main))
+    run_command(partial(_run_alone, main))
 
 
 def _run_alone(main: Callable[[], None]) -> None:

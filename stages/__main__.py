@@ -46,7 +46,7 @@ def import_and_run(name: str, code: Mapping[str, str]) -> None:
 def hash_code() -> dict[str, str]:
     """Return the MD5 of each module of this project that a stage may import, by its path."""
     root = Path(__file__).parent.parent
-    paths = [path for package in ("digits", "stages") for path in root.glob(f"{package}/*.py")]
+    paths = [path for package in ("digits", "stages") for path in root.glob(f"{package}/**/*.py")]
     contents = {str(path.relative_to(root)): path.read_bytes() for path in paths}
     return {
         name: hashlib.md5(content, usedforsecurity=False).hexdigest()

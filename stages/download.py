@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from digits.answers import ANSWERS, write_answers
-from digits.kaggle import write_images
-from digits.mnist import fetch, sources
+from digits.data.answers import ANSWERS, write_answers
+from digits.data.image_table import write_images
+from digits.data.mnist import fetch, sources
+from digits.data.submission import count_ids, write_submission
 from digits.params import load_params
-from digits.submission import count_ids, write_submission
 
 MNIST = Path("data/mnist")
 TRAIN_ROWS = 42_000

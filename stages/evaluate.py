@@ -17,17 +17,18 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from digits import calibration, figures, measures
-from digits.classes import load_classes, name_classes
-from digits.csv_files import read_table, without_formulas, write_table
-from digits.figures import RIGHT, WRONG
+from digits.data.classes import load_classes, name_classes
+from digits.data.csv_files import read_table, without_formulas, write_table
+from digits.data.tensors import PREPARED, PROBABILITIES, RowWriter, Statistics, map_labelled
+from digits.evaluation import calibration, measures
+from digits.evaluation.measures import Predictions
 from digits.files import replacing, write_json
-from digits.galleries import Tile, draw_gallery
-from digits.inference import infer, probabilities
-from digits.measures import Predictions
-from digits.model import MODEL, load_model
+from digits.network.inference import infer, probabilities
+from digits.network.model import MODEL, load_model
 from digits.params import load_params
-from digits.tensors import PREPARED, PROBABILITIES, RowWriter, Statistics, map_labelled
+from digits.report import figures
+from digits.report.figures import RIGHT, WRONG
+from digits.report.galleries import Tile, draw_gallery
 
 METRICS = Path("metrics")
 PLOTS = Path("plots")

@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from digits.classes import load_classes
+from digits.data.classes import load_classes
+from digits.data.submission import IDS, SUBMISSION, read_ids, write_submission
+from digits.data.tensors import PREPARED, count_images, read_images
 from digits.errors import InputError
-from digits.inference import infer
-from digits.model import MODEL, Ensemble, load_model
+from digits.network.inference import infer
+from digits.network.model import MODEL, Ensemble, load_model
 from digits.params import load_params
-from digits.submission import IDS, SUBMISSION, read_ids, write_submission
-from digits.tensors import PREPARED, count_images, read_images
 
 IMAGES = PREPARED / "test" / "images.npy"
 

@@ -17,15 +17,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from digits.classes import MOST, encode, save_classes, sort_classes
-from digits.csv_files import write_table
+from digits.data.classes import MOST, encode, save_classes, sort_classes
+from digits.data.csv_files import write_table
+from digits.data.image_table import ImageTable
+from digits.data.split import stratified_split, validation_rows
+from digits.data.submission import COUNTED
+from digits.data.tensors import PREPARED, RowWriter, Statistics
 from digits.errors import InputError, shorten
 from digits.files import replacing_directory, write_json
-from digits.kaggle import ImageTable
 from digits.params import Prepare, check_names, load_params
-from digits.split import stratified_split, validation_rows
-from digits.submission import COUNTED
-from digits.tensors import PREPARED, RowWriter, Statistics
 
 METRICS = Path("metrics/prepare.json")
 BLOCK_BYTES = 2**20  # of pixels

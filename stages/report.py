@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import report
-from digits.classes import load_classes, name_classes
-from digits.csv_files import read_table
+from digits.data.classes import load_classes, name_classes
+from digits.data.csv_files import read_table
+from digits.data.tensors import PREPARED, Statistics, map_labelled, map_probabilities, map_rows
 from digits.errors import expecting
-from digits.label_errors import SUSPECTS, Suspect, locate, read_suspects
-from digits.measures import Predictions, precision, recall
-from digits.model_card import CARD, write_card
+from digits.evaluation.label_errors import SUSPECTS, Suspect, locate, read_suspects
+from digits.evaluation.measures import Predictions, precision, recall
 from digits.params import Params, as_yaml, load_params
-from digits.tensors import PREPARED, Statistics, map_labelled, map_probabilities, map_rows
+from digits.report import page
+from digits.report.model_card import CARD, write_card
 
 REPORT = Path("report/index.html")
 METRICS = Path("metrics")
@@ -88,9 +88,9 @@ def draw_charts() -> dict[str, object]:
         for kind, words in kinds.items()
     }
     return {
-        "losses": report.draw_losses(losses, held_out_losses),
-        "accuracies": report.draw_accuracy(accuracies),
-        "reliability": report.draw_reliability(pairs),
+        "losses": page.draw_losses(losses, held_out_losses),
+        "accuracies": page.draw_accuracy(accuracies),
+        "reliability": page.draw_reliability(pairs),
         "bin_rows": f"{int(bins['rows'].max()):,}",
     }
 
@@ -123,7 +123,7 @@ def list_images(
     """Return actual and predicted class, row and largest probabilities of each image."""
     columns = (predictions.actual, predictions.predicted, validation.rows)
     numbers = np.stack([column[order] for column in columns], axis=1).tolist()
-    shares = report.largest_shares(predictions.probabilities[order])
+    shares = page.largest_shares(predictions.probabilities[order])
     return [[*row, pairs] for row, pairs in zip(numbers, shares, strict=True)]
 
 
@@ -147,7 +147,7 @@ def list_suspects(
             more.append(part.images[place])
         shares = [[one.given_probability, one.suggested_probability]]
         where = (int(part.rows[place]), part.name)
-        said = report.thousandths(np.array(shares))[0]
+        said = page.thousandths(np.array(shares))[0]
         listed.append([index, one.given, one.suggested, *where, *said])
     return listed, more
 
@@ -161,9 +161,9 @@ def choose_images(
     """
     _, validation = parts
     side = statistics.side
-    order = report.arrange(predictions)[: report.MOST_IMAGES]
+    order = page.arrange(predictions)[: page.MOST_IMAGES]
     pictures = statistics.restore(validation.images[order]).reshape(-1, side, side)
-    order = order[: report.most_that_fit(pictures)]
+    order = order[: page.most_that_fit(pictures)]
     held = {row: index for index, row in enumerate(order.tolist())}
     listed, more = list_suspects(parts, ranks, held)
     others = [statistics.picture(image)[np.newaxis] for image in more]
@@ -181,7 +181,7 @@ def load_confusion() -> dict[str, object]:
     counts = np.array(read_metrics("confusion_matrix", "counts")["counts"])
     errors = counts * (1 - np.eye(len(counts), dtype=np.int64))
     return {
-        "confusion": counts.tolist() if len(counts) <= report.MOST_CLASSES else [],
+        "confusion": counts.tolist() if len(counts) <= page.MOST_CLASSES else [],
         "most_confused": int(errors.max()),
         "class_rows": counts.sum(axis=0).tolist(),
         "recall": recall(counts),
@@ -198,7 +198,7 @@ def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDAr
     _, validation = parts
     predictions = Predictions(validation.labels, map_probabilities(classes, len(validation.labels)))
     pictures, data = choose_images(statistics, parts, predictions, list(suspects))
-    network, name = report.read_network(NETWORK), name_network(params, statistics.pixels, classes)
+    network, name = page.read_network(NETWORK), name_network(params, statistics.pixels, classes)
     wrong = predictions.misclassified().tolist()
     scale = {"side": statistics.side, "mean": statistics.mean, "std": statistics.std}
     return {
@@ -214,7 +214,7 @@ def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDAr
         "suspects": sum(len(part.suspects) for part in parts),
         "doubted_errors": sum(row in validation.suspects for row in wrong),
         "held_errors": min(len(wrong), len(data["images"])),
-        "weights": report.encode_network(network),
+        "weights": page.encode_network(network),
         "megabytes": f"{len(network) / 1e6:.1f}",
         "description": describe(params, name, parts),
         "params": as_yaml(params.model_dump(mode="json")),
@@ -229,7 +229,7 @@ def main() -> str:
     params = load_params()
     statistics = Statistics.load(PREPARED / "statistics.json")
     values, pictures = gather(params, statistics)
-    report.write_report(REPORT, values, report.pack(pictures))
+    page.write_report(REPORT, values, page.pack(pictures))
     write_card(CARD, values)
     wrong, megabytes = values["data"]["errors"], REPORT.stat().st_size / 1e6
     return (

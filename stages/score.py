@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from digits.answers import ANSWERS, look_up, read_answers
-from digits.classes import UNKNOWN, encode, load_classes
+from digits.data.answers import ANSWERS, look_up, read_answers
+from digits.data.classes import UNKNOWN, encode, load_classes
+from digits.data.image_table import ImageTable
+from digits.data.submission import SUBMISSION, read_ids, read_submission
 from digits.errors import shorten
+from digits.evaluation.measures import wilson_interval
 from digits.files import write_json
-from digits.kaggle import ImageTable
-from digits.measures import wilson_interval
 from digits.params import load_params
-from digits.submission import SUBMISSION, read_ids, read_submission
 
 METRICS = Path("metrics/score.json")
 

@@ -19,15 +19,15 @@ from statistics import fmean
 import pandas as pd
 import torch
 
-from digits.checkpoint import Checkpoint, identify
-from digits.classes import load_classes
-from digits.csv_files import write_table
-from digits.device import choose_device, describe_device
+from digits.data.classes import load_classes
+from digits.data.csv_files import write_table
+from digits.data.tensors import PREPARED, map_labelled
 from digits.files import write_json
-from digits.model import MLP, MODEL, Ensemble, save_model
+from digits.network.checkpoint import Checkpoint, identify
+from digits.network.device import choose_device, describe_device
+from digits.network.model import MLP, MODEL, Ensemble, save_model
+from digits.network.training import DIGEST, Epoch, Labelled, TrainingState, begin, fit, trained
 from digits.params import Train, load_params
-from digits.tensors import PREPARED, map_labelled
-from digits.training import DIGEST, Epoch, Labelled, TrainingState, begin, fit, trained
 
 METRICS = Path("metrics/train.json")
 CURVES = Path("plots/training.csv")

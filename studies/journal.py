@@ -10,7 +10,7 @@ from typing import Self, cast
 
 from digits.errors import InputError, expecting
 from digits.files import write_json
-from digits.model import MLP, Ensemble, load_model, save_model
+from digits.network.model import MLP, Ensemble, load_model, save_model
 from digits.params import Params
 from studies.trial import Fit
 
@@ -19,7 +19,7 @@ def name_training(origin: str, params: Params, fold: int, folds: int) -> str:
     """Return a SHA-256 of all that decides what a training comes to.
 
     Args:
-        origin: what `digits.checkpoint.identify` returned for the labelled rows.
+        origin: what `digits.network.checkpoint.identify` returned for the labelled rows.
         params: of one network.
         fold: the one held out.
         folds: of the study.

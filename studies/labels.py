@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.answers import ANSWERS, digests, read_answers
-from digits.classes import load_classes
-from digits.csv_files import read_table
-from digits.errors import InputError, expecting, report
+from digits.data.answers import ANSWERS, digests, read_answers
+from digits.data.classes import load_classes
+from digits.data.csv_files import read_table
+from digits.data.tensors import PREPARED, Statistics
+from digits.errors import InputError, expecting, run_command
+from digits.evaluation.label_errors import Suspect, rank, write_suspects
 from digits.files import write_json
-from digits.label_errors import Suspect, rank, write_suspects
 from digits.params import Params, load_params
 from digits.process import alone, end_with_parent
-from digits.tensors import PREPARED, Statistics
 from stages._inputs import unchanged
 from studies.cluster import cluster
 from studies.design import PIPELINE, RESULTS, Study, load_study
@@ -182,4 +182,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     end_with_parent()
-    report(main)
+    run_command(main)

@@ -21,18 +21,17 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from digits.answers import ANSWERS
-from digits.checkpoint import identify
-from digits.classes import load_classes
-from digits.csv_files import without_formulas, write_table
-from digits.errors import InputError, report
+from digits.data.answers import ANSWERS
+from digits.data.classes import load_classes
+from digits.data.csv_files import without_formulas, write_table
+from digits.data.split import stratified_folds
+from digits.data.tensors import PREPARED, map_images, map_labelled
+from digits.errors import InputError, run_command
 from digits.files import write_json
+from digits.network.checkpoint import identify
+from digits.network.training import Labelled
 from digits.params import PARAMS, Params, load_params
 from digits.process import alone, end_with_parent
-from digits.split import stratified_folds
-from digits.tensors import PREPARED, map_images, map_labelled
-from digits.training import Labelled
-from proofs.repository import find_commit, git
 from stages._inputs import unchanged
 from stages.score import find_truth
 from studies import trial as trial_code
@@ -41,6 +40,7 @@ from studies.design import PIPELINE, RESULTS, Study, Trial, load_study
 from studies.journal import Journal, name_training
 from studies.summary import Failures, Outcomes, check, draw_study, split, summarise
 from studies.trial import Fit, Result, Rows, judge, train_network
+from tools.repository import find_commit, git
 
 PREPARING = ("data", "download", "prepare")  # the sections that data/prepared was made with
 CODE = ("digits", "stages", "studies/*.py", "recipes")
@@ -230,4 +230,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     end_with_parent()
-    report(main)
+    run_command(main)

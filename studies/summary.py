@@ -11,8 +11,8 @@ import torch
 
 from digits import exact
 from digits.errors import InputError
-from digits.figures import saved_figure
-from digits.measures import wilson_interval
+from digits.evaluation.measures import wilson_interval
+from digits.report.figures import saved_figure
 from studies.design import Trial
 from studies.trial import Result
 

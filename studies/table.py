@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from digits.csv_files import read_table
-from digits.errors import InputError, expecting, report
+from digits.data.csv_files import read_table
+from digits.errors import InputError, expecting, run_command
 from digits.files import replacing
 from studies.design import RESULTS
 
@@ -81,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    report(main)
+    run_command(main)

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from digits.classes import UNKNOWN
-from digits.device import choose_device
-from digits.inference import infer, probabilities
-from digits.measures import Predictions, negative_log_likelihood
-from digits.model import MLP, Ensemble, encode
+from digits.data.classes import UNKNOWN
+from digits.evaluation.measures import Predictions, negative_log_likelihood
+from digits.network.device import choose_device
+from digits.network.inference import infer, probabilities
+from digits.network.model import MLP, Ensemble, encode
+from digits.network.training import Labelled, begin, fit, trained
 from digits.params import Params
-from digits.training import Labelled, begin, fit, trained
 
 
 @dataclass(frozen=True)

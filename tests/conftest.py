@@ -13,19 +13,19 @@ import torch
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from digits.kaggle import ImageTable, write_images
-from digits.model import MLP, Ensemble, save_model
-from digits.training import Labelled
-from proofs.faults import Proof
-from proofs.repository import git
-from proofs.sandbox import CLASSES, ROOT, draw_images, sandbox
+from digits.data.image_table import ImageTable, write_images
+from digits.network.model import MLP, Ensemble, save_model
+from digits.network.training import Labelled
 from stages import prepare
+from tests.long.faults import Proof
+from tests.sandbox import CLASSES, ROOT, draw_images, sandbox
+from tools.repository import git
 
 PIXELS = 16
 LABELS = ("0", "1", "2")
 
 RAY = {
-    "tests/proofs/test_nodes.py",
+    "tests/long/test_nodes.py",
     "tests/studies/test_cluster.py",
     "tests/studies/test_labels.py",
 }

@@ -24,21 +24,21 @@ import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
 
-from digits import framing
-from digits.answers import read_answers
-from digits.classify import read as read_picture
+from digits.data.answers import read_answers
+from digits.data.image_table import ImageTable
+from digits.data.submission import count_ids, read_submission
+from digits.data.tensors import Statistics, map_images, read_images
 from digits.errors import InputError
-from digits.kaggle import ImageTable
-from digits.model import Ensemble, encode, load_model
+from digits.network.model import Ensemble, encode, load_model
+from digits.network.training import begin, trained
 from digits.params import Params, load_params
-from digits.pictures import FORMATS
-from digits.submission import count_ids, read_submission
-from digits.tensors import Statistics, map_images, read_images
-from digits.training import begin, trained
-from proofs import recovery
-from proofs.ledger import stored
-from proofs.sandbox import ROOT
+from digits.pictures import framing
+from digits.pictures.classify import read as read_picture
+from digits.pictures.reading import FORMATS
 from tests.conftest import LABELS
+from tests.sandbox import ROOT
+from tools import recovery
+from tools.ledger import stored
 
 CLASSES, PIXELS, IMAGES = 3, 4, 3
 LOCK = """schema: '2.0'

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from proofs.faults import Proof
-from proofs.sandbox import ROOT, Sandbox, change_params
+from tests.long.faults import Proof
+from tests.sandbox import ROOT, Sandbox, change_params
 from tests.test_pipeline import edited, repro
 
 pytestmark = pytest.mark.long

@@ -12,11 +12,11 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from digits.answers import write_answers
+from digits.data.answers import write_answers
 from digits.errors import InputError
-from digits.label_errors import SUSPECTS, write_suspects
-from proofs.sandbox import ROOT, draw_images
+from digits.evaluation.label_errors import SUSPECTS, write_suspects
 from stages import evaluate, predict, prepare, report, score, train
+from tests.sandbox import ROOT, draw_images
 
 STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 

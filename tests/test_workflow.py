@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from proofs.sandbox import ROOT
+from tests.sandbox import ROOT
 
 TEXT = (ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8")
 WORKFLOW: dict[str, Any] = YAML(typ="safe").load(TEXT)
@@ -116,9 +116,9 @@ def test_what_comes_from_outside_is_an_argument_and_never_run(
     for path in ("requirements.txt", "benchmarks/requirements.txt"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).touch()
-    for name in (".aarch64", ".peers", "proofs"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "proofs" / "aarch64.py").touch()
+    for name in (".aarch64", ".peers", "tests/long"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "tests" / "long" / "aarch64.py").touch()
     for name in ("kaggle", "studies"):
         (tmp_path / f"requirements-{name}.txt").touch()
     for name in (".venv/ready", ".venv/kaggle", ".venv/studies", ".peers/ready", ".aarch64/ready"):

@@ -7,7 +7,7 @@ from benchmarks.compare import MODULES, RECIPE, printed, score
 from benchmarks.measure import Cost
 from benchmarks.results import WIDTHS
 from digits.params import load_params
-from proofs.sandbox import ROOT
+from tests.sandbox import ROOT
 
 PEERS = ROOT / "benchmarks" / "peers"
 

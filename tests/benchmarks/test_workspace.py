@@ -2,7 +2,7 @@ from pathlib import Path
 
 from benchmarks.workspace import MADE, Workspace
 from digits.params import load_params
-from proofs.sandbox import ROOT
+from tests.sandbox import ROOT
 
 
 def test_a_workspace_is_the_project_with_a_recipe_and_without_results(tmp_path: Path) -> None:
@@ -10,7 +10,7 @@ def test_a_workspace_is_the_project_with_a_recipe_and_without_results(tmp_path: 
     workspace = Workspace(tmp_path / "copy", recipe, {"prepare.seed": 3, "train.lr": 0.5})
     params = load_params(workspace.folder / "params.yaml")
     assert (params.prepare.seed, params.train.lr) == (3, 0.5)
-    for name in ("dvc.yaml", "digits/model.py", ".dvc/config", ".gitignore"):
+    for name in ("dvc.yaml", "digits/network/model.py", ".dvc/config", ".gitignore"):
         assert (workspace.folder / name).read_bytes() == (ROOT / name).read_bytes()
     assert not any((workspace.folder / name).exists() for name in MADE)
     assert workspace.run("git", "rev-parse", "--is-inside-work-tree").output == "true\n"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from digits.errors import InputError, expecting, report, shorten
-from proofs.sandbox import ROOT
+from digits.errors import InputError, expecting, run_command, shorten
+from tests.sandbox import ROOT
 
 
 def test_an_input_error_becomes_one_line_and_status_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,7 +19,7 @@ def test_an_input_error_becomes_one_line_and_status_1(capsys: pytest.CaptureFixt
         raise InputError("train.csv: row 3: no")
 
     with pytest.raises(SystemExit) as stopped:
-        report(main)
+        run_command(main)
     assert stopped.value.code == "error: train.csv: row 3: no"
 
 
@@ -28,7 +28,7 @@ def test_a_bug_keeps_its_traceback() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        report(main)
+        run_command(main)
 
 
 def fail(error: Exception) -> None:
@@ -50,18 +50,18 @@ def fail(error: Exception) -> None:
 )
 def test_a_lack_of_memory_becomes_one_line(main: Callable[[], None]) -> None:
     with pytest.raises(SystemExit, match=r"^error: not enough memory \(.+\); expected enough"):
-        report(main)
+        run_command(main)
 
 
 PRINTER = """
 import sys
-from digits.errors import report
+from digits.errors import run_command
 
 def main():
     print("x" * int(sys.argv[1]))
     {end}
 
-report(main)
+run_command(main)
 """
 
 
@@ -87,7 +87,7 @@ def test_an_output_that_cannot_be_written_becomes_one_line(
 
 def test_no_output_at_all_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
-    report(lambda: print("unheard"))
+    run_command(lambda: print("unheard"))
 
 
 def test_an_interruption_is_told_in_one_word() -> None:
@@ -95,7 +95,7 @@ def test_an_interruption_is_told_in_one_word() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(SystemExit, match="interrupted"):
-        report(main)
+        run_command(main)
 
 
 @pytest.mark.parametrize(

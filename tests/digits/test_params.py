@@ -9,8 +9,8 @@ from ruamel.yaml import YAML
 
 from digits.errors import InputError
 from digits.params import as_yaml, load_params
-from proofs.sandbox import ROOT
 from tests.conftest import ParamsWriter
+from tests.sandbox import ROOT
 
 NAMES = "data.class_names = ['a', 'b'"
 ROWS = "expected a number of rows, or a fraction between 0 and 1"
@@ -114,7 +114,11 @@ def test_names_of_classes_may_hold_other_signs(project: Path, write_params: Para
     assert load_params().data.class_names == names
 
 
-PARAMS = [ROOT / "params.yaml", ROOT / "proofs" / "everything.yaml", *(ROOT / "recipes").glob("*")]
+PARAMS = [
+    ROOT / "params.yaml",
+    ROOT / "tests" / "long" / "everything.yaml",
+    *(ROOT / "recipes").glob("*"),
+]
 
 
 @pytest.mark.parametrize("path", PARAMS, ids=lambda path: path.stem)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from digits.process import alone
-from proofs.sandbox import ROOT
+from tests.sandbox import ROOT
 
 SLEEPER = """
 import sys, time

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits.answers import ANSWERS, look_up, read_answers
+from digits.data.answers import ANSWERS, look_up, read_answers
+from digits.data.submission import count_ids, read_submission
 from digits.errors import InputError
-from digits.submission import count_ids, read_submission
-from proofs.sandbox import draw_images
 from stages import download
 from tests.conftest import LABELS, ParamsWriter, read_images
+from tests.sandbox import draw_images
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.figures import RIGHT, WRONG
-from digits.galleries import Tile
-from digits.measures import Predictions
-from digits.tensors import Statistics, map_labelled
-from proofs.sandbox import CLASSES
+from digits.data.tensors import Statistics, map_labelled
+from digits.evaluation.measures import Predictions
+from digits.report.figures import RIGHT, WRONG
+from digits.report.galleries import Tile
 from stages import evaluate, prepare, train
 from tests.conftest import ParamsWriter
+from tests.sandbox import CLASSES
 
 
 @pytest.fixture

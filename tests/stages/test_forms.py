@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits.columns import find_columns
+from digits.data.forms import find_columns
 from digits.errors import InputError
-from proofs.sandbox import draw_images
 from stages import prepare
 from tests.conftest import PIXELS
+from tests.sandbox import draw_images
 
 PREPARED = Path("data/prepared")
 NAMES = [f"pixel{number}" for number in range(PIXELS)]

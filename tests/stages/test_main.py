@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from proofs.sandbox import ROOT
 from stages import __main__ as command
 from stages._inputs import hash_path
+from tests.sandbox import ROOT
 
 
 def test_a_stage_runs_by_its_name_with_the_collector_on(
@@ -24,7 +24,7 @@ def test_a_stage_runs_by_its_name_with_the_collector_on(
     assert re.fullmatch(r"prepare: collecting: True; \d+\.\d s\n", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("name", ["nothing", "__init__", "../proofs/verify", ""])
+@pytest.mark.parametrize("name", ["nothing", "__init__", "../tools/verify", ""])
 def test_what_is_no_stage_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "stages", name],
@@ -44,10 +44,10 @@ def test_a_stage_knows_the_code_that_it_is_about_to_import_and_nothing_of_notebo
     for name in ("MPLBACKEND", "TQDM_MININTERVAL", "FREETYPE_PROPERTIES", "STAGE_CODE"):
         monkeypatch.setenv(name, "foreign")
     code = command.hash_code()
-    assert code["digits/training.py"] == hash_path(ROOT / "digits/training.py")
+    assert code["digits/network/training.py"] == hash_path(ROOT / "digits/network/training.py")
     assert code["stages/train.py"] == hash_path(ROOT / "stages/train.py")
     found = []
-    for one in (code, code | {"digits/training.py": "0" * 32}):
+    for one in (code, code | {"digits/network/training.py": "0" * 32}):
         command.settle_environment(one)
         found.append(os.environ["STAGE_CODE"])
     assert len({*found, "foreign"}) == 3

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from digits.csv_files import write_table
+from digits.data.csv_files import write_table
+from digits.data.submission import IDS, count_ids, read_ids, read_submission
+from digits.data.tensors import PREPARED, map_labelled
 from digits.errors import InputError
-from digits.inference import infer, probabilities
-from digits.measures import negative_log_likelihood
-from digits.model import MODEL, load_model
-from digits.submission import IDS, count_ids, read_ids, read_submission
-from digits.tensors import PREPARED, map_labelled
-from proofs.sandbox import CLASSES, draw_images
+from digits.evaluation.measures import negative_log_likelihood
+from digits.network.inference import infer, probabilities
+from digits.network.model import MODEL, load_model
 from stages import evaluate, predict, prepare, score, train
 from tests.conftest import LABELS, ParamsWriter, save_huge
+from tests.sandbox import CLASSES, draw_images
 
 
 def test_each_test_image_gets_its_label(project: Path, write_params: ParamsWriter) -> None:

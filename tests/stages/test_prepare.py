@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits.classes import load_classes
+from digits.data.classes import load_classes
+from digits.data.image_table import write_images
+from digits.data.tensors import Statistics, map_images, map_labelled, map_rows
 from digits.errors import InputError
-from digits.kaggle import write_images
-from digits.tensors import Statistics, map_images, map_labelled, map_rows
-from proofs.sandbox import CLASSES, draw_images
 from stages import prepare
 from tests.conftest import PIXELS, ParamsWriter
+from tests.sandbox import CLASSES, draw_images
 
 PREPARED = Path("data/prepared")
 
@@ -128,8 +128,8 @@ def test_blocks_make_no_difference(project: Path, monkeypatch: pytest.MonkeyPatc
 
 def set_block(monkeypatch: pytest.MonkeyPatch, rows: int, pixels: int = PIXELS) -> None:
     """Let a block have that many rows of images."""
-    monkeypatch.setattr("digits.unpacking.FIRST_BYTES", rows * pixels * 4)
-    monkeypatch.setattr("digits.unpacking.BLOCK_BYTES", rows * pixels * 4)
+    monkeypatch.setattr("digits.data.unpacking.FIRST_BYTES", rows * pixels * 4)
+    monkeypatch.setattr("digits.data.unpacking.BLOCK_BYTES", rows * pixels * 4)
     monkeypatch.setattr("stages.prepare.BLOCK_BYTES", rows * pixels)
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from digits.answers import digests
+from digits.data.answers import digests
 from digits.errors import InputError
-from digits.label_errors import SUSPECTS, Suspect, write_suspects
-from proofs.sandbox import CLASSES, draw_images
+from digits.evaluation.label_errors import SUSPECTS, Suspect, write_suspects
 from stages import evaluate, prepare, report, train
 from tests.conftest import LABELS, ParamsWriter
+from tests.sandbox import CLASSES, draw_images
 
 
 def run_pipeline() -> None:
@@ -180,7 +180,7 @@ def test_rows_that_were_trained_on_are_said_not_to_be_held_out() -> None:
 @pytest.mark.usefixtures("reported")
 def test_a_network_that_is_too_large_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 'id="paper"' in read_page()
-    monkeypatch.setattr("digits.report.NETWORK_LIMIT", 10)
+    monkeypatch.setattr("digits.report.page.NETWORK_LIMIT", 10)
     report.main()
     assert 'id="paper"' not in read_page()
     assert "too large" in read_page()
@@ -191,7 +191,7 @@ def test_a_page_that_cannot_hold_all_mistakes_says_how_many_it_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert "The misclassified validation images" in read_page()
-    monkeypatch.setattr("digits.report.MOST_IMAGES", 2)
+    monkeypatch.setattr("digits.report.page.MOST_IMAGES", 2)
     report.main()
     assert "The worst 2 misclassified validation images" in read_page()
     assert len(read_data()["images"]) == 2
@@ -199,7 +199,7 @@ def test_a_page_that_cannot_hold_all_mistakes_says_how_many_it_holds(
 
 @pytest.mark.usefixtures("reported")
 def test_many_classes_have_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("digits.report.MOST_CLASSES", 2)
+    monkeypatch.setattr("digits.report.page.MOST_CLASSES", 2)
     report.main()
     assert 'class="matrix"' not in read_page()
 

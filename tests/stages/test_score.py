@@ -4,15 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits.answers import ANSWERS, write_answers
-from digits.classes import CLASSES, save_classes
-from digits.csv_files import write_table
+from digits.data.answers import ANSWERS, write_answers
+from digits.data.classes import CLASSES, save_classes
+from digits.data.csv_files import write_table
+from digits.data.image_table import write_images
+from digits.data.submission import IDS, count_ids, write_submission
 from digits.errors import InputError
-from digits.kaggle import write_images
-from digits.measures import wilson_interval
-from digits.submission import IDS, count_ids, write_submission
-from proofs.sandbox import draw_images
+from digits.evaluation.measures import wilson_interval
 from stages import score
+from tests.sandbox import draw_images
 
 NAMES = ("0", "1", "2")
 PIXELS, LABELS = draw_images(12, seed=1)

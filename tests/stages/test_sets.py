@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from digits.answers import ANSWERS, write_answers
-from digits.label_errors import SUSPECTS, write_suspects
+from digits.data.answers import ANSWERS, write_answers
+from digits.evaluation.label_errors import SUSPECTS, write_suspects
 from stages import evaluate, predict, prepare, report, score, train
 from tests.conftest import ParamsWriter
 

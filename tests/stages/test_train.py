@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from digits.data.tensors import PREPARED, map_labelled
 from digits.errors import InputError
-from digits.inference import infer
-from digits.model import MODEL, load_model
-from digits.tensors import PREPARED, map_labelled
-from digits.training import Epoch
+from digits.network.inference import infer
+from digits.network.model import MODEL, load_model
+from digits.network.training import Epoch
 from stages import prepare, train
 from tests.conftest import ParamsWriter
 

@@ -10,9 +10,9 @@ import torch
 
 from digits.errors import InputError
 from digits.params import load_params
-from proofs.sandbox import CLASSES, draw_images
 from studies.trial import Fit, Rows, train_network
 from tests.conftest import list_listening
+from tests.sandbox import CLASSES, draw_images
 
 pytest.importorskip("ray", reason="Ray comes with `make test-long`")
 import ray

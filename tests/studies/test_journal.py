@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from digits.model import MLP, Ensemble, encode
+from digits.network.model import MLP, Ensemble, encode
 from digits.params import load_params
 from studies.journal import Journal, name_training
 from studies.trial import Fit

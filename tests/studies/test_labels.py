@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 pytest.importorskip("ray", reason="Ray comes with `make test-long`")
 
-from digits.answers import ANSWERS, digests, write_answers
+from digits.data.answers import ANSWERS, digests, write_answers
+from digits.data.image_table import write_images
 from digits.errors import InputError
-from digits.kaggle import write_images
-from digits.label_errors import read_suspects
-from proofs.sandbox import CLASSES, draw_images
+from digits.evaluation.label_errors import read_suspects
 from stages import prepare
 from studies import labels
 from studies.design import RESULTS
 from studies.journal import Journal
 from studies.trial import Rows
 from tests.conftest import LABELS
+from tests.sandbox import CLASSES, draw_images
 
 STUDY = """\
 variants:

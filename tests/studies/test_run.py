@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from digits.answers import write_answers
-from digits.errors import InputError, report
-from digits.kaggle import write_images
-from digits.model import MODEL
+from digits.data.answers import write_answers
+from digits.data.image_table import write_images
+from digits.errors import InputError, run_command
+from digits.network.model import MODEL
 from digits.params import Params
-from proofs.repository import git
-from proofs.sandbox import ROOT, draw_images
 from stages import train
 from studies.design import load_study
 from studies.journal import Journal
 from studies.trial import Rows, train_network
+from tests.sandbox import ROOT, draw_images
+from tools.repository import git
 
 pytest.importorskip("ray", reason="Ray comes with `make test-long`")
 from studies import run, table
@@ -155,7 +155,7 @@ def test_a_trial_fails_with_any_of_its_networks(
 
     monkeypatch.setattr(run, "train_network", fail)
     with pytest.raises(SystemExit, match=r"seed 1, fold 0: .*nan \(2 of 8 trials failed\)$"):
-        report(run.main)
+        run_command(run.main)
     trials = {name: found["trials"] for name, found in read_summary().items()}
     assert trials == {"plain": 3, "pair": 1, "fast": 2}
     reason = "train.lr: the loss is nan"

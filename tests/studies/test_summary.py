@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from digits.errors import InputError
-from digits.measures import wilson_interval
+from digits.evaluation.measures import wilson_interval
 from studies.design import Trial
 from studies.summary import Mean, corrected_mean, draw_study, quantile, summarise
 from studies.trial import Result

@@ -8,8 +8,8 @@ import pytest
 
 from digits.errors import InputError
 from digits.params import load_params
-from proofs.sandbox import ROOT
 from studies.table import END, START, make_table, replace_table
+from tests.sandbox import ROOT
 
 RESULTS = ROOT / "studies" / "results"
 

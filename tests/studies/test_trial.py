@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from digits.classes import UNKNOWN
-from digits.model import MODEL
+from digits.data.classes import UNKNOWN
+from digits.data.tensors import PREPARED, map_labelled
+from digits.network.model import MODEL
 from digits.params import load_params
-from digits.tensors import PREPARED, map_labelled
-from proofs.sandbox import CLASSES, draw_images
 from stages import evaluate, prepare, train
 from studies.trial import Rows, judge, train_network
 from tests.conftest import ParamsWriter
+from tests.sandbox import CLASSES, draw_images
 
 
 def load_rows(truth: list[int]) -> Rows:

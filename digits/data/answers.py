@@ -1,0 +1,51 @@
+"""True labels, looked up by the exact pixels of an image.
+
+MNIST's 70,000 images all differ, and Kaggle's rows are MNIST's images unaltered, so that a digest
+of the pixels finds the label. The table has the columns `sha256`, of the pixels as bytes, in
+hexadecimal, and `label`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from digits.data.classes import encode
+from digits.data.csv_files import read_table, write_table
+from digits.errors import InputError
+
+ANSWERS = Path("data/mnist/answers.csv")
+
+
+def digests(pixels: NDArray[np.uint8]) -> Iterable[str]:
+    """Return the SHA-256, in hexadecimal, of each image, shape (rows, pixels)."""
+    return (hashlib.sha256(image.tobytes()).hexdigest() for image in pixels)
+
+
+def write_answers(path: Path, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+    """Write the table of images, shape (rows, pixels), and their labels, shape (rows,)."""
+    write_table(path, [pd.DataFrame({"sha256": list(digests(pixels)), "label": labels})])
+
+
+def read_answers(path: Path) -> dict[str, str]:
+    """Return the labels of the table at `path`, by digest.
+
+    Raises:
+        InputError: there is no such file, or it is not the table that `write_answers` writes.
+    """
+    expected = "what download writes"
+    table = read_table(path, {"sha256": str, "label": str}, expected, least=0)
+    wrong = ~(table["sha256"].str.fullmatch("[0-9a-f]{64}") & table["label"].str.fullmatch(r"\d+"))
+    for row in np.flatnonzero(wrong)[:1].tolist():
+        raise InputError(f"{path}: row {row + 2}: no SHA-256 and label; expected {expected}")
+    return dict(zip(table["sha256"], table["label"], strict=True))
+
+
+def look_up(
+    answers: Mapping[str, str], pixels: NDArray[np.uint8], classes: Sequence[str]
+) -> NDArray[np.int64]:
+    """Return the class of each image, shape (rows,), and `UNKNOWN` where there is no answer."""
+    return encode((answers.get(digest, "") for digest in digests(pixels)), classes)

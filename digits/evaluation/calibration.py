@@ -1,0 +1,160 @@
+"""Calibration: whether a network is right as often as it says, before and after a temperature.
+
+The error is Naeini, Cooper and Hauskrecht's (2015, "Obtaining well calibrated probabilities using
+Bayesian binning"), with bins of equal mass, as Nguyen and O'Connor have them (2015, "Posterior
+calibration and exploratory analysis"): where nearly every answer is nearly certain, bins of equal
+width leave all of them in one. The temperature is Guo et al.'s (2017, "On calibration of modern
+neural networks", section 4.2).
+"""
+
+from dataclasses import dataclass
+from math import fsum
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from digits import exact
+from digits.data.split import stratified_folds
+from digits.evaluation.measures import Predictions, negative_log_likelihood
+
+BINS = 15
+RESAMPLES = 1000
+UNIT = 2.0**-40  # of the whole numbers that gaps are summed in, which no order of them changes
+WIDEST = 6.907755278982137  # ln 1000: a temperature is between 1/1000 and 1000
+HALVINGS = 40
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Rows that a network was about equally sure of.
+
+    Attributes:
+        rows: how many, at least 1.
+        confidence: mean probability of their predicted class.
+        accuracy: share of them that are right.
+    """
+
+    rows: int
+    confidence: float
+    accuracy: float
+
+
+def bins(predictions: Predictions) -> list[Bin]:
+    """Return `BINS` bins of as many rows each, to within one, the least sure first."""
+    confidence, right = _confidence(predictions)
+    order = np.argsort(confidence, kind="stable")
+    return [
+        Bin(len(rows), fsum(confidence[rows]) / len(rows), int(right[rows].sum()) / len(rows))
+        for rows in np.array_split(order, BINS)
+        if len(rows)
+    ]
+
+
+def _confidence(predictions: Predictions) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the probability of each row's predicted class, and whether it is the actual one."""
+    return predictions.probabilities.max(axis=1), predictions.predicted == predictions.actual
+
+
+def _gaps(predictions: Predictions) -> NDArray[np.int64]:
+    """Return how much surer than right each answer is, in `UNIT`, the least sure first."""
+    confidence, right = _confidence(predictions)
+    order = np.argsort(confidence, kind="stable")
+    return np.rint((confidence - right)[order] / UNIT).astype(np.int64)
+
+
+def _error(gaps: NDArray[np.int64]) -> float:
+    """Return the mean over rows of how far confidence and accuracy of their bin are apart."""
+    apart = sum(abs(int(part.sum())) for part in np.array_split(gaps, BINS))
+    return apart * UNIT / len(gaps)
+
+
+def expected_calibration_error(predictions: Predictions) -> float:
+    """Return the mean over rows of how far confidence and accuracy of their bin are apart."""
+    return _error(_gaps(predictions))
+
+
+def bootstrap_interval(predictions: Predictions) -> tuple[float, float]:
+    """Return the 95 % interval of the error, both ends 0 or more.
+
+    The error of few rows is too large on average, and those of rows drawn from these are so once
+    more, which the basic bootstrap takes off (Davison and Hinkley 1997, "Bootstrap methods and
+    their application", section 5.2). What is left of it near 0, `chance_error` tells.
+    """
+    gaps, generator = _gaps(predictions), np.random.default_rng(0)
+    rows = len(gaps)
+    draws = (generator.integers(0, rows, rows) for _ in range(RESAMPLES))
+    # Counted, not gathered: the rows stay in their order.
+    drawn = sorted(_error(gaps.repeat(np.bincount(draw, minlength=rows))) for draw in draws)
+    twice = 2 * _error(gaps)
+    low, high = twice - drawn[-1 - RESAMPLES // 40], twice - drawn[RESAMPLES // 40]
+    return max(low, 0.0), max(high, 0.0)
+
+
+def chance_error(predictions: Predictions) -> float:
+    """Return the error that as many rows have on average where every confidence is just right."""
+    confidence, _ = _confidence(predictions)
+    ordered, generator = np.sort(confidence), np.random.default_rng(0)
+    draws = (generator.random(len(ordered)) < ordered for _ in range(RESAMPLES // 10))
+    errors = [_error(np.rint((ordered - right) / UNIT).astype(np.int64)) for right in draws]
+    return fsum(errors) / len(errors)
+
+
+def summarise(
+    predictions: Predictions, log_probabilities: NDArray[np.float64]
+) -> dict[str, object]:
+    """Return the calibration error, its interval and the likelihood, for `dvc metrics diff`."""
+    low, high = bootstrap_interval(predictions)
+    return {
+        "expected_calibration_error": expected_calibration_error(predictions),
+        "interval_95": {"low": low, "high": high},
+        "by_chance": chance_error(predictions),
+        "negative_log_likelihood": negative_log_likelihood(log_probabilities, predictions.actual),
+    }
+
+
+def temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
+    """Return what to divide logits by, so that the labels become as likely as can be.
+
+    Args:
+        logits: shape (rows, classes).
+        labels: shape (rows,); without any, the temperature is 1. Where all are the likeliest, no
+            temperature is best, and it is the least that there is.
+    """
+    if not len(labels):
+        return 1.0
+    likelihoods = logits.double()[torch.arange(len(labels)), torch.from_numpy(labels)]
+    own = fsum(likelihoods.tolist())
+    low, high = -WIDEST, WIDEST
+    if torch.equal(likelihoods, logits.double().amax(dim=1)):
+        low = high
+    # The logarithm of the inverse; the likelihood rises in it up to where it is greatest.
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        expected = _expected_logits(logits, middle)
+        low, high = (middle, high) if expected < own else (low, middle)
+    return _exp(-(low + high) / 2)
+
+
+def _expected_logits(logits: Tensor, logarithm: float) -> float:
+    """Return the sum over rows of the logits' mean under the scaled probabilities."""
+    wide = logits.double()
+    shares = exact.softmax(wide * _exp(logarithm))
+    return fsum(exact.total(shares * wide, dim=1).tolist())
+
+
+def _exp(value: float) -> float:
+    return exact.exp(torch.tensor(value, dtype=torch.float64)).item()
+
+
+def scale_crosswise(logits: Tensor, labels: NDArray[np.int64]) -> Tensor:
+    """Return logits, shape (rows, classes), each half divided by the temperature of the other.
+
+    So that no row has a part in what it is judged with.
+    """
+    scaled, dealt = logits.to(torch.float64, copy=True), stratified_folds(labels, 2, seed=0)
+    for half in range(2):
+        other = dealt != half
+        scaled[~other] /= temperature(logits[other], labels[other])
+    return scaled

@@ -1,0 +1,1 @@
+"""The network: its arithmetic, its training and its answers."""

@@ -1,0 +1,1 @@
+"""Pictures: photographs and drawings, framed as MNIST frames its digits."""

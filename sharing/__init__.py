@@ -1,1 +1,0 @@
-"""What leaves the project, or comes to it: data, submissions, the network in other forms."""

@@ -1,0 +1,92 @@
+"""What the network of `make repro` makes of photographs of digits: `make test-results`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from digits.data.submission import count_ids, read_submission
+from digits.data.tensors import Statistics
+from digits.network.inference import infer, probabilities
+from digits.network.model import MODEL, Ensemble
+from digits.pictures.classify import classify, load_network, read
+from tests.conftest import read_images
+from tests.photographs import KINDS, SIDE, several
+from tests.sandbox import ROOT
+
+TEST, SOLUTION, CLASSES = ROOT / "data/mnist/test.csv", ROOT / "data/mnist/solution.csv", 10
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not all(path.exists() for path in (ROOT / MODEL, TEST, SOLUTION)),
+        reason="no network or no images: `make repro` makes them",
+    ),
+]
+SEEDS = range(4)
+
+Network = tuple[Statistics, Ensemble]
+Known = Callable[[Generator], NDArray[np.float64]]
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        return load_network(CLASSES)
+
+
+@pytest.fixture(scope="module")
+def known(network: Network) -> Known:
+    """Return what draws ten test images, one of each class, that are answered right as they are."""
+    _, pixels = read_images(TEST)
+    labels = read_submission(SOLUTION, count_ids(len(pixels)), list(map(str, range(CLASSES))))
+    statistics, model = network
+    shares, _ = probabilities(infer(model, torch.from_numpy(statistics.normalise(pixels))))
+    right = shares.argmax(axis=1) == labels
+
+    def choose(draw: Generator) -> NDArray[np.float64]:
+        rows = [draw.choice(np.flatnonzero(right & (labels == label))) for label in range(CLASSES)]
+        return pixels[rows].reshape(-1, SIDE, SIDE) / 255
+
+    return choose
+
+
+def answer(network: Network, content: bytes, folder: Path) -> list[int]:
+    """Return the likeliest class of each digit in a picture, in reading order."""
+    (folder / "picture").write_bytes(content)
+    found = read(str(folder / "picture"), SIDE)
+    return [one.likeliest()[0] for one in classify(found, *network, shift=0)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_of_pictures_of_every_kind_nearly_all_are_answered_right(
+    network: Network, known: Known, tmp_path: Path, seed: int
+) -> None:
+    right = {}
+    for number, (kind, take) in enumerate(KINDS.items()):
+        digits = known(np.random.default_rng([seed, number]))
+        pictures = [
+            take(digit, np.random.default_rng([seed, number, label]))
+            for label, digit in enumerate(digits)
+        ]
+        found = [answer(network, picture, tmp_path) for picture in pictures]
+        right[kind] = sum(one == [label] for label, one in enumerate(found))
+    print(right)
+    assert min(right.values()) >= 7, right
+    assert sum(right.values()) >= 0.95 * CLASSES * len(KINDS), right
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ten_digits_on_a_sheet_are_answered_in_reading_order(
+    network: Network, known: Known, tmp_path: Path, seed: int
+) -> None:
+    draw = np.random.default_rng(seed)
+    order = draw.permutation(CLASSES)
+    picture = several(list(known(draw)[order]), draw, columns=int(draw.integers(3, 6)))
+    found = answer(network, picture, tmp_path)
+    assert len(found) == CLASSES
+    assert (np.array(found) == order).sum() >= 9

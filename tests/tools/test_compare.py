@@ -1,0 +1,181 @@
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from digits.data.csv_files import write_table
+from digits.errors import InputError
+from tests.sandbox import ROOT
+from tools import compare
+
+Runner = Callable[..., str]
+ACTUAL = np.arange(200) % 4
+LOCK = """stages:
+  prepare:
+    deps:
+    - path: train.csv
+      md5: {0:a>32}
+    params:
+      params.yaml:
+        data: {{train: train.csv}}
+        prepare: {{validation: 200, seed: {1}}}
+"""
+PARAMS = """data: {{train: train.csv}}
+prepare: {{validation: 200, seed: {}}}
+train: {{rows: {}}}
+"""
+
+
+def write(wrong: slice, actual: list[int] | None = None) -> None:
+    """Write answers that are wrong in those rows."""
+    predicted = ACTUAL.copy()
+    predicted[wrong] = (predicted[wrong] + 1) % 4
+    rows = zip(actual or ACTUAL.tolist(), predicted.tolist(), strict=False)
+    write_table(compare.PREDICTIONS, [pd.DataFrame(rows, columns=compare.COLUMNS)])
+
+
+def record(images: str, seed: int, more: str = "", rows: str = "train") -> None:
+    """Write params, and a dvc.lock that tells of them."""
+    Path("dvc.lock").write_text(LOCK.format(images, seed) + more)
+    Path("params.yaml").write_text(PARAMS.format(seed, rows))
+
+
+def commit() -> None:
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+    for command in (["add", "."], [*who, "commit", "--message", "Answer"]):
+        subprocess.run(["git", *command], check=True, capture_output=True)
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Runner:
+    """Go to a repository with a commit of 20 wrong answers; return what runs the comparison."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    subprocess.run(["git", "init"], check=True, capture_output=True)
+    record("a", 0)
+    write(slice(0, 20))
+    commit()
+
+    def compared(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["compare", *arguments])
+        compare.main()
+        return capsys.readouterr().out
+
+    return compared
+
+
+def test_a_better_network_is_called_better(run: Runner) -> None:
+    write(slice(10, 22))
+    told = run("HEAD").splitlines()
+    assert told[0].split() == ["class", "rows", "errors", "before", "after", "fixed", "broken"]
+    assert told[1].split() == ["0", "50", "5", "3", "3", "1"]
+    assert told[2].split() == ["1", "50", "5", "3", "3", "1"]
+    assert told[5].startswith("accuracy +0.0400 (95 % interval +0.0")
+    assert told[5].endswith("): 10 fixed, 2 broken")
+    assert told[6] == "McNemar's exact test: p = 0.039"
+    assert told[7] == "better on these 200 validation rows"
+
+
+def test_classes_are_told_by_name_and_numbers_in_their_order() -> None:
+    names = ["10", "9", "Trouser", "Ankle boot"]
+    assert sorted(names, key=compare.place) == ["9", "10", "Ankle boot", "Trouser"]
+
+
+def test_a_worse_network_is_called_worse_and_two_commits_can_be_compared(run: Runner) -> None:
+    write(slice(0, 40))
+    commit()
+    assert run("HEAD~1", "--to", "HEAD").endswith("worse on these 200 validation rows\n")
+    assert run("HEAD", "--to", "HEAD~1").endswith("better on these 200 validation rows\n")
+
+
+def test_a_small_difference_is_not_told_apart(run: Runner) -> None:
+    write(slice(0, 17))
+    assert run("HEAD").endswith("not to be told apart on these 200 validation rows\n")
+
+
+@pytest.mark.parametrize(
+    ("actual", "message"),
+    [
+        (ACTUAL.tolist()[:-1], "the working tree: 199 validation rows, and 200 in HEAD; expected"),
+        (
+            [0, 1, 3, 2, *ACTUAL.tolist()[4:]],
+            "the working tree: other validation rows than in HEAD",
+        ),
+    ],
+)
+def test_other_rows_are_refused(run: Runner, actual: list[int], message: str) -> None:
+    write(slice(0, 20), actual)
+    with pytest.raises(InputError, match=message):
+        run("HEAD")
+
+
+@pytest.mark.parametrize(("images", "seed"), [("b", 0), ("a", 1)])
+def test_other_images_with_the_same_labels_are_refused(run: Runner, images: str, seed: int) -> None:
+    record(images, seed)
+    with pytest.raises(InputError, match="the working tree: other validation rows than in HEAD"):
+        run("HEAD")
+
+
+def test_a_network_trained_on_its_validation_rows_is_refused(run: Runner) -> None:
+    evaluate = "  evaluate:\n    params:\n      params.yaml:\n        train.rows: {}\n"
+    record("a", 0, evaluate.format("train"))
+    assert "accuracy" in run("HEAD")
+    record("a", 0, evaluate.format("all"), "all")
+    with pytest.raises(InputError, match=r"the working tree: train\.rows = 'all': trained on its"):
+        run("HEAD")
+
+
+def test_what_is_no_revision_or_holds_no_answers_is_refused(run: Runner) -> None:
+    with pytest.raises(InputError, match=r"^nothing: .*; expected a revision of this repository"):
+        run("nothing")
+    for content, told in (
+        ("actual,guess\n1,1\n", "1 rows of "),
+        ("actual,predicted\n1,2\n1,1,1\n", "Expected 2 fields in line 3, saw 3"),
+        ("actual,predicted\n1,2\n1\n", "row 3: "),
+    ):
+        compare.PREDICTIONS.write_text(content)
+        message = (
+            f"^the working tree:plots/confusion.csv: .*{told}.*; expected what evaluate writes"
+        )
+        with pytest.raises(InputError, match=message):
+            run("HEAD")
+    compare.PREDICTIONS.unlink()
+    with pytest.raises(InputError, match="no such file; expected what evaluate writes"):
+        run("HEAD")
+    commit()
+    with pytest.raises(InputError, match=r"HEAD:plots/confusion.csv: no such file; expected"):
+        run("HEAD", "--to", "HEAD")
+
+
+def test_results_of_other_params_than_the_commits_own_are_refused(run: Runner) -> None:
+    Path("params.yaml").write_text(PARAMS.format(7, "train"))
+    line = r"^{}: params.yaml: prepare.seed = 7, and 0 in its dvc.lock: .* make repro"
+    with pytest.raises(InputError, match=line.format("the working tree")):
+        run("HEAD")
+    commit()
+    with pytest.raises(InputError, match=line.format("HEAD")):
+        run("HEAD~1", "--to", "HEAD")
+    Path("params.yaml").unlink()
+    with pytest.raises(InputError, match=r"^params.yaml: no such file; expected the parameters"):
+        run("HEAD~1")
+
+
+def test_the_comparison_in_the_readme_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    readme = (ROOT / "README.md").read_text()
+    [found] = re.findall(r'make compare REV="\$\(git rev-parse (\S.*)\)"', readme)
+    command = ["bash", "-c", f"git rev-parse {found}"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        pytest.skip("a clone without the whole history")
+    compare.check_same_rows(
+        compare.read_predictions(ran.stdout.strip()), compare.read_predictions("HEAD")
+    )

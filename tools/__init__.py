@@ -1,0 +1,1 @@
+"""What works on the repository: its results proved, compared, mended and shared."""
