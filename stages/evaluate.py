@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from digits.data.classes import load_classes, name_classes
 from digits.data.csv_files import read_table, without_formulas, write_table
-from digits.data.tensors import PREPARED, PROBABILITIES, RowWriter, Statistics, map_labelled
+from digits.data.tensors import PREPARED, PROBABILITIES, Statistics, map_labelled
 from digits.evaluation import calibration, measures
 from digits.evaluation.measures import Predictions
 from digits.files import replacing, write_json
@@ -68,9 +68,8 @@ def tabulate(confusion: NDArray[np.int64], names: Sequence[str]) -> dict[str, ob
 
 def write_probabilities(predictions: Predictions) -> None:
     """Write what the network gives each class of each row, shape (rows, classes), as float64."""
-    shape = predictions.probabilities.shape[1:]
-    with replacing(PROBABILITIES) as temporary, RowWriter(temporary, np.float64, shape) as writer:
-        writer.append(predictions.probabilities)
+    with replacing(PROBABILITIES) as temporary, temporary.open("wb") as file:
+        np.save(file, predictions.probabilities)
 
 
 def write_calibration(logits: torch.Tensor, actual: NDArray[np.int64]) -> None:

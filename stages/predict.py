@@ -6,38 +6,34 @@ Reads data/prepared/test, ids.csv and classes.json beside it, and models/mlp.saf
 submission.csv, as Kaggle wants it.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from digits.data.classes import load_classes
 from digits.data.submission import IDS, SUBMISSION, read_ids, write_submission
-from digits.data.tensors import PREPARED, count_images, read_images
+from digits.data.tensors import PREPARED, map_array, read_images
 from digits.errors import InputError
 from digits.network.inference import infer
-from digits.network.model import MODEL, Ensemble, load_model
+from digits.network.model import MODEL, load_model
 from digits.params import load_params
 
 IMAGES = PREPARED / "test" / "images.npy"
 
 
-def predict(model: Ensemble, path: Path, shift: int) -> Iterator[int]:
-    """Yield the likeliest class of each image in a file, block by block."""
-    for images in read_images(path):
-        yield from infer(model, torch.from_numpy(images), shift, MODEL).argmax(dim=1).tolist()
-
-
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    rows, pixels = count_images(IMAGES)
+    rows, pixels = map_array(IMAGES, np.float32, None, None).shape
     classes, ids = load_classes(), read_ids()
     if len(ids) != rows:
         raise InputError(f"{IDS}: {len(ids)} ids; expected {rows}, one for each image in {IMAGES}")
     model = load_model(MODEL, pixels, len(classes))
-    predicted = predict(model, IMAGES, params.predict.shift)
-    shown = tqdm(predicted, "predicted", rows, unit=" rows", leave=False, disable=None, delay=2)
+    logits = (
+        infer(model, torch.from_numpy(images), params.predict.shift, MODEL)
+        for images in read_images(IMAGES)
+    )
+    codes = (code for block in logits for code in block.argmax(dim=1).tolist())
+    shown = tqdm(codes, "predicted", rows, unit=" rows", leave=False, disable=None, delay=2)
     write_submission(SUBMISSION, ids, (classes[code] for code in shown))
     return f"read {rows:,} images; wrote {SUBMISSION}"

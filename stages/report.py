@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from digits.data.classes import load_classes, name_classes
 from digits.data.csv_files import read_table
-from digits.data.tensors import PREPARED, Statistics, map_labelled, map_probabilities, map_rows
+from digits.data.tensors import PREPARED, PROBABILITIES, Statistics, map_array, map_labelled
 from digits.errors import expecting
 from digits.evaluation.label_errors import SUSPECTS, Suspect, locate, read_suspects
-from digits.evaluation.measures import Predictions, precision, recall
+from digits.evaluation.measures import Predictions, precision, recall, wilson_interval
 from digits.params import Params, as_yaml, load_params
 from digits.report import page
 from digits.report.model_card import CARD, write_card
@@ -62,18 +62,28 @@ def load_parts(classes: int, statistics: Statistics, suspects: Mapping[str, Susp
     for name, folder in (("training", PREPARED / "train"), ("validation", PREPARED / "validation")):
         images, labels = map_labelled(folder, classes, statistics.pixels)
         found = locate(suspects, images, labels, statistics)
-        parts.append(Part(name, images, labels, map_rows(folder, len(labels)), found))
+        rows = map_array(folder / "rows.npy", np.int64, len(labels))
+        parts.append(Part(name, images, labels, rows, found))
     return parts
 
 
-def read_metrics(name: str, *keys: str) -> dict[str, Any]:
+def read_metrics(name: str, *keys: str, folder: Path = METRICS) -> dict[str, Any]:
     """Return what a file in metrics/ holds, these keys at least."""
-    path = METRICS / f"{name}.json"
+    path = folder / f"{name}.json"
     with expecting(path, WRITTEN, ValueError, KeyError, TypeError):
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for key in keys:
             content[key]
     return content
+
+
+def read_score() -> dict[str, Any]:
+    """Return what score wrote, and the 95 % interval of the accuracy, if there is one."""
+    score = read_metrics("score", "rows")
+    if score["rows"]:
+        low, high = wilson_interval(score["rows"] - score["errors"], score["rows"])
+        score["interval_95"] = {"low": low, "high": high}
+    return score
 
 
 def draw_charts() -> dict[str, object]:
@@ -196,7 +206,8 @@ def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDAr
     suspects = read_suspects(SUSPECTS, labels)
     parts = load_parts(classes, statistics, suspects)
     _, validation = parts
-    predictions = Predictions(validation.labels, map_probabilities(classes, len(validation.labels)))
+    shares = map_array(PROBABILITIES, np.float64, len(validation.labels), classes)
+    predictions = Predictions(validation.labels, shares)
     pictures, data = choose_images(statistics, parts, predictions, list(suspects))
     network, name = page.read_network(NETWORK), name_network(params, statistics.pixels, classes)
     wrong = predictions.misclassified().tolist()
@@ -207,8 +218,8 @@ def gather(params: Params, statistics: Statistics) -> tuple[dict[str, Any], NDAr
         **scale,
         "network": name,
         "images": Path(params.data.train).parent.name or "train",
-        "prepared": read_metrics("prepare", "rows", "copies"),
-        "score": read_metrics("score", "rows", "errors"),
+        "prepared": read_metrics("counts", "rows", "copies", folder=PREPARED),
+        "score": read_score(),
         "evaluation": read_metrics("evaluation", *EVALUATION),
         "calibration": read_metrics("calibration", "raw", "scaled", "temperature"),
         "suspects": sum(len(part.suspects) for part in parts),

@@ -18,7 +18,6 @@ from digits.files import write_json
 from digits.params import PARAMS, check_names
 
 CLASSES = PREPARED / "classes.json"
-MOST = 1000
 UNKNOWN = -1  # of a label that none of the classes has
 
 
@@ -56,24 +55,17 @@ def save_classes(path: Path, classes: Sequence[str]) -> None:
 
 
 def load_classes(path: Path = CLASSES) -> tuple[str, ...]:
-    """Return what `save_classes` wrote.
-
-    Raises:
-        InputError: there is no such file, or it does not hold classes in order.
-    """
+    """Return what `save_classes` wrote; an `InputError` tells if it is not there."""
     with expecting(path, WRITTEN, ValueError, KeyError, TypeError):
         classes = tuple(json.loads(path.read_bytes())["classes"])
         check_names(classes)
-        if not 2 <= len(classes) <= MOST or classes != sort_classes(classes):
-            raise ValueError(f"classes {shorten(classes)}")
     return classes
 
 
 def name_classes(classes: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
     """Return the name of each class: its own of `data.class_names`, or its label without any.
 
-    Raises:
-        InputError: there are more or fewer names than classes.
+    Raises an `InputError` if there are more or fewer names than classes.
     """
     if names and len(names) != len(classes):
         raise InputError(

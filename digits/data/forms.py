@@ -12,42 +12,34 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from math import isqrt
 from pathlib import Path
 
-from digits.data.csv_files import RowFormat, read_first_row
+from digits.data.lines import read_first_row
 from digits.errors import InputError, shorten
 
 LABELS = ("label", "digit", "class", "target", "y")
 IDS = ("id", "imageid")
-_ROW_NUMBERS = re.compile(r"|unnamed: 0", re.IGNORECASE)
+ROW_NUMBERS = ("", "unnamed: 0")
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+\.?(e[+-]?[0-9]+)?", re.IGNORECASE)
-_LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
+_DIGITS = re.compile(r"[0-9]{1,9}")
 _GREYS = 256
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table of images, by their place, from 0.
+    """The columns of a table of images, by their place, from 0; None where there is no such one.
 
-    Attributes:
-        separator: what stands between cells.
-        names: of the columns, in order; none where there is no header.
-        label: the label's, if there is one.
-        id: the id's, if there is one.
-        row_number: that of row numbers, if there is one.
-        nothing: the one behind a separator at the end of each line, if there is one.
-        pixels: those of the pixels, a square number of them.
+    `nothing` is behind a separator at the end of each line; `names` are none without a header.
     """
 
     separator: str
     names: tuple[str, ...]
-    label: int | None
-    id: int | None
-    row_number: int | None
-    nothing: int | None
     pixels: list[int]
+    label: int | None = None
+    id: int | None = None
+    row_number: int | None = None
+    nothing: int | None = None
 
     @property
     def others(self) -> list[int]:
@@ -65,40 +57,31 @@ class Columns:
         """The row of the first image, from 1, as an editor counts."""
         return 2 if self.names else 1
 
-    @property
-    def row_format(self) -> RowFormat:
-        """How the rows are written; all but pixels are text."""
-        count = len(self.pixels) + len(self.others)
-        return RowFormat(self.separator, count, self.first_row, self.others)
-
-    def name(self, column: int) -> str:
-        """Return the name of a column for messages, in brackets, if it has one."""
-        return f" ({self.names[column][:40]})" if column < len(self.names) else ""
-
 
 def find_columns(path: Path, *, labelled: bool) -> Columns:
-    """Return the columns of a table of images, from its first row.
+    """Return the columns of a CSV file of images, from its first row; labels if there must be any.
 
-    Args:
-        path: a CSV file.
-        labelled: whether it must have labels; it may have them in any case.
-
-    Raises:
-        InputError: it cannot be read, or its columns are others, or have two meanings.
+    An `InputError` tells if it cannot be read, or its columns are others, or have two meanings.
     """
     separator, cells = read_first_row(path)
     nothing = len(cells) - 1 if len(cells) > 1 and not cells[-1] else None
     names = cells[:nothing]
     if _is_image(path, names):
-        found = _without_header(separator, len(names), nothing)
+        label = None if _is_square(len(names)) else 0
+        pixels = list(range(0 if label is None else 1, len(names)))
+        found = Columns(separator, (), pixels, label, nothing=nothing)
     else:
-        found = _from_header(path, separator, names, nothing)
-    if not found.pixels or isqrt(len(found.pixels)) ** 2 != len(found.pixels):
+        label, identity = (_find_one(path, names, known) for known in (LABELS, IDS))
+        rows = 0 if names[0].lower() in ROW_NUMBERS else None
+        pixels = [place for place in range(len(names)) if place not in (label, identity, rows)]
+        _check_order(path, pixels, names)
+        found = Columns(separator, tuple(names), pixels, label, identity, rows, nothing)
+    if not pixels or not _is_square(len(pixels)):
         raise InputError(
-            f"{path}: row 1, column {len(names)}: {len(found.pixels)} pixel columns; expected a "
+            f"{path}: row 1, column {len(names)}: {len(pixels)} pixel columns; expected a "
             f"square number of them, besides {LABELS[0]!r} and {IDS[0]!r}"
         )
-    if labelled and found.label is None:
+    if labelled and label is None:
         raise InputError(
             f"{path}: row 1: {shorten(names[0])} and others; expected a column for the labels, "
             f"named {', '.join(LABELS)}"
@@ -106,41 +89,26 @@ def find_columns(path: Path, *, labelled: bool) -> Columns:
     return found
 
 
+def _is_square(count: int) -> bool:
+    return isqrt(count) ** 2 == count
+
+
 def _is_image(path: Path, cells: Sequence[str]) -> bool:
-    """Return whether a first row is of numbers, and so of no names."""
-    if all(re.fullmatch(r"[0-9]{1,9}", cell) for cell in cells):
-        first, *_ = numbers = [int(cell) for cell in cells]
-        if first in (0, 1) and numbers == list(range(first, first + len(cells))):
-            if len(cells) <= _GREYS:
-                raise InputError(
-                    f"{path}: row 1: {shorten(cells[0])}, {first + 1}, …: names of columns, or an "
-                    "image; expected names that are not numbers"
-                )
-            return False
-    return all(map(_NUMBER.fullmatch, cells))
+    """Return whether a first row is of numbers, and so of no names, but for 0, 1 and so on."""
+    counted = [[str(number + first) for number in range(len(cells))] for first in (0, 1)]
+    if cells not in counted:
+        return all(map(_NUMBER.fullmatch, cells))
+    if len(cells) <= _GREYS:
+        raise InputError(
+            f"{path}: row 1: {', '.join(cells[:2])}, …: names of columns, or an image; "
+            "expected names that are not numbers"
+        )
+    return False
 
 
-def _without_header(separator: str, count: int, nothing: int | None) -> Columns:
-    labels = int(isqrt(count) ** 2 != count)
-    return Columns(
-        separator, (), 0 if labels else None, None, None, nothing, list(range(labels, count))
-    )
-
-
-def _from_header(path: Path, separator: str, names: Sequence[str], nothing: int | None) -> Columns:
-    lower = [name.lower() for name in names]
-    label, identity = (
-        _find_one(path, [place for place, name in enumerate(lower) if name in known], names)
-        for known in (LABELS, IDS)
-    )
-    rows = 0 if _ROW_NUMBERS.fullmatch(names[0]) else None
-    pixels = [place for place in range(len(names)) if place not in (label, identity, rows)]
-    _check_order(path, pixels, names)
-    return Columns(separator, tuple(names), label, identity, rows, nothing, pixels)
-
-
-def _find_one(path: Path, places: Sequence[int], names: Sequence[str]) -> int | None:
-    """Return the only one of some columns, or None."""
+def _find_one(path: Path, names: Sequence[str], known: Sequence[str]) -> int | None:
+    """Return the place of the only name that is known, or None."""
+    places = [place for place, name in enumerate(names) if name.lower() in known]
     if len(places) > 1:
         first, second, *_ = places
         raise InputError(
@@ -151,30 +119,24 @@ def _find_one(path: Path, places: Sequence[int], names: Sequence[str]) -> int | 
 
 
 def _check_order(path: Path, pixels: Sequence[int], names: Sequence[str]) -> None:
-    """Check that pixels differ, and are in the order of their numbers, if most of them have any."""
-    plain = [_LEADING_ZEROS.sub("", names[place].lower()) for place in pixels]
-    seen: set[str] = set()
-    for place, name, known in zip(pixels, plain, _in_order(plain), strict=True):
-        if name in seen or not name or known not in ("", name):
-            problem = "again" if name in seen else "out of place"
-            expected = repr(known) if known else "a name of its own"
-            where = f"{path}: row 1, column {place + 1}: {shorten(names[place])}"
-            raise InputError(f"{where} {problem}; expected {expected}")
-        seen.add(name)
+    """Check that pixels differ, and that their numbers rise, by 1 where each has one.
 
-
-def _in_order(names: Sequence[str]) -> list[str]:
-    """Return names of one kind, such as pixel0 or 1x1, in the order of their numbers.
-
-    It is what most names are, and they have one number, which rises by 1, or more of them; where
-    most have none, the texts are empty.
+    Most have numbers in names of one kind, such as pixel0 or 1x1, or none need have any.
     """
-    split = [re.split(r"([0-9]{1,9})", name) for name in names]
-    [(kind, count)] = Counter(tuple(parts[::2]) for parts in split).most_common(1) or [((), 0)]
-    if len(kind) < 2 or 2 * count < len(names):
-        return [""] * len(names)
-    numbers = sorted({tuple(map(int, parts[1::2])) for parts in split if tuple(parts[::2]) == kind})
-    if len(kind) == 2:
-        numbers = [(numbers[0][0] + step,) for step in range(len(names))]
-    known = ["".join(chain(*zip(kind, map(str, one), strict=False), kind[-1:])) for one in numbers]
-    return [*known, *["one number more"] * (len(names) - len(known))]
+    lower = [names[place].lower() for place in pixels]
+    kinds = [_DIGITS.sub("0", name) for name in lower]
+    [(kind, count)] = Counter(kinds).most_common(1) or [("", 0)]
+    numbered = "0" in kind and 2 * count >= len(pixels)
+    seen: set[str] = set()
+    last: list[int] = []
+    for place, name, one in zip(pixels, lower, kinds, strict=True):
+        numbers = [int(number) for number in _DIGITS.findall(name)]
+        follows = not last or (numbers == [last[0] + 1] if len(last) == 1 else numbers > last)
+        if not name or name in seen or (numbered and (one != kind or not follows)):
+            where = f"{path}: row 1, column {place + 1}: {shorten(names[place])}"
+            raise InputError(
+                f"{where} again or out of place; expected names that differ, in the order of "
+                "their numbers"
+            )
+        seen.add(name)
+        last = numbers if numbered else []

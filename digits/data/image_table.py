@@ -1,59 +1,60 @@
 """Images as CSV, in the form of Kaggle's Digit Recognizer and its relatives: a row for each image.
 
 Pixels are whole numbers from 0 to 255, or shares of 255, from 0 to 1: which of both, their values
-say. `digits.data.forms` has which columns there are.
+say. `digits.data.forms` has which columns there are. pandas reads the cells, but what it repairs in
+silence is refused: a field too many shifts no column, a line end within quotes joins no lines, and
+a short row is filled with empty text, which is no number.
 """
 
+import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import StringIO
+from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.errors import ParserError
 from tqdm import tqdm
 
 from digits.data.classes import normalise_labels
-from digits.data.csv_files import Converted, read_rows
 from digits.data.forms import find_columns
+from digits.data.lines import DAMAGED, read_lines
 from digits.errors import InputError, shorten
 from digits.files import replacing
 
 TOLERANCE = 1e-3  # in greys: shares of 255 are often written with few digits
+WORKERS = 2  # threads: pandas lets others run while it parses
 _NUMBERS = [str(number) for number in range(256)]
+_STRAY_QUOTE = re.compile(r'[^\s,;"]"[^\s,;"]|(?:^|[,;\t]) *""[^\s,;"]')
 _DELAY = 2  # seconds before a bar is shown
 
 
 @dataclass(frozen=True)
 class Images:
-    """Some rows of a table of images.
+    """Some rows of a table of images."""
 
-    Attributes:
-        labels: as text, shape (rows,); empty where the table has none.
-        ids: as text, shape (rows,); empty where the table has none.
-        pixels: from 0 to 255, shape (rows, pixels).
-    """
-
-    labels: "pd.Series[str]"
+    labels: "pd.Series[str]"  # shape (rows,), empty where the table has none; so are ids
     ids: "pd.Series[str]"
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8]  # shape (rows, pixels), from 0 to 255
 
 
 class ImageTable:
     """A CSV file of images, read block by block, which bounds memory.
 
-    Attributes:
-        path: of the file.
-        columns: what they are.
-        scaled: whether pixels are shares of 255, as the first values say that can.
+    `columns` says what they are, and `scaled` whether pixels are shares of 255, as the first values
+    say that can.
     """
 
     def __init__(self, path: Path, *, labelled: bool) -> None:
         """Find the columns of `path`, which must have labels if `labelled`, and may in any case.
 
-        Raises:
-            InputError: it cannot be read, or is no table of images, or all pixels are 0 and 1.
+        An `InputError` tells if it is no table of images, or all pixels are 0 and 1.
         """
         self.path = path
         self.columns = find_columns(path, labelled=labelled)
@@ -61,12 +62,12 @@ class ImageTable:
 
     def _is_scaled(self) -> bool:
         seen_one = False
-        for values in self._read(self._values):
-            telling = ~np.isin(values, (0, 1))
-            if telling.any():
-                first = values[np.unravel_index(telling.argmax(), telling.shape)]
-                return bool(0 < first < 1)
-            seen_one |= bool((values == 1).any())
+        for row, text in self._blocks():
+            values = self._values(self._parse(row, text))
+            telling = values[~np.isin(values, (0, 1))]
+            if telling.size:
+                return bool(0 < telling[0] < 1)
+            seen_one |= bool(values.any())
         if seen_one:
             raise InputError(
                 f"{self.path}: pixels are 0 and 1 alone, which of 255 or of 1 is not said; "
@@ -77,72 +78,122 @@ class ImageTable:
     def read(self) -> Iterator[Images]:
         """Yield all images, block by block; a bar counts them on a terminal where it takes long.
 
-        Raises:
-            InputError: a row or a cell is not as expected, or there is no row at all.
+        An `InputError` tells if a row or a cell is not as expected, or there is no row at all.
         """
         name, rows = self.path.name, 0
-        with tqdm(desc=name, unit=" rows", leave=False, disable=None, delay=_DELAY) as bar:
-            for images in self._read(self._convert):
+        with (
+            tqdm(desc=name, unit=" rows", leave=False, disable=None, delay=_DELAY) as bar,
+            ThreadPoolExecutor(WORKERS) as pool,
+        ):
+            tasks = (pool.submit(self._convert, *block) for block in self._blocks())
+            pending = deque(islice(tasks, WORKERS + 1))
+            while pending:
+                images = pending.popleft().result()
                 yield images
+                pending.extend(islice(tasks, 1))
                 rows += len(images.pixels)
                 bar.update(len(images.pixels))
         if not rows:
             row = self.columns.first_row
             raise InputError(f"{self.path}: row {row}: no data; expected rows below the header")
 
-    def _read(self, convert: Callable[[int, pd.DataFrame], Converted]) -> Iterator[Converted]:
-        return read_rows(self.path, self.columns.row_format, convert)
+    def refuse(
+        self,
+        row: int,
+        column: int,
+        wrong: "NDArray[np.bool_] | pd.Series[bool]",
+        cells: "pd.Series[Any]",
+        expected: str,
+    ) -> None:
+        """Raise an error that names the first cell of a column that is wrong, if any is.
 
-    def fault(self, row: int, column: int, told: str) -> InputError:
-        """Return an error in a cell: the row as an editor counts, the column from 0."""
-        name = self.columns.name(column)
-        return InputError(f"{self.path}: row {row}, column {column + 1}{name}: {told}")
+        `row`, as an editor counts, is that of the first of the cells; the column is from 0.
+        """
+        for place in np.flatnonzero(wrong)[:1].tolist():
+            names, cell = self.columns.names, cells[place]
+            name = f" ({names[column][:40]})" if column < len(names) else ""
+            told = f"{cell:g}" if isinstance(cell, np.number) else shorten(str(cell))
+            told = "missing" if cell == "" else told
+            where = f"{self.path}: row {row + place}, column {column + 1}{name}"
+            raise InputError(f"{where}: {told}; expected {expected}")
 
-    def _convert(self, row: int, frame: pd.DataFrame) -> Images:
-        self._check_others(row, frame)
-        labels, ids = (
-            self._text(row, frame, column) for column in (self.columns.label, self.columns.id)
+    def _blocks(self) -> Iterator[tuple[int, str]]:
+        """Yield blocks of lines below the header, and the row that each begins with."""
+        for row, text in read_lines(self.path):
+            header = row < self.columns.first_row
+            rows = text.partition("\n")[2] if header else text
+            if rows:
+                yield row + header, rows
+
+    def _parse(self, row: int, text: str) -> pd.DataFrame:
+        """Return the cells of a block of lines, which begins with that row."""
+        columns, quoted = self.columns, '"' in text
+        count = len(columns.pixels) + len(columns.others)
+        if quoted:
+            self._check_quotes(row, text)
+        too_long: int | None = None
+        try:
+            frame = pd.read_csv(
+                StringIO(text),
+                sep=columns.separator,
+                header=None,
+                names=range(count),
+                converters=dict.fromkeys(columns.others, str.strip),
+                na_filter=False,
+                skip_blank_lines=False,
+                skipinitialspace=quoted,  # quotes alone need it, and it takes time
+                low_memory=False,
+            )
+        except ParserError as error:
+            [line] = re.findall(r"in line (\d+)", str(error))
+            too_long = row + int(line) - 1
+        else:
+            if not isinstance(frame.index, pd.RangeIndex):  # what is too much became names of rows
+                too_long = row
+        if too_long:
+            raise InputError(
+                f"{self.path}: row {too_long}, column {count + 1}: a field too many; "
+                f"expected {count} columns, as in row 1"
+            )
+        return frame
+
+    def _check_quotes(self, row: int, text: str) -> None:
+        """Check that quotes stand around cells, and around no line end."""
+        for line, cells in enumerate(text.split("\n"), start=row):
+            if cells.count('"') % 2 or _STRAY_QUOTE.search(cells):
+                raise InputError(
+                    f"{self.path}: row {line}: a quote alone, or within a cell; "
+                    "expected quotes around cells"
+                )
+
+    def _convert(self, row: int, text: str) -> Images:
+        frame, columns = self._parse(row, text), self.columns
+        checks: tuple[tuple[int | None, Callable[[str], object], str], ...] = (
+            (columns.row_number, re.compile(r"[0-9]+(\.0)?").fullmatch, "a row number"),
+            (columns.nothing, lambda cell: cell == "", "no more columns"),
+            (columns.label, _is_text, "a label, in UTF-8 that can be printed"),
+            (columns.id, _is_text, "an id, in UTF-8 that can be printed"),
         )
-        return Images(normalise_labels(labels), ids, self._check_pixels(row, frame))
+        for column, is_right, expected in checks:
+            if column is not None:
+                wrong = [not is_right(cell) for cell in frame[column]]
+                self.refuse(row, column, np.array(wrong), frame[column], expected)
+        labels, ids = (
+            pd.Series([], dtype=str) if column is None else frame[column]
+            for column in (columns.label, columns.id)
+        )
+        return Images(normalise_labels(labels), ids, self._pixels(row, frame))
 
-    def _values(self, _: int, frame: pd.DataFrame) -> NDArray[Any]:
+    def _values(self, frame: pd.DataFrame) -> NDArray[Any]:
         """Return the pixels as numbers, not a number where they are text, or true and false."""
         cells = frame.iloc[:, self.columns.pixels] if self.columns.others else frame
         if not all(kind.kind in "iuf" for kind in cells.dtypes):
             cells = cells.astype(str).apply(pd.to_numeric, errors="coerce").astype(np.float64)
         return cells.to_numpy()
 
-    def _check_others(self, row: int, frame: pd.DataFrame) -> None:
-        """Check the columns that nothing is taken from: of row numbers, and of nothing."""
-        for column, pattern, expected in (
-            (self.columns.row_number, r"[0-9]+(\.0)?", "a row number"),
-            (self.columns.nothing, "", "no more columns"),
-        ):
-            if column is not None:
-                wrong = ~frame[column].str.fullmatch(pattern)
-                self._refuse(row, frame[column], wrong, expected)
-
-    def _text(self, row: int, frame: pd.DataFrame, column: int | None) -> "pd.Series[str]":
-        """Return a column of text, none of it missing or damaged; empty if there is no such one."""
-        if column is None:
-            return pd.Series([], dtype=str)
-        texts: pd.Series[str] = frame[column]
-        damaged = ~texts.map(str.isprintable) | texts.str.contains("\N{REPLACEMENT CHARACTER}")
-        self._refuse(row, texts, damaged, "text in UTF-8 that can be printed")
-        self._refuse(row, texts, texts.str.lower().isin(["", "nan"]), "a label or an id")
-        return texts
-
-    def _refuse(
-        self, row: int, texts: "pd.Series[str]", wrong: "pd.Series[bool]", expected: str
-    ) -> None:
-        """Raise an error of the first cell of a column that is wrong."""
-        for place in np.flatnonzero(wrong)[:1].tolist():
-            told = shorten(texts[place]) if texts[place] else "missing"
-            raise self.fault(row + place, cast("int", texts.name), f"{told}; expected {expected}")
-
-    def _check_pixels(self, row: int, frame: pd.DataFrame) -> NDArray[np.uint8]:
+    def _pixels(self, row: int, frame: pd.DataFrame) -> NDArray[np.uint8]:
         """Return the pixels that values stand for, if each stands for one."""
-        values = self._values(row, frame)
+        values = self._values(frame)
         with np.errstate(invalid="ignore", over="ignore"):  # such as infinity less itself
             greys = values * 255.0 if self.scaled else values
             pixels = greys if greys.dtype.kind in "iu" else np.rint(greys)
@@ -150,19 +201,16 @@ class ImageTable:
             if pixels is not greys:
                 right &= np.abs(greys - pixels) <= TOLERANCE * self.scaled
         if not right.all():
-            raise self._explain(row, frame, right)
+            order = int(np.argwhere(~right)[0, 1])
+            column = self.columns.pixels[order]
+            share, whole = "k / 255, from 0 to 1, as others are", "a whole number from 0 to 255"
+            expected = share if self.scaled else whole
+            self.refuse(row, column, ~right[:, order], frame.iloc[:, column], expected)
         return np.ascontiguousarray(pixels.astype(np.uint8))
 
-    def _explain(self, row: int, frame: pd.DataFrame, right: NDArray[np.bool_]) -> InputError:
-        """Return the error of the first cell that is not right."""
-        place, order = np.argwhere(~right)[0].tolist()
-        column = self.columns.pixels[order]
-        cell = frame.iloc[place, column]
-        told = f"{cell:g}" if isinstance(cell, np.number) else shorten(str(cell))
-        told = "missing" if cell == "" else told
-        whole, share = "a whole number from 0 to 255", "k / 255, from 0 to 1, as others are"
-        expected = share if self.scaled else whole
-        return self.fault(row + place, column, f"{told}; expected {expected}")
+
+def _is_text(cell: str) -> bool:
+    return cell.isprintable() and DAMAGED not in cell and cell.lower() not in ("", "nan")
 
 
 def write_images(

@@ -10,15 +10,9 @@ def validation_rows(validation: int | float, rows: int) -> int:
 
 
 def stratified_split(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.bool_]:
-    """Choose `count` rows so that each class has its share, to within one row.
+    """Choose `count` rows so that each class of labels, shape (rows,), has its share, to one row.
 
-    Args:
-        labels: the class of each row, shape (rows,).
-        count: rows to choose, from 0 to all.
-        seed: of the generator that chooses within a class.
-
-    Returns:
-        True for the chosen rows, shape (rows,).
+    Returns True for the chosen rows, shape (rows,).
     """
     generator = np.random.default_rng(seed)
     chosen = np.zeros(len(labels), dtype=np.bool_)
@@ -31,13 +25,7 @@ def stratified_split(labels: NDArray[np.int64], count: int, seed: int) -> NDArra
 def stratified_folds(labels: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
     """Deal rows to folds so that each has its share of each class, to within one row.
 
-    Args:
-        labels: the class of each row, shape (rows,).
-        folds: how many.
-        seed: of the generator that deals.
-
-    Returns:
-        The fold of each row, from 0 to `folds` - 1, shape (rows,).
+    Returns the fold of each row, from 0 to `folds` - 1, of the shape of `labels`, (rows,).
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]

@@ -12,25 +12,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from digits.data.classes import UNKNOWN, encode
-from digits.data.csv_files import RowFormat, read_first_row, read_rows, read_table, write_table
+from digits.data.csv_files import read_table, write_table
+from digits.data.lines import read_first_row
 from digits.data.tensors import PREPARED, WRITTEN
 from digits.errors import InputError, expecting, shorten
 
 SUBMISSION = Path("submission.csv")
 IDS = PREPARED / "ids.csv"
-COUNTED = "ImageId"
 
 
 def count_ids(rows: int) -> "pd.Series[str]":
     """Return the ids of images that bring none, shape (rows,): they are counted, from 1."""
-    return pd.Series(range(1, rows + 1), name=COUNTED).astype(str)
+    return pd.Series(range(1, rows + 1), name="ImageId").astype(str)
 
 
 def read_ids(path: Path = IDS) -> "pd.Series[str]":
     """Return the ids of the images to predict, shape (rows,), under the name of their column.
 
-    Raises:
-        InputError: there is no such file, or it is none that prepare wrote.
+    An `InputError` tells if there is no such file, or it is none that prepare wrote.
     """
     with expecting(path, WRITTEN, ValueError):
         [name] = read_first_row(path)[1]
@@ -49,33 +48,26 @@ def write_submission(path: Path, ids: "pd.Series[str]", labels: Iterable[str]) -
 
 
 def read_submission(path: Path, ids: "pd.Series[str]", classes: Sequence[str]) -> NDArray[np.int64]:
-    """Return the classes of a submission, shape (rows,).
+    """Return the class of each image of a submission, shape (rows,).
 
-    Args:
-        path: of the submission.
-        ids: of the images, in order.
-        classes: the label of each.
-
-    Raises:
-        InputError: the header, an id, a label or the number of rows is not as Kaggle wants it.
+    An `InputError` tells if the header, an id, a label or the number of rows is not as Kaggle wants
+    it, given the ids of the images, in order, and the labels of the classes.
     """
-    names, (separator, header) = _columns(ids), read_first_row(path)
+    names = _columns(ids)
+    separator, header = read_first_row(path)
     if header != names or separator != ",":
-        expected = repr(",".join(names))
-        raise InputError(f"{path}: row 1: {shorten(','.join(header))}; expected {expected}")
-    blocks = list(read_rows(path, RowFormat(",", 2, 2, as_text=(0, 1)), lambda _, frame: frame))
-    table = pd.concat(blocks or [pd.DataFrame({0: [], 1: []})], ignore_index=True)
-    rows, codes = min(len(table), len(ids)), encode(table[1], classes)
-    wrong = table[0][:rows] != ids[:rows], pd.Series(codes[:rows] == UNKNOWN)
-    known = ids, pd.Series([f"one of {', '.join(classes)}"] * rows)
-    for column, places in enumerate(map(np.flatnonzero, wrong)):
-        if places.size:
-            row = int(places[0])
-            raise InputError(
-                f"{path}: row {row + 2}, column {column + 1} ({names[column]}): "
-                f"{shorten(table[column][row])}; expected {known[column][row][:60]}"
-            )
-    if len(table) != len(ids):
-        told = f"row {len(table) + 1}: the last of {len(table)}"
-        raise InputError(f"{path}: {told}; expected {len(ids)}")
+        found = shorten(",".join(header))
+        raise InputError(f"{path}: row 1: {found}; expected {','.join(names)!r}")
+    table = read_table(path, dict.fromkeys(names, str), "an id and a label in each row", least=0)
+    rows = len(table)
+    if rows != len(ids):
+        raise InputError(f"{path}: row {rows + 1}: the last of {rows}; expected {len(ids)}")
+    codes = encode(table[names[1]], classes)
+    known = pd.DataFrame({names[0]: ids, names[1]: f"one of {', '.join(classes)}"[:60]})
+    wrong = np.stack([table[names[0]] != ids, codes == UNKNOWN], axis=1)
+    for row, column in np.argwhere(wrong)[:1].tolist():
+        raise InputError(
+            f"{path}: row {row + 2}, column {column + 1} ({names[column]}): "
+            f"{shorten(table.iloc[row, column])}; expected {known.iloc[row, column]}"
+        )
     return codes

@@ -137,10 +137,10 @@ def test_how_params_are_written_changes_no_byte_of_the_page() -> None:
 def test_images_on_both_sides_are_told_and_warned_of() -> None:
     told = "{} of the 30 validation images are among the training images as well, and {} of the 12"
     assert read_page().count(told.format(0, 0)) == 1
-    counts = json.loads(Path("metrics/prepare.json").read_text())
+    counts = json.loads(Path("data/prepared/counts.json").read_text())
     for copies in ((2, 0), (0, 3)):
         counts["copies"] = dict(zip(counts["copies"], copies, strict=True))
-        Path("metrics/prepare.json").write_text(json.dumps(counts))
+        Path("data/prepared/counts.json").write_text(json.dumps(counts))
         report.main()
         assert read_page().count(told.format(*copies)) == 2
         assert "the figures are too good" in read_page()
@@ -211,7 +211,7 @@ def test_many_classes_have_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
         ("metrics/score.json", "{"),
         ("plots/training.csv", "epoch\n1\n"),
         ("metrics/evaluation.json", '{"rows": 1}'),
-        ("metrics/prepare.json", '{"rows": {}}'),
+        ("data/prepared/counts.json", '{"rows": {}}'),
         ("plots/reliability.csv", "rows,raw_confidence\n1,0.5\n"),
         ("labels/suspects.csv", "sha256\na\n"),
         ("data/probabilities.npy", "x"),

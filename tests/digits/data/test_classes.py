@@ -30,34 +30,17 @@ def test_labels_are_encoded_by_their_place_and_others_are_unknown() -> None:
 
 
 def test_classes_are_loaded_as_they_were_saved(tmp_path: Path) -> None:
-    save_classes(tmp_path / "classes.json", ("9", "10", "Boot"))
-    assert load_classes(tmp_path / "classes.json") == ("9", "10", "Boot")
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "",
-        "[]",
-        "{}",
-        '{"classes": ["a"]}',
-        '{"classes": ["b", "a"]}',
-        '{"classes": ["a", "a"]}',
-        '{"classes": [1, 2]}',
-        '{"classes": ["a", "<b>"]}',
-    ],
-)
-def test_classes_that_prepare_did_not_write_are_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "classes.json").write_text(content)
-    with pytest.raises(InputError, match=r"classes\.json: .*; expected what prepare writes"):
-        load_classes(tmp_path / "classes.json")
+    path = tmp_path / "classes.json"
+    save_classes(path, ("9", "10", "Boot"))
+    assert load_classes(path) == ("9", "10", "Boot")
+    for content in ("", "[]", "{}", '{"classes": ["a", "a"]}', '{"classes": [1, 2]}'):
+        path.write_text(content)
+        with pytest.raises(InputError, match=r"classes\.json: .*; expected what prepare writes"):
+            load_classes(path)
 
 
 def test_classes_are_named_by_their_labels_or_by_as_many_names() -> None:
     assert name_classes(("1", "2"), ()) == ("1", "2")
     assert name_classes(("1", "2"), ("one", "two")) == ("one", "two")
-    message = (
-        r"^params.yaml: data.class_names = \['one'\]: 1 names; expected 2, for the labels '1, 2', "
-    )
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=r"class_names = \['one'\]: 1 names; expected 2, for the "):
         name_classes(("1", "2"), ("one",))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from digits.data.image_table import ImageTable, write_images
+from digits.errors import InputError
 from tests.conftest import read_images
 from tests.sandbox import draw_images
 
@@ -12,14 +13,11 @@ from tests.sandbox import draw_images
 def test_images_are_read_as_they_were_written(tmp_path: Path) -> None:
     pixels, labels = draw_images(20)
     pixels[0, :2] = [0, 255]
-    write_images(tmp_path / "train.csv", pixels, labels)
-    write_images(tmp_path / "test.csv", pixels)
-    found_labels, found_pixels = read_images(tmp_path / "train.csv")
-    assert found_labels == [str(label) for label in labels]
-    assert np.array_equal(found_pixels, pixels)
-    found_labels, found_pixels = read_images(tmp_path / "test.csv")
-    assert found_labels == []
-    assert np.array_equal(found_pixels, pixels)
+    for path, given in ((tmp_path / "train.csv", labels), (tmp_path / "test.csv", None)):
+        write_images(path, pixels, given)
+        found_labels, found_pixels = read_images(path)
+        assert found_labels == ([] if given is None else list(map(str, given)))
+        assert np.array_equal(found_pixels, pixels)
 
 
 def test_images_are_written_in_kaggles_form(tmp_path: Path) -> None:
@@ -35,31 +33,31 @@ def test_every_share_of_255_is_brought_back_to_its_byte(tmp_path: Path) -> None:
     assert read_images(tmp_path / "test.csv")[1].tolist() == [list(range(256))]
 
 
-def test_a_black_image_is_black_in_either_scale(tmp_path: Path) -> None:
-    (tmp_path / "test.csv").write_text("pixel0\n0\n0\n")
-    assert not ImageTable(tmp_path / "test.csv", labelled=False).scaled
-    assert read_images(tmp_path / "test.csv")[1].tolist() == [[0], [0]]
+@pytest.mark.parametrize(
+    ("cells", "scaled"),
+    [("0\n0\n", False), ("0\n1\n" * 200_000 + "0.2\n", True), ("0\n1\n" * 200_000 + "2\n", False)],
+    ids=["black", "a share far down", "a grey far down"],
+)
+def test_the_first_value_that_tells_a_scale_decides(
+    tmp_path: Path, cells: str, scaled: bool
+) -> None:
+    (tmp_path / "test.csv").write_text(f"pixel0\n{cells}")
+    assert ImageTable(tmp_path / "test.csv", labelled=False).scaled is scaled
 
 
-def test_the_first_value_that_tells_a_scale_may_be_far_down(tmp_path: Path) -> None:
-    path = tmp_path / "test.csv"
-    path.write_text("pixel0\n" + "0\n1\n" * 200_000 + "0.2\n")
-    assert ImageTable(path, labelled=False).scaled
-    path.write_text("pixel0\n" + "0\n1\n" * 200_000 + "2\n")
-    assert not ImageTable(path, labelled=False).scaled
-
-
-def test_memory_does_not_grow_with_the_file(
+def test_rows_are_counted_across_blocks_and_memory_does_not_grow_with_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("FIRST_BYTES", "BLOCK_BYTES"):
         monkeypatch.setattr(f"digits.data.unpacking.{name}", 2**14)
-    peaks = []
+    path, peaks = tmp_path / "test.csv", []
     for rows in (30_000, 300_000):
-        path = tmp_path / "test.csv"
         path.write_bytes(b"pixel0\n" + b"255\n" * rows)
         tracemalloc.start()
         assert sum(len(one.pixels) for one in ImageTable(path, labelled=False).read()) == rows
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 2 * peaks[0]
+    path.write_bytes(path.read_bytes() + b"1,2\n")
+    with pytest.raises(InputError, match="row 300002, column 2: a field too many; expected 1 col"):
+        list(ImageTable(path, labelled=False).read())
