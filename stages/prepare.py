@@ -21,7 +21,7 @@ from digits.data.csv_files import write_table
 from digits.data.image_table import ImageTable
 from digits.data.split import stratified_split, validation_rows
 from digits.data.submission import count_ids
-from digits.data.tensors import PREPARED, Statistics, measure, write_rows
+from digits.data.tensors import PREPARED, Statistics, measure, write_images
 from digits.errors import InputError, shorten
 from digits.files import replacing_directory, write_json
 from digits.params import Prepare, check_names, load_params
@@ -109,16 +109,13 @@ def choose_validation(
     return chosen
 
 
-def write_images(
-    folder: Path, raw: Path, chosen: NDArray[np.bool_], statistics: Statistics
-) -> None:
+def write_part(folder: Path, raw: Path, chosen: NDArray[np.bool_], statistics: Statistics) -> None:
     """Write the chosen rows of `raw`, normalised, to a new folder."""
     folder.mkdir()
-    blocks = (
-        statistics.normalise(block[chosen[rows]])
-        for rows, block in read_pixels(raw, statistics.pixels)
-    )
-    write_rows(folder / "images.npy", np.float32, (statistics.pixels,), blocks)
+    shape = int(chosen.sum()), statistics.pixels
+    blocks = read_pixels(raw, statistics.pixels)
+    normalised = (statistics.normalise(block[chosen[rows]]) for rows, block in blocks)
+    write_images(folder / "images.npy", shape, normalised)
 
 
 def count_rows(training: Digests, validation: Digests, test: Digests) -> dict[str, dict[str, int]]:
@@ -150,11 +147,11 @@ def write_prepared(
     statistics = Statistics(mean=mean, std=std, pixels=pixels)
     rows = np.arange(len(labels)) + train.columns.first_row
     for name, chosen in (("train", ~validation), ("validation", validation)):
-        write_images(directory / name, raw, chosen, statistics)
+        write_part(directory / name, raw, chosen, statistics)
         np.save(directory / name / "labels.npy", labels[chosen])
         np.save(directory / name / "rows.npy", rows[chosen])
     _, ids, predicted = copy_pixels(test, raw)
-    write_images(directory / "test", raw, np.ones(len(predicted), np.bool_), statistics)
+    write_part(directory / "test", raw, np.ones(len(predicted), np.bool_), statistics)
     raw.unlink()
     if test.columns.id is None:
         ids = count_ids(len(predicted))

@@ -9,7 +9,6 @@ Without a header, the first column is the label where there is one more than n x
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
@@ -36,10 +35,10 @@ class Columns:
     separator: str
     names: tuple[str, ...]
     pixels: list[int]
-    label: int | None = None
-    id: int | None = None
-    row_number: int | None = None
-    nothing: int | None = None
+    label: int | None
+    id: int | None
+    row_number: int | None
+    nothing: int | None
 
     @property
     def others(self) -> list[int]:
@@ -66,16 +65,15 @@ def find_columns(path: Path, *, labelled: bool) -> Columns:
     separator, cells = read_first_row(path)
     nothing = len(cells) - 1 if len(cells) > 1 and not cells[-1] else None
     names = cells[:nothing]
-    if _is_image(path, names):
+    label, identity, row_number = None, None, None
+    if headless := _is_image(path, names):
         label = None if _is_square(len(names)) else 0
-        pixels = list(range(0 if label is None else 1, len(names)))
-        found = Columns(separator, (), pixels, label, nothing=nothing)
     else:
         label, identity = (_find_one(path, names, known) for known in (LABELS, IDS))
-        rows = 0 if names[0].lower() in ROW_NUMBERS else None
-        pixels = [place for place in range(len(names)) if place not in (label, identity, rows)]
+        row_number = 0 if names[0].lower() in ROW_NUMBERS else None
+    pixels = [place for place in range(len(names)) if place not in (label, identity, row_number)]
+    if not headless:
         _check_order(path, pixels, names)
-        found = Columns(separator, tuple(names), pixels, label, identity, rows, nothing)
     if not pixels or not _is_square(len(pixels)):
         raise InputError(
             f"{path}: row 1, column {len(names)}: {len(pixels)} pixel columns; expected a "
@@ -86,7 +84,8 @@ def find_columns(path: Path, *, labelled: bool) -> Columns:
             f"{path}: row 1: {shorten(names[0])} and others; expected a column for the labels, "
             f"named {', '.join(LABELS)}"
         )
-    return found
+    header = () if headless else tuple(names)
+    return Columns(separator, header, pixels, label, identity, row_number, nothing)
 
 
 def _is_square(count: int) -> bool:
@@ -119,24 +118,17 @@ def _find_one(path: Path, names: Sequence[str], known: Sequence[str]) -> int | N
 
 
 def _check_order(path: Path, pixels: Sequence[int], names: Sequence[str]) -> None:
-    """Check that pixels differ, and that their numbers rise, by 1 where each has one.
-
-    Most have numbers in names of one kind, such as pixel0 or 1x1, or none need have any.
-    """
+    """Check that pixels differ, and that the numbers in names of one kind rise: pixel0, or 1x1."""
     lower = [names[place].lower() for place in pixels]
-    kinds = [_DIGITS.sub("0", name) for name in lower]
-    [(kind, count)] = Counter(kinds).most_common(1) or [("", 0)]
-    numbered = "0" in kind and 2 * count >= len(pixels)
+    numbered = len({_DIGITS.sub("", name) for name in lower}) == 1
     seen: set[str] = set()
     last: list[int] = []
-    for place, name, one in zip(pixels, lower, kinds, strict=True):
+    for place, name in zip(pixels, lower, strict=True):
         numbers = [int(number) for number in _DIGITS.findall(name)]
-        follows = not last or (numbers == [last[0] + 1] if len(last) == 1 else numbers > last)
-        if not name or name in seen or (numbered and (one != kind or not follows)):
-            where = f"{path}: row 1, column {place + 1}: {shorten(names[place])}"
+        if name in seen or (numbered and seen and numbers <= last):
             raise InputError(
-                f"{where} again or out of place; expected names that differ, in the order of "
-                "their numbers"
+                f"{path}: row 1, column {place + 1}: {shorten(names[place])} again or out of "
+                "place; expected names that differ, in the order of their numbers"
             )
         seen.add(name)
-        last = numbers if numbered else []
+        last = numbers

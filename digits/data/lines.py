@@ -1,17 +1,27 @@
-"""Lines of CSV files of any length, packed or not, in blocks of whole lines that bound memory."""
+"""Lines of CSV files of any length in blocks, which bound memory.
+
+A file may be packed, by gzip or as a zip with one file in it; its first bytes say so.
+"""
 
 import csv
+import gzip
+import zipfile
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
 from io import IncrementalNewlineDecoder
 from itertools import chain
 from pathlib import Path
+from typing import IO
 
-from digits.data.unpacking import read_unpacked
-from digits.errors import InputError
+from digits.errors import InputError, expecting
 
-SEPARATORS = ",\t;"
+BLOCK_BYTES = 3 * 2**20
+FIRST_BYTES = 2**18  # of the first block, which is read again and again to see what is in a file
 LINE_BYTES = 2**22
+# Images packed as CSV shrink about tenfold, black ones alone several hundred times. Any archive may
+# unpack to so many bytes, or so many times its size: a small file cannot fill a disk.
+UNPACKED_BYTES, UNPACKED_RATIO = 2**24, 300
+SEPARATORS = ",\t;"
 DAMAGED = "\N{REPLACEMENT CHARACTER}"  # in the place of what is no UTF-8
 
 
@@ -24,7 +34,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     utf_8 = getincrementaldecoder("utf-8-sig")("replace")
     decoder = IncrementalNewlineDecoder(utf_8, translate=True)
     kept, row = "", 1
-    for block in chain(read_unpacked(path), [b""]):
+    for block in chain(_read_unpacked(path), [b""]):
         text = kept + decoder.decode(block, final=not block)
         cut = text.rfind("\n", 0, len(text.rstrip())) + 1
         if cut:
@@ -35,6 +45,33 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             raise InputError(f"{path}: row {row}: over {LINE_BYTES} bytes; expected a shorter line")
     if kept.strip():
         yield row, kept.rstrip()
+
+
+def _read_unpacked(path: Path) -> Iterator[bytes]:
+    # A damaged archive raises nearly any error.
+    with expecting(path, "a whole CSV file", Exception), path.open("rb") as file:
+        most = max(UNPACKED_BYTES, UNPACKED_RATIO * path.stat().st_size)
+        unpacked, size, count = _unpack(file), FIRST_BYTES, 0
+        while block := unpacked.read(size):
+            size, count = BLOCK_BYTES, count + len(block)
+            if count > most:
+                raise ValueError(f"unpacks to over {most} bytes, {UNPACKED_RATIO} times its size")
+            yield block
+
+
+def _unpack(file: IO[bytes]) -> IO[bytes] | gzip.GzipFile:
+    start = file.read(4)
+    file.seek(0)
+    if start.startswith(b"\x1f\x8b"):
+        return gzip.open(file)
+    if start != b"PK\x03\x04":
+        return file
+    archive = zipfile.ZipFile(file)
+    names = [name for name in archive.namelist() if not name.endswith("/")]  # but no folders
+    names = [name for name in names if not name.startswith("__MACOSX/")]  # macOS adds that one
+    if len(names) != 1:
+        raise ValueError(f"{len(names)} files inside")
+    return archive.open(names[0])
 
 
 def read_first_row(path: Path) -> tuple[str, list[str]]:

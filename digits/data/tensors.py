@@ -78,22 +78,13 @@ def measure(blocks: Iterable[NDArray[np.uint8]]) -> tuple[float, float]:
     return total / count, sqrt((count * squares - total * total) / (count * count))
 
 
-def write_rows(
-    path: Path, dtype: type[np.generic], shape: tuple[int, ...], blocks: Iterable[NDArray[Any]]
-) -> None:
-    """Write rows of a shape, in blocks (n, *shape), as one npy file, which never is in memory.
-
-    NumPy pads a header for any number of rows, so that it can be completed at the end.
-    """
-    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (0, *shape)}
-    rows = 0
+def write_images(path: Path, shape: tuple[int, int], blocks: Iterable[NDArray[np.float32]]) -> None:
+    """Write blocks of normalised images, together of that shape, as an npy file."""
+    header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks:
-            file.write(np.ascontiguousarray(block, dtype).data)
-            rows += len(block)
-        file.seek(0)
-        np.lib.format.write_array_header_1_0(file, header | {"shape": (rows, *shape)})
+            file.write(block.data)
 
 
 def map_array(path: Path, dtype: type[np.generic], *shape: int | None) -> NDArray[Any]:
@@ -115,26 +106,16 @@ def map_array(path: Path, dtype: type[np.generic], *shape: int | None) -> NDArra
 
 
 def map_images(path: Path, pixels: int | None = None) -> NDArray[np.float32]:
-    """Memory-map normalised images, shape (rows, pixels), as `map_array` does; all are finite."""
-    images: NDArray[np.float32] = map_array(path, np.float32, None, pixels)
-    for start in range(0, len(images), BLOCK):
-        _check_finite(path, images[start : start + BLOCK])
-    return images
+    """Memory-map normalised images, shape (rows, pixels), as `map_array` does."""
+    return map_array(path, np.float32, None, pixels)
 
 
 def read_images(path: Path) -> Iterator[NDArray[np.float32]]:
-    """Yield normalised images, shape (rows, pixels), in blocks; all are finite."""
+    """Yield normalised images, shape (rows, pixels), in blocks."""
     rows, pixels = map_array(path, np.float32, None, None).shape
     for start in range(0, rows, BLOCK):
         # Mapped anew, as the pages of one mapping would stay, as many as there are.
-        block = map_array(path, np.float32, rows, pixels)[start : start + BLOCK]
-        _check_finite(path, block)
-        yield block
-
-
-def _check_finite(path: Path, images: NDArray[np.float32]) -> None:
-    if not np.isfinite(images).all():
-        raise InputError(f"{path}: values that are not finite; expected {WRITTEN}")
+        yield map_array(path, np.float32, rows, pixels)[start : start + BLOCK]
 
 
 def map_labelled(

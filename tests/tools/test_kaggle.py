@@ -22,7 +22,7 @@ from unittest.mock import patch
 import psutil
 import pytest
 
-from digits.data import unpacking
+from digits.data import lines
 from digits.data.image_table import write_images
 from digits.data.submission import SUBMISSION, count_ids, write_submission
 from tests.conftest import LABELS, ParamsWriter
@@ -213,7 +213,7 @@ def test_files_of_another_form_are_refused_and_none_is_written(
 ) -> None:
     for each in (TRAIN, TEST):
         stand_in.offers(each, sent(made(each)) if each == name else made(each))
-    with patch.object(unpacking, "UNPACKED_BYTES", 2**12):
+    with patch.object(lines, "UNPACKED_BYTES", 2**12):
         assert re.match(f"error: data/.*{told}", stand_in.run("fetch"))
     assert list(Path("data").iterdir()) == []
 

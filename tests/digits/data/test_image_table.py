@@ -49,7 +49,7 @@ def test_rows_are_counted_across_blocks_and_memory_does_not_grow_with_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("FIRST_BYTES", "BLOCK_BYTES"):
-        monkeypatch.setattr(f"digits.data.unpacking.{name}", 2**14)
+        monkeypatch.setattr(f"digits.data.lines.{name}", 2**14)
     path, peaks = tmp_path / "test.csv", []
     for rows in (30_000, 300_000):
         path.write_bytes(b"pixel0\n" + b"255\n" * rows)

@@ -1,3 +1,7 @@
+import gzip
+import io
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -5,20 +9,26 @@ import pytest
 from digits.data.lines import read_lines
 from digits.errors import InputError
 
-
-@pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    for name in ("FIRST_BYTES", "BLOCK_BYTES"):
-        monkeypatch.setattr(f"digits.data.unpacking.{name}", size)
+CONTENT = b"a,b\n1,2\n"
 
 
-@pytest.mark.usefixtures("small_blocks")
+def zipped(content: bytes, *more: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("folder/table.csv", "__MACOSX/folder/._table.csv", *more):
+            archive.writestr(name, content)
+        archive.writestr("folder/", "")
+    return file.getvalue()
+
+
 @pytest.mark.parametrize("size", [1, 2, 5, 7, 1000])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("blank", [0, 1, 3])
 def test_blocks_are_of_whole_lines_and_know_their_row(
-    tmp_path: Path, size: int, end: str, blank: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, end: str, blank: int
 ) -> None:
+    for name in ("FIRST_BYTES", "BLOCK_BYTES"):
+        monkeypatch.setattr(f"digits.data.lines.{name}", size)
     path = tmp_path / "table.csv"
     rows = [f"{number},\u00e9{number * number}" for number in range(40)]
     path.write_bytes(f"\ufeff{end.join(rows)}{blank * end}{'  ' * (blank > 1)}".encode())
@@ -27,6 +37,45 @@ def test_blocks_are_of_whole_lines_and_know_their_row(
         found |= dict(enumerate(text.split("\n"), start=row)) if text else {}
     assert [found[row] for row in range(1, 41)] == rows
     assert not any(text for row, text in found.items() if row > 40)
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.CSV.GZ"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zipped])
+def test_a_packed_file_is_known_by_its_first_bytes_and_not_by_its_name(
+    tmp_path: Path, name: str, pack: Callable[[bytes], bytes]
+) -> None:
+    (tmp_path / name).write_bytes(pack(CONTENT))
+    assert list(read_lines(tmp_path / name)) == [(1, "a,b\n"), (2, "1,2")]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (gzip.compress(CONTENT * 999)[:-20], "Compressed file ended before"),
+        (b"\x1f\x8b" + CONTENT, "Unknown compression method"),
+        (zipped(CONTENT)[:-9], "File is not a zip file"),
+        (zipped(CONTENT, "other.csv"), "2 files inside"),
+        (
+            zipped(CONTENT).replace(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\xff"),
+            "zip file ",
+        ),
+        (gzip.compress(CONTENT * 2**20), r"unpacks to over \d+ bytes, 300 times its size"),
+        (zipped(CONTENT * 2**20), r"unpacks to over \d+ bytes, 300 times its size"),
+    ],
+)
+def test_a_damaged_archive_is_refused_and_one_that_unpacks_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, told: str
+) -> None:
+    monkeypatch.setattr("digits.data.lines.UNPACKED_BYTES", 2**20)
+    (tmp_path / "table.csv").write_bytes(content)
+    with pytest.raises(InputError, match=rf"table\.csv: {told}.*; expected a whole CSV file"):
+        list(read_lines(tmp_path / "table.csv"))
+
+
+@pytest.mark.parametrize(("name", "told"), [("no.csv", "no such file"), ("", "Is a directory")])
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path, name: str, told: str) -> None:
+    with pytest.raises(InputError, match=f"{told}; expected a whole CSV file"):
+        list(read_lines(tmp_path / name))
 
 
 def test_a_line_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
