@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import struct
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -28,15 +27,13 @@ from ruamel.yaml import YAML
 
 from digits.data.image_table import ImageTable
 from digits.errors import InputError
-from digits.network.model import Ensemble, encode, load_model
-from digits.network.training import begin, trained
 from digits.params import load_params
 from digits.pictures import framing
 from digits.pictures.classify import read as read_picture
 from digits.pictures.reading import FORMATS
 from tests.sandbox import ROOT
 
-CLASSES, PIXELS = 3, 4
+PIXELS = 4
 SIDE = 6  # of the image that a picture becomes
 NAMES = ("label", "digit", "class", "target", "y", "id", "imageid", "", "unnamed: 0")
 HOSTILE = (b"../", b"/dev/zero", b"\xff\xfe", b"2020-01-01", b"&a [*a]", b"1e9", b"null")
@@ -99,24 +96,6 @@ def check_params(content: bytes, path: Path) -> None:
     assert found == YAML(typ="safe").load(content.decode())
 
 
-def check_weights(content: bytes, path: Path) -> None:
-    """Read a network's weights: a header of JSON, a line end, and data; or after a 0, the file."""
-    header, _, data = content.partition(b"\n")
-    framed = struct.pack("<Q", len(header)) + header + data
-    path.write_bytes(content[1:] if content.startswith(b"\0") else framed)
-    model = load_model(path, PIXELS, CLASSES)
-    [length] = struct.unpack("<Q", path.read_bytes()[:8])
-    header, data = path.read_bytes()[8 : 8 + length], path.read_bytes()[8 + length :]
-    entries = json.loads(header)
-    del entries["__metadata__"]
-    for name, value in model.state_dict().items():
-        start, end = entries.pop(name)["data_offsets"]
-        expected = np.frombuffer(data[start:end], "<f4").reshape(value.shape)
-        assert np.isfinite(expected).all()
-        assert np.array_equal(value.numpy(), expected)
-    assert not entries
-
-
 def check_picture(content: bytes, path: Path) -> None:
     """Read a picture. No other reader knows what is to come out: an image that is not blank."""
     path.write_bytes(content)
@@ -147,7 +126,6 @@ def draw_pictures() -> list[bytes]:
 READERS: dict[str, Callable[[bytes, Path], None]] = {
     "images": check_images,
     "params": check_params,
-    "weights": check_weights,
     "picture": check_picture,
 }
 
@@ -167,12 +145,7 @@ def examples(reader: str) -> list[bytes]:
         ]
     if reader == "params":
         return [path.read_bytes() for path in sorted((ROOT / "recipes").glob("*.yaml"))]
-    if reader == "picture":
-        return draw_pictures()
-    train = load_params(ROOT / "recipes" / "seed.yaml").train.model_copy(update={"widths": (2,)})
-    content = encode(Ensemble([trained(begin(PIXELS, CLASSES, train))]))
-    [length] = struct.unpack("<Q", content[:8])
-    return [content[8 : 8 + length] + b"\n" + content[8 + length :], b"\0" + content]
+    return draw_pictures()
 
 
 def check(reader: str, content: bytes) -> bool:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits.data.forms import find_columns
 from digits.errors import InputError
 from stages import prepare
 from tests.conftest import PIXELS
@@ -151,19 +150,16 @@ def line(content: bytes) -> bytes:
 
 
 WHOLE = "expected a whole number from 0 to 255"
+CELL, LABEL = "row 7, column 3 (pixel1): ", "row 7, column 1 (label): "
 SHARES = pixels(lambda grey: grey / 255).split(b"\n")
 BITS = [[label, *(int(str(grey)) % 2 for grey in image)] for label, *image in ROWS]
+TRUTH = [[*row[:2], True, *row[3:]] for row in ROWS]
+COMMAS = PLAIN.replace(b"\n", b",\n")
 QUOTES = "a quote alone, or within a cell; expected quotes around cells"
-NO_CSV = "row 1: no row of text in UTF-8; expected CSV"
 REFUSED: dict[str, tuple[bytes, str]] = {
-    "two labels": (
-        with_first("y", range(90)),
-        "row 1, column 2: 'label' beside 'y' in column 1; expected one of them",
-    ),
-    "no label": (
-        table(NAMES, [row[1:] for row in ROWS]),
-        "row 1: 'pixel0' and others; expected a ",
-    ),
+    "two labels": (with_first("y", range(90)), "row 1, column 2: 'label' beside 'y' in column 1; "),
+    "no label": (table(NAMES, IMAGES.tolist()), "row 1: 'pixel0' and others; expected a column"),
+    "no square": (table(HEADER[:-1], ROWS), "row 1, column 16: 15 pixel columns; expected a squa"),
     "0 and 1 alone": (table(HEADER, BITS), "pixels are 0 and 1 alone, which of 255 or of 1 is not"),
     "mixed scales": (
         b"\n".join([*SHARES[:50], LINE, *SHARES[51:]]),
@@ -171,29 +167,14 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "shares of 256": (pixels(lambda grey: grey / 256), "row 2, column 2 (pixel0): "),
     **{
-        str(cell): (put(7, 3, cell), f"row 7, column 3 (pixel1): {told}; {WHOLE}")
-        for cell, told in (
-            (0.5, "0.5"),
-            ("NaN", "'NaN'"),
-            ("inf", "inf"),
-            (-1, "-1"),
-            (256, "256"),
-            (2**64, "'18446744073709551616'"),
-            ("x", "'x'"),
-            ("True", "'True'"),
-            ("0x10", "'0x10'"),
-            ("1_0", "'1_0'"),
-            ("\u0661", "'\u0661'"),
-            ("", "missing"),
-        )
+        str(cell): (put(7, 3, cell), f"{CELL}{cell!r}; {WHOLE}")
+        for cell in ("NaN", "x", "True", "0x10", "1_0", "\u0661", str(2**64), 0.5, -1, 256)
     },
-    "256 at the end": (put(91, 17, 256), f"row 91, column 17 (pixel15): 256; {WHOLE}"),
-    "a column of truth": (
-        table(HEADER, [[*row[:2], True, *row[3:]] for row in ROWS]),
-        f"row 2, column 3 (pixel1): 'True'; {WHOLE}",
-    ),
+    "infinity": (put(7, 3, "inf"), f"{CELL}inf; {WHOLE}"),
+    "hundreds of digits": (put(7, 3, "1" * 310), f"{CELL}'1111"),
+    "an empty cell": (put(7, 3, ""), f"{CELL}missing; {WHOLE}"),
+    "a column of truth": (table(HEADER, TRUTH), f"row 2, column 3 (pixel1): 'True'; {WHOLE}"),
     "no UTF-8": (line(LINE[:-1] + b"\xff"), "row 7, column 17 (pixel15): '"),
-    "a zero byte": (line(LINE[:-1] + b"\0"), "row 7, column 17 (pixel15): '"),
     "decimal commas": (table(HEADER, ROWS, ";").replace(b";9", b";9,5"), "row 2, column "),
     "a row too short": (line(b"0,1,2"), f"row 7, column 4 (pixel2): missing; {WHOLE}"),
     "a row too long": (line(LINE + b",1"), "row 7, column 18: a field too many; expected 17 colum"),
@@ -201,34 +182,24 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         PLAIN.replace(b"\n", b",1\n").replace(b"15,1\n", b"15\n", 1),
         "row 2, column 18: a field too many",
     ),
-    "a blank line": (line(b"\n" + LINE), "row 7, column 1 (label): missing; expected a label"),
+    "a blank line": (line(b"\n" + LINE), f"{LABEL}missing; expected a label"),
     "an open quote": (line(b'"' + LINE), f"row 7: {QUOTES}"),
     "a line end in quotes": (put(7, 17, '"1\n"'), f"row 7: {QUOTES}"),
     "a quote within a cell": (put(7, 3, '"1"0'), f"row 7: {QUOTES}"),
     "quotes before a number": (put(7, 3, '""5'), f"row 7: {QUOTES}"),
-    "text at the end": (
-        PLAIN.replace(b"\n", b",\n").replace(LINE, LINE + b",x"),
-        "row 7, column 19",
-    ),
-    "a row number that is none": (
+    "text at the end": (COMMAS.replace(LINE, LINE + b",x"), "row 7, column 19"),
+    "no row number": (
         with_first("", [*range(5), "a", *range(84)]),
-        "row 7, column 1 (): 'a'; expected a row number",
+        "row 7, column 1 (): 'a'; expe",
     ),
-    "a missing label": (put(7, 1, ""), "row 7, column 1 (label): missing; expected a label"),
-    "a label that is no number": (put(7, 1, "NaN"), "row 7, column 1 (label): 'NaN'; expected a"),
-    "a label with a tab": (put(7, 1, "a\tb"), "row 7, column 1 (label): 'a\\tb'; expected a label"),
-    "a label that is no UTF-8": (
-        put(7, 1, "x").replace(b"\nx,", b"\nx\xff,"),
-        "row 7, column 1 (label): 'x\ufffd'; expected a label, in UTF-8 that can be printed",
-    ),
-    "a class of one row": (put(7, 1, 9), "row 7, column 1 (label): '9'; expected two rows of each"),
+    "a missing label": (put(7, 1, ""), f"{LABEL}missing; expected a label"),
+    "a label that is no number": (put(7, 1, "NaN"), f"{LABEL}'NaN'; expected a label"),
+    "a label with a tab": (put(7, 1, "a\tb"), f"{LABEL}'a\\tb'; expected a label"),
+    "a label that is no UTF-8": (line(b"\xff" + LINE), f"{LABEL}'\ufffd"),
+    "a class of one row": (put(7, 1, 9), f"{LABEL}'9'; expected two rows of each class"),
     "one class": (
         table(HEADER, [[0, *row[1:]] for row in ROWS]),
         "row 2, column 1 (label): '0'; expected two classes or more",
-    ),
-    "no square": (
-        table(HEADER[:-1], [row[:-1] for row in ROWS]),
-        "row 1, column 16: 15 pixel columns; expected a square number of them",
     ),
     **{
         f"{column}, {name}": (
@@ -237,27 +208,16 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         )
         for column, name, names in (
             (3, "pixel0", [NAMES[1], NAMES[0], *NAMES[2:]]),
-            (3, "pixel14", NAMES[::-1]),
             (5, "pixel1", [*NAMES[:3], NAMES[1], *NAMES[4:]]),
             (17, "pixel3", [*NAMES[:3], *NAMES[4:], NAMES[3]]),
-            (6, "r0c1", [f"r{number % 4}c{number // 4}" for number in range(PIXELS)]),
             (6, "1x2", sorted(GRID, key=lambda name: name[::-1])),
             (17, "a", [*LETTERS[:-1], "a"]),
         )
     },
-    "hundreds of digits": (put(7, 3, "1" * 310), "row 7, column 3 (pixel1): '1111"),
-    "a byte that wraps": (
-        b"\n".join(SHARES[:90]) + b"\n" + table([], [[0, 72340172838076674, *ROWS[-1][2:]]]),
-        "row 91, column 2 (pixel0): 7.23402e+16; expected k / 255, from 0 to 1, as others are",
-    ),
-    "0, 1 and text": (
-        table(HEADER, [[*row[:-1], "x"] for row in BITS]),
-        f"row 2, column 17 (pixel15): 'x'; {WHOLE}",
-    ),
     "nothing": (b"", "row 1: empty; expected a header"),
     "a header alone": (table(HEADER, []), "row 2: no data; expected rows below the header"),
-    "a picture": (b"\x89PNG\r\n\x1a\n\0\0", NO_CSV),
-    "UTF-16": (PLAIN.decode().encode("utf-16"), NO_CSV),
+    "a picture": (b"\x89PNG\r\n\x1a\n\0\0", "row 1: no row of text in UTF-8; expected CSV"),
+    "UTF-16": (PLAIN.decode().encode("utf-16"), "row 1: no row of text in UTF-8; expected CSV"),
 }
 
 
@@ -286,9 +246,7 @@ def test_ids_are_carried_in_their_order_and_must_differ(project: Path) -> None:
 
 def test_names_of_columns_that_could_be_an_image_are_refused(project: Path) -> None:
     Path("test.csv").write_bytes(table([str(k) for k in range(PIXELS)], TEST))
-    with pytest.raises(
-        InputError, match=r"row 1: 0, 1, …: names of columns, or an image; expected"
-    ):
+    with pytest.raises(InputError, match=r"row 1: 0, 1, …: names of columns, or an image; exp"):
         prepare.main()
 
 
@@ -297,12 +255,6 @@ def test_images_to_predict_whose_pixels_stand_in_another_order_are_refused(proje
     Path("test.csv").write_bytes(table(LETTERS[::-1], TEST))
     with pytest.raises(InputError, match=r"^test.csv: row 1: the pixels of train.csv in another o"):
         prepare.main()
-
-
-def test_a_long_header_is_read_in_no_time(project: Path) -> None:
-    names = [f"pixel{k}" for k in range(150 * 150)]
-    Path("test.csv").write_bytes(table(names, [[0] * len(names)]))
-    assert len(find_columns(Path("test.csv"), labelled=False).pixels) == len(names)
 
 
 @pytest.mark.parametrize(("header", "first"), [(HEADER, 2), ([], 1)])
