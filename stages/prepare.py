@@ -22,7 +22,7 @@ from digits.data.image_table import ImageTable
 from digits.data.split import stratified_split, validation_rows
 from digits.data.submission import count_ids
 from digits.data.tensors import PREPARED, Statistics, measure, write_images
-from digits.errors import InputError, shorten
+from digits.errors import InputError, expecting, shorten
 from digits.files import replacing_directory, write_json
 from digits.params import Prepare, check_names, load_params
 
@@ -72,20 +72,15 @@ def read_pixels(raw: Path, pixels: int) -> Iterator[tuple[slice, NDArray[np.uint
 
 def find_classes(table: ImageTable, labels: "pd.Series[str]") -> tuple[str, ...]:
     """Return the labels that there are, in order, if they can be classes, of two rows at least."""
-    row, column = table.columns.first_row, table.columns.label or 0
     codes, found = pd.factorize(labels)
     for wrong, expected in (
         (codes >= MOST, f"at most {MOST} different labels"),
-        (codes.max() < 1 <= codes + 1, "two classes or more"),
+        (np.full(len(codes), len(found) < 2), "two classes or more"),
         (np.bincount(codes)[codes] < 2, "two rows of each class"),
     ):
-        table.refuse(row, column, wrong, labels, expected)
-    for code, label in enumerate(found):
-        try:
-            check_names([label])
-        except ValueError as error:
-            expected = str(error).rpartition("expected ")[2]
-            table.refuse(row, column, codes == code, labels, expected)
+        table.refuse(table.columns.first_row, table.columns.label or 0, wrong, labels, expected)
+    with expecting(table.path, "other labels", ValueError):
+        check_names(list(found))
     return sort_classes(found)
 
 
@@ -132,39 +127,43 @@ def count_rows(training: Digests, validation: Digests, test: Digests) -> dict[st
     }
 
 
-def write_prepared(
-    directory: Path, train: ImageTable, test: ImageTable, params: Prepare
-) -> tuple[Statistics, dict[str, dict[str, int]]]:
-    """Write all that lies in data/prepared to `directory`; return statistics and counts."""
-    raw, pixels = directory / "pixels.raw", len(train.columns.pixels)
-    texts, _, digests = copy_pixels(train, raw)
-    classes = find_classes(train, texts)
+def write_labelled(
+    directory: Path, table: ImageTable, params: Prepare
+) -> tuple[Statistics, Digests, Digests]:
+    """Write all that comes of labelled images; return digests of those to train on, and others."""
+    raw, pixels = directory / "pixels.raw", len(table.columns.pixels)
+    texts, _, digests = copy_pixels(table, raw)
+    classes = find_classes(table, texts)
     labels = encode(texts, classes)
-    validation = choose_validation(train.path, params, labels, classes)
+    validation = choose_validation(table.path, params, labels, classes)
     mean, std = measure(block[~validation[rows]] for rows, block in read_pixels(raw, pixels))
     if std == 0:
-        raise InputError(f"{train.path}: all training pixels are equal; expected images")
+        raise InputError(f"{table.path}: all training pixels are equal; expected images")
     statistics = Statistics(mean=mean, std=std, pixels=pixels)
-    rows = np.arange(len(labels)) + train.columns.first_row
+    rows = np.arange(len(labels)) + table.columns.first_row
     for name, chosen in (("train", ~validation), ("validation", validation)):
         write_part(directory / name, raw, chosen, statistics)
         np.save(directory / name / "labels.npy", labels[chosen])
         np.save(directory / name / "rows.npy", rows[chosen])
-    _, ids, predicted = copy_pixels(test, raw)
-    write_part(directory / "test", raw, np.ones(len(predicted), np.bool_), statistics)
     raw.unlink()
-    if test.columns.id is None:
-        ids = count_ids(len(predicted))
-    else:
-        ids = ids.rename(test.columns.names[test.columns.id])
-        expected = "ids that differ"
-        test.refuse(test.columns.first_row, test.columns.id, ids.duplicated(), ids, expected)
-    write_table(directory / "ids.csv", [ids.to_frame()])
     save_classes(directory / "classes.json", classes)
     statistics.save(directory / "statistics.json")
-    counts = count_rows(digests[~validation], digests[validation], predicted)
-    write_json(directory / "counts.json", counts)
-    return statistics, counts
+    return statistics, digests[~validation], digests[validation]
+
+
+def write_test(directory: Path, table: ImageTable, statistics: Statistics) -> Digests:
+    """Write the images to predict, and their ids; return their digests."""
+    raw, columns = directory / "pixels.raw", table.columns
+    _, ids, digests = copy_pixels(table, raw)
+    write_part(directory / "test", raw, np.ones(len(digests), np.bool_), statistics)
+    raw.unlink()
+    if columns.id is None:
+        ids = count_ids(len(digests))
+    else:
+        ids = ids.rename(columns.names[columns.id])
+        table.refuse(columns.first_row, columns.id, ids.duplicated(), ids, "ids that differ")
+    write_table(directory / "ids.csv", [ids.to_frame()])
+    return digests
 
 
 def main() -> str:
@@ -172,7 +171,9 @@ def main() -> str:
     params = load_params()
     train, test = open_tables(Path(params.data.train), Path(params.data.test))
     with replacing_directory(PREPARED) as directory:
-        statistics, counts = write_prepared(directory, train, test, params.prepare)
+        statistics, fitted, held_out = write_labelled(directory, train, params.prepare)
+        counts = count_rows(fitted, held_out, write_test(directory, test, statistics))
+        write_json(directory / "counts.json", counts)
     rows, (within, across) = counts["rows"], counts["copies"].values()
     if within or across:
         print(

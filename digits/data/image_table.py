@@ -131,7 +131,6 @@ class ImageTable:
         count = len(columns.pixels) + len(columns.others)
         if quoted:
             self._check_quotes(row, text)
-        too_long: int | None = None
         try:
             frame = pd.read_csv(
                 StringIO(text),
@@ -144,12 +143,11 @@ class ImageTable:
                 skipinitialspace=quoted,  # quotes alone need it, and it takes time
                 low_memory=False,
             )
+            # What is too much in all rows becomes their names.
+            too_long = None if isinstance(frame.index, pd.RangeIndex) else row
         except ParserError as error:
             [line] = re.findall(r"in line (\d+)", str(error))
             too_long = row + int(line) - 1
-        else:
-            if not isinstance(frame.index, pd.RangeIndex):  # what is too much became names of rows
-                too_long = row
         if too_long:
             raise InputError(
                 f"{self.path}: row {too_long}, column {count + 1}: a field too many; "
