@@ -50,16 +50,18 @@ def open_tables(train: Path, test: Path) -> tuple[ImageTable, ImageTable]:
 
 def copy_pixels(table: ImageTable, raw: Path) -> tuple["pd.Series[str]", "pd.Series[str]", Digests]:
     """Write all pixels, one byte each, to `raw`; return labels, ids and digests, shape (rows,)."""
-    labels, ids, digests = [], [], bytearray()
+    # A list of small arrays would keep what is between them from being used again.
+    labels: list[str] = []
+    ids: list[str] = []
+    digests = bytearray()
     with raw.open("wb") as file:
         for images in table.read():
-            labels.append(images.labels)
-            ids.append(images.ids)
+            labels += images.labels.tolist()
+            ids += images.ids.tolist()
             for image in images.pixels:
                 digests += blake2b(image, digest_size=DIGEST.itemsize).digest()
             file.write(images.pixels.data)
-    texts, names = (pd.concat(series, ignore_index=True) for series in (labels, ids))
-    return texts, names, np.frombuffer(digests, DIGEST)
+    return pd.Series(labels, dtype=str), pd.Series(ids, dtype=str), np.frombuffer(digests, DIGEST)
 
 
 def read_pixels(raw: Path, pixels: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
