@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -47,11 +46,8 @@ def test_what_is_answered_is_averaged_over_shifts(
 
 def test_ids_of_other_images_are_refused(project: Path) -> None:
     prepare.main()
-    train.main()
     write_table(IDS, [count_ids(11).to_frame()])
-    message = (
-        r"^data/prepared/ids.csv: 11 ids; expected 12, one for each image in data/prepared/test"
-    )
+    message = "^data/prepared/ids.csv: 11 ids; expected 12, one for each image in data/prepared/te"
     with pytest.raises(InputError, match=message):
         predict.main()
 
@@ -62,26 +58,15 @@ def test_answers_that_are_not_finite_are_refused_and_nothing_is_written(
 ) -> None:
     prepare.main()
     save_huge(MODEL)
-    with pytest.raises(InputError) as error:
+    with pytest.raises(
+        InputError, match=r"mlp\.safetensors: the network's answers are not finite;"
+    ):
         stage.main()
-    assert str(error.value) == (
-        "models/mlp.safetensors: the network's answers are not finite; "
-        "expected a network that train wrote"
-    )
     assert not Path("submission.csv").exists()
     assert not Path("metrics/evaluation.json").exists()
 
 
-@pytest.mark.parametrize(
-    ("main", "message"),
-    [
-        (predict.main, "images.npy: no such file; expected what prepare writes"),
-        (train.main, "classes.json: no such file; expected what prepare writes"),
-        (score.main, "classes.json: no such file; expected what prepare writes"),
-    ],
-)
-def test_a_stage_out_of_turn_says_what_is_missing(
-    project: Path, main: Callable[[], None], message: str
-) -> None:
-    with pytest.raises(InputError, match=message):
-        main()
+@pytest.mark.parametrize("stage", [predict, train, score])
+def test_a_stage_out_of_turn_says_what_is_missing(project: Path, stage: ModuleType) -> None:
+    with pytest.raises(InputError, match=r"\w: no such file; expected what prepare writes"):
+        stage.main()

@@ -57,18 +57,6 @@ def test_statistics_are_loaded_as_they_were_saved(tmp_path: Path) -> None:
             Statistics.load(path)
 
 
-def save_labelled(folder: Path, images: NDArray[Any], labels: NDArray[Any]) -> None:
-    np.save(folder / "images.npy", images)
-    np.save(folder / "labels.npy", labels)
-
-
-def test_labelled_images_are_mapped(tmp_path: Path) -> None:
-    save_labelled(tmp_path, np.ones((2, 4), np.float32), np.array([0, 2]))
-    images, labels = map_labelled(tmp_path, classes=3, pixels=4)
-    assert images.tolist() == [[1] * 4] * 2
-    assert labels.tolist() == [0, 2]
-
-
 RIGHT = np.ones((2, 4), np.float32)
 
 
@@ -88,7 +76,11 @@ RIGHT = np.ones((2, 4), np.float32)
 def test_arrays_that_prepare_did_not_write_are_refused(
     tmp_path: Path, images: NDArray[Any], labels: list[float], message: str
 ) -> None:
-    save_labelled(tmp_path, images, np.array(labels))
+    np.save(tmp_path / "images.npy", RIGHT)
+    np.save(tmp_path / "labels.npy", np.array([0, 2]))
+    assert map_labelled(tmp_path, classes=3, pixels=4)[1].tolist() == [0, 2]
+    np.save(tmp_path / "images.npy", images)
+    np.save(tmp_path / "labels.npy", np.array(labels))
     with pytest.raises(InputError, match=message):
         map_labelled(tmp_path, classes=3, pixels=4)
 
