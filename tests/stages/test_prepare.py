@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digits.data.classes import load_classes
 from digits.data.image_table import write_images
 from digits.data.tensors import Statistics, map_images, map_labelled
 from digits.errors import InputError
@@ -158,22 +157,6 @@ def test_classes_that_validation_lacks_are_told(
     write_params({"prepare.validation": 2})
     prepare.main()
     assert capsys.readouterr().err == "warning: no validation row of '2'\n"
-
-
-@pytest.mark.parametrize(
-    ("names", "classes"),
-    [(["10", "9", "1"], ("1", "9", "10")), (["b", "B", "10"], ("10", "B", "b"))],
-)
-def test_classes_are_the_labels_numbers_by_value_and_words_by_the_alphabet(
-    project: Path, names: list[str], classes: tuple[str, ...]
-) -> None:
-    pixels, labels = draw_images(90)
-    write_images(Path("train.csv"), pixels, [names[label] for label in labels])
-    prepare.main()
-    assert load_classes() == classes
-    for part in PARTS:
-        held = map_labelled(PREPARED / part, 3)[1]
-        assert [classes[code] for code in held] == [names[labels[row]] for row in rows_of(part)]
 
 
 @pytest.mark.parametrize(
