@@ -38,7 +38,7 @@ from digits.pictures.reading import FORMATS
 from tests.conftest import LABELS
 from tests.sandbox import ROOT
 from tools import recovery
-from tools.ledger import stored
+from tools.project import stored
 
 CLASSES, PIXELS, IMAGES = 3, 4, 3
 LOCK = """schema: '2.0'
