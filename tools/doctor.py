@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,11 +24,6 @@ ENVIRONMENT, MEND = Path(".venv"), "rm -rf .venv && make setup"
 CONSTRAINTS, PROJECT = Path("constraints.txt"), Path("pyproject.toml")
 NAMED = 8  # packages, at most
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")  # what Debian and others call it
-PROGRAMS = {
-    CHROMIUM: "the screenshots and the tests of the report need it",
-    ("qemu-x86_64",): "the tests on other processors need it",
-    ("sshd",): "the tests of remotes by SSH need it",
-}
 # What knows the processor's name, on Linux and on macOS, and how it says it.
 _NAMING = {
     "lscpu": r"^\s*Model name:\s*(\S.*)",
@@ -104,13 +99,9 @@ def look() -> Iterator[Finding]:
         yield "note", f"{ENVIRONMENT}: nothing is installed yet; make repro does that"
         yield "ok", describe_processor()
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for what, size, expected in (
-        ("disk free", shutil.disk_usage(Path()).free, DISK),
-        ("memory", memory, MEMORY),
-    ):
-        yield _judge(
-            size >= expected * 1e9, f"{size / 1e9:.1f} GB of {what}; expected {expected:g}"
-        )
+    free = shutil.disk_usage(Path()).free
+    for size, least, what in ((free, DISK, "disk free"), (memory, MEMORY, "memory")):
+        yield _judge(size >= least * 1e9, f"{size / 1e9:.1f} GB of {what}; expected {least:g}")
     yield from check_extras()
     yield from check_programs()
 
@@ -148,15 +139,14 @@ def check_extras() -> Iterator[Finding]:
 
 
 def check_programs() -> Iterator[Finding]:
-    """Look at Git, and for programs, by what needs them; any name of one will do."""
+    """Look at Git, and for a browser."""
     if not shutil.which("git"):
         yield "wrong", "git: missing; DVC needs it"
     elif (ran := _run("git", "rev-parse", "--is-shallow-repository")).returncode:
         yield "note", f"git: {' '.join(ran.stderr.split())}; compare, diff and verify need a clone"
-    path = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
-    for names, use in PROGRAMS.items():
-        found = next(filter(None, (shutil.which(name, path=path) for name in names)), None)
-        yield _judge(found, f"{names[0]}: {found or f'missing; {use}'}", "note")
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    needed = "missing; pictures of the report, and its tests, need it"
+    yield _judge(found, f"{CHROMIUM[0]}: {found or needed}", "note")
 
 
 def _run(*command: str) -> "subprocess.CompletedProcess[str]":
@@ -164,16 +154,11 @@ def _run(*command: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def tell(findings: Iterable[Finding]) -> bool:
-    """Print the findings; return whether nothing is wrong."""
-    well = True
-    for state, words in findings:
-        print(f"{state:5}  {words}")
-        well = well and state != "wrong"
-    return well
-
-
 def main() -> None:
     """Look at everything, and end with status 1 if something is wrong."""
-    if not tell(look()):
+    states = set()
+    for state, words in look():
+        print(f"{state:5}  {words}")
+        states.add(state)
+    if "wrong" in states:
         raise InputError("what is wrong above; expected it mended before make repro")

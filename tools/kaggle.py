@@ -38,10 +38,7 @@ _ADVICE = {  # the first whose words Kaggle says
 
 def main(action: str, message: str) -> None:
     """Fetch Kaggle's files, or submit labels with a message."""
-    if action == "fetch":
-        fetch()
-    else:
-        submit(message)
+    fetch() if action == "fetch" else submit(message)
 
 
 def fetch() -> None:
@@ -79,7 +76,8 @@ def _download(path: Path) -> None:
 def submit(message: str) -> None:
     """Send submission.csv, if it has a row for each image in the file that `data.test` names."""
     test = Path(load_params().data.test)
-    _check_up_to_date()
+    if dvc(["status", "--quiet", "--with-deps", "predict"]) != 0:
+        raise InputError(f"{SUBMISSION}: not up to date; expected what make repro writes")
     rows = len(read_submission(SUBMISSION, read_ids(), load_classes()))
     if not message.strip():
         raise InputError("message: empty; expected what this submission is: --message=…")
@@ -89,11 +87,6 @@ def submit(message: str) -> None:
     print(f"submit: {SUBMISSION}: {rows:,} rows, one for each image in {test}")
     print(f"Kaggle: {_ask('submit', f'--message={message}', f'--file={SUBMISSION.resolve()}')}")
     print(f"its score: {PAGE}/submissions")
-
-
-def _check_up_to_date() -> None:
-    if dvc(["status", "--quiet", "--with-deps", "predict"]) != 0:
-        raise InputError(f"{SUBMISSION}: not up to date; expected what make repro writes")
 
 
 def _ask(command: str, *options: str) -> str:

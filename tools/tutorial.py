@@ -18,8 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from digits.errors import InputError, expecting
-from tools.project import LOCK, copy_files, files, find_cache, outputs, read_lock, stored
+from digits.errors import InputError
+from tools.project import copy_files, find_cache
 
 DOCUMENT, PICTURES = Path("docs/tutorial.md"), Path("docs/tutorial")
 BLOCK = re.compile(
@@ -73,27 +73,16 @@ def _tidy(printed: str) -> str:
 def rebuild(project: Path, folder: Path) -> None:
     """Run the document of a project in a new copy of it, in `folder`."""
     copy_files(project, folder)
-    copy_results(project, folder)
     shutil.rmtree(folder / PICTURES, ignore_errors=True)
     author = ("-c", "user.name=tutorial", "-c", "user.email=tutorial@example.com")
     _run(folder, "git", "init", "--quiet")
     _run(folder, "git", "add", "--all")
     _run(folder, "git", *author, "commit", "--quiet", "--message", "Begin")
-    _run(folder, "dvc", "checkout", "--quiet", "dvc.yaml")
+    # A cache is laid out as a remote is.
+    cache = str(find_cache(project.resolve()))
+    _run(folder, "dvc", "remote", "add", "--quiet", "--local", "--default", "project", cache)
+    _run(folder, "dvc", "pull", "--quiet", "dvc.yaml")
     _run(folder, "python", "-m", "tools", "tutorial", "--here")
-
-
-def copy_results(project: Path, folder: Path) -> None:
-    """Copy the results that DVC's cache holds of a project to the cache of its copy in `folder`."""
-    cache, new = find_cache(project), find_cache(folder)
-    for output in outputs(read_lock(project / LOCK)):
-        if (folder / output.path).exists():  # Git has it
-            continue
-        for md5 in (output.md5, *files(output, cache).values()):
-            kept = stored(new, md5)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            with expecting(Path(output.path), "what `make repro` leaves in DVC's cache"):
-                shutil.copy(stored(cache, md5), kept)
 
 
 def _run(folder: Path, *command: str) -> None:

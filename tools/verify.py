@@ -15,24 +15,10 @@ from pathlib import Path
 
 from digits.errors import InputError
 from digits.params import leaves
+from tools import project
 from tools.difference import describe
 from tools.doctor import CONSTRAINTS, describe_machine, explain
-from tools.project import (
-    LOCK,
-    Lock,
-    Output,
-    extract,
-    files,
-    files_of,
-    find_cache,
-    find_commit,
-    git,
-    is_whole,
-    outputs,
-    read_lock,
-    read_recorded,
-    stored,
-)
+from tools.project import LOCK, Lock, Output, files, files_of, find_cache, git, outputs, read_lock
 
 CLONE = Path(".verify")
 MOST = 5  # names in the last line; the table has all
@@ -53,7 +39,7 @@ def choose_commit(revision: str | None) -> str:
 
     Without one it is the last commit, if all is in it.
     """
-    commit = find_commit(revision or "HEAD")
+    commit = project.find_commit(revision or "HEAD")
     changed = git("diff", "--name-only", "--relative", "HEAD").decode().splitlines()
     if changed and revision is None:
         raise InputError(
@@ -61,14 +47,14 @@ def choose_commit(revision: str | None) -> str:
             "(or the commit named: make verify REV=HEAD)"
         )
     with files_of(commit) as folder:
-        read_recorded(folder, commit[:7])
+        project.read_recorded(folder, commit[:7])
     return commit
 
 
 def rebuild(commit: str) -> None:
     """Build everything anew in a folder, and repository, with the files of a commit alone."""
     shutil.rmtree(CLONE, ignore_errors=True)
-    extract(commit, CLONE)
+    project.extract(commit, CLONE)
     git("init", "--quiet", folder=CLONE)
     git("add", "--all", "--force", folder=CLONE)
     command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
@@ -95,7 +81,7 @@ def compare(commit: str) -> list[Result]:
     ]
     known = named | {str(LOCK)} if named or others else set()
     changed = git("status", "--porcelain", folder=CLONE).decode().splitlines()
-    strays = [line[3:] for line in changed if line[1] != " " and line[3:] not in known]
+    strays = (line[3:] for line in changed if line[1] != " " and line[3:] not in known)
     return [*results, *others, *(Result("", name, "not as in Git") for name in strays)]
 
 
@@ -121,19 +107,16 @@ def _by_how_much(output: Output, new: Output) -> str:
         return UNKNOWN
     words = []
     for path in sorted(old.keys() | now.keys()):
-        if old.get(path) != now.get(path):
-            name = path.removeprefix(output.path).lstrip("/")
-            words.append(f"{name} {_file_difference(path, old, now, cache)}".strip())
+        if path not in old or path not in now:
+            told = "is new" if path in now else "is missing"
+        elif old[path] == now[path]:
+            continue
+        elif project.is_whole(kept := project.stored(cache, old[path]), old[path]):
+            told = describe(path, kept.read_bytes(), (CLONE / path).read_bytes())
+        else:
+            told = UNKNOWN
+        words.append(f"{path.removeprefix(output.path).lstrip('/')} {told}".strip())
     return ", ".join(words)
-
-
-def _file_difference(path: str, old: dict[str, str], now: dict[str, str], cache: Path) -> str:
-    if path not in old or path not in now:
-        return "is new" if path not in old else "is missing"
-    kept = stored(cache, old[path])
-    if not is_whole(kept, old[path]):
-        return UNKNOWN
-    return describe(path, kept.read_bytes(), (CLONE / path).read_bytes())
 
 
 def _lines(lock: Lock, named: set[str]) -> Iterator[tuple[tuple[str, str], object]]:

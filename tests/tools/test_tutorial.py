@@ -14,7 +14,7 @@ from digits.data.answers import ANSWERS, write_answers
 from digits.data.tensors import PREPARED
 from digits.errors import InputError
 from tests.sandbox import ROOT, Sandbox, draw_images
-from tools.tutorial import DOCUMENT, PICTURES, copy_results, fill, rebuild
+from tools.tutorial import DOCUMENT, PICTURES, fill, rebuild
 
 TEXT = (ROOT / DOCUMENT).read_text(encoding="utf-8")
 CODE = re.findall(r"^```python\n(.*?)^```\n", TEXT, re.MULTILINE | re.DOTALL)
@@ -102,19 +102,6 @@ def test_every_picture_is_drawn_shown_and_small() -> None:
     assert set(re.findall(r"!\[.+\]\(tutorial/([a-z]+\.png)\)", TEXT)) == DRAWN
     assert max(sizes.values()) < 100_000
     assert sum(sizes.values()) < 400_000
-
-
-def test_a_result_that_dvc_does_not_have_is_named(tmp_path: Path) -> None:
-    md5 = "a" * 32
-    (tmp_path / "dvc.lock").write_text(
-        "schema: '2.0'\nstages:\n  predict:\n    cmd: x\n    outs:\n"
-        f"    - {{path: kept.json, md5: {md5}}}\n    - {{path: submission.csv, md5: {md5}}}\n"
-    )
-    for folder in (tmp_path, tmp_path / "copy"):
-        (folder / ".dvc" / "tmp").mkdir(parents=True)
-    (tmp_path / "copy" / "kept.json").touch()
-    with pytest.raises(InputError, match=r"^submission.csv: no such file; expected what `make re"):
-        copy_results(tmp_path, tmp_path / "copy")
 
 
 @pytest.mark.long
