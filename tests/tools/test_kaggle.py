@@ -6,7 +6,7 @@ import os
 import re
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -111,26 +111,21 @@ def data() -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in paths}
 
 
-@pytest.mark.parametrize("sent", ["train.csv", "train.csv.zip", "DownloadDataFile"])
-def test_files_are_fetched_as_kaggle_has_them(stand_in: StandIn, run: Run, sent: str) -> None:
-    stand_in.offers(TRAIN, made(TRAIN) if sent == TRAIN else zipped(TRAIN, made(TRAIN)), sent)
+def test_files_are_fetched_as_kaggle_has_them_and_only_those_that_are_missing(
+    stand_in: StandIn, run: Run
+) -> None:
+    stand_in.offers(TRAIN, zipped(TRAIN, made(TRAIN)), "DownloadDataFile")
     stand_in.offers(TEST, made(TEST))
     assert run("fetch").startswith("fetch: data/kaggle/train.csv, data/kaggle/test.csv\n")
     assert data() == {"data/kaggle/train.csv": made(TRAIN), "data/kaggle/test.csv": made(TEST)}
-
-
-def test_what_is_there_is_neither_fetched_again_nor_touched(stand_in: StandIn, run: Run) -> None:
-    stand_in.offers(TEST, made(TEST))
-    FOLDER.mkdir()
-    (FOLDER / TRAIN).write_bytes(b"mine")
-    assert run("fetch").startswith("error: data/kaggle/train.csv: row 1: 'mine' and others; ")
-    assert data() == {"data/kaggle/train.csv": b"mine"}
-    (FOLDER / TRAIN).write_bytes(made(TRAIN))
+    (FOLDER / TEST).unlink()
     assert run("fetch").startswith("fetch: data/kaggle/test.csv\n")
     assert run("fetch").startswith("fetch: nothing is missing\n")
-    assert (FOLDER / TRAIN).read_bytes() == made(TRAIN)
-    asked = ["competitions", "download", "-q", "--file=test.csv"]
-    assert [each[:4] for each in stand_in.asked] == [asked, asked]
+    assert stand_in.asked[2][:4] == ["competitions", "download", "-q", "--file=test.csv"]
+    (FOLDER / TEST).unlink()
+    (FOLDER / TRAIN).write_bytes(b"mine")
+    assert run("fetch").startswith("error: data/kaggle/train.csv: row 1: 'mine' and others; ")
+    assert (len(stand_in.asked), data()) == (4, {"data/kaggle/train.csv": b"mine"})
 
 
 @pytest.mark.parametrize(
@@ -190,7 +185,6 @@ def test_a_message_is_sent_as_it_is(stand_in: StandIn, run: Run, message: str) -
         ("submit", "print('Could not send x')", ": Could not send x; expected a network"),
         ("submit", "import nothing", ": ModuleNotFoundError: No module .* make setup EXTRA=kaggle"),
         ("submit", "sys.exit(3)", ": nothing; try again later"),
-        ("submit", "os.kill(os.getpid(), 9)", ": nothing; try again later"),
         ("submit", "time.sleep(60)", ": no end in 0.5 seconds; try again later"),
         # Neither tokens nor signatures are told.
         ("submit", f"sys.exit('http://x?{SIGNATURE} {TOKEN}')", r": http://x\?… …; try again"),
@@ -251,57 +245,34 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def server(run: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Serve as Kaggle to its own package, which has a token."""
-    if find_spec("kaggle") is None:
-        pytest.skip("Kaggle's package comes with make setup EXTRA=kaggle")
-    with Server() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
-        # Kaggle is http://localhost then, through a proxy.
-        monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
-        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
-        yield server
-        server.shutdown()
-
-
 @pytest.mark.long
-def test_kaggles_own_command_fetches_and_submits(server: Server, run: Run) -> None:
-    run("fetch")
-    assert data() == {"data/kaggle/train.csv": made(TRAIN), "data/kaggle/test.csv": made(TEST)}
-    asked = {sent for name, sent, _ in server.asked if name == "DownloadDataFile"}
-    assert asked == {f"Bearer {TOKEN}"}
-    message = "-it's $5 “ü” -h"
-    assert "Kaggle: Successfully submitted\n" in run("submit", message)
-    assert ("upload", None, SUBMISSION.read_bytes()) in server.asked
-    assert json.loads(server.asked[-1][2])["submissionDescription"] == message
-
-
-RULES = "You must accept this competition's rules before you'll be able to download files."
-
-
-@pytest.mark.long
-@pytest.mark.parametrize(
-    ("name", "status", "content", "told"),
-    [
-        ("IntrospectToken", 200, {"active": False}, "Authentication .*expected a token"),
-        ("DownloadDataFile", 403, {"code": 403, "message": RULES}, f"{RULES}; join the"),
-        (TEST, 503, b"<html>", "503 Server Error: .*; try again later"),
-        ("upload", 403, b"<xml>", "Could not submit to competition; expected a network"),
-    ],
-)
-def test_what_kaggle_refuses_is_told_with_its_words(
-    server: Server, run: Run, name: str, status: int, content: object, told: str
+@pytest.mark.skipif(find_spec("kaggle") is None, reason="it comes with make setup EXTRA=kaggle")
+def test_kaggles_own_command_fetches_submits_and_says_what_is_wrong(
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.answers[name] = (status, content)
-    assert re.match(f"error: Kaggle: {told}", run("submit" if name == "upload" else "fetch"))
-    assert list(Path("data").iterdir()) == []
-
-
-@pytest.mark.long
-def test_without_a_network_one_line_says_so(
-    server: Server, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
+    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")  # through a proxy
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert run("fetch").endswith("; expected a network that leads there; try again")
+    with Server() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
+        for name, status, content, told in (
+            ("DownloadDataFile", 403, {"message": "Accept this competition's rules"}, "join the"),
+            (TEST, 503, b"<html>", "503 Server Error: .*; try again later"),
+            ("IntrospectToken", 200, {"active": False}, "Authentication .*expected a token"),
+        ):
+            kept = server.answers.copy()
+            server.answers[name] = (status, content)
+            assert re.match(f"error: Kaggle: .*{told}", run("fetch"))
+            server.answers = kept
+        assert list(Path("data").iterdir()) == []
+        run("fetch")
+        assert data() == {"data/kaggle/train.csv": made(TRAIN), "data/kaggle/test.csv": made(TEST)}
+        message = "-it's $5 “ü” -h"
+        assert "Kaggle: Successfully submitted\n" in run("submit", message)
+        server.shutdown()
+    asked = {sent for name, sent, _ in server.asked if name == "DownloadDataFile"}
+    assert asked == {f"Bearer {TOKEN}"}
+    assert ("upload", None, SUBMISSION.read_bytes()) in server.asked
+    assert json.loads(server.asked[-1][2])["submissionDescription"] == message

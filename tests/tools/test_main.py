@@ -1,10 +1,12 @@
+import shutil
 import sys
+from copy import copy
 from pathlib import Path
 
 import pytest
 
 from digits.errors import InputError
-from tests.sandbox import Sandbox
+from tests.sandbox import ROOT, Sandbox
 from tools.__main__ import build_parser, run
 
 
@@ -48,3 +50,19 @@ def test_commands_work_in_a_folder_of_a_larger_repository(subfolder: Sandbox) ->
         "plots/training.csv: from epoch 1 on: training_loss; 1 of 6 rows; row 2: " in differing[0]
     )
     assert "- `plots/training.csv` differs\n" in differing[1]
+
+
+def test_a_copy_without_git_is_reproduced_and_what_needs_git_says_so(
+    subfolder: Sandbox, tmp_path: Path
+) -> None:
+    box = copy(subfolder)
+    box.folder = tmp_path / "copy"
+    shutil.copytree(subfolder.folder, box.folder)
+    assert box.run("python", "-m", "tools", "recover") == ""
+    variables = {"DVC_SYSTEM_CONFIG_DIR": str(ROOT / ".dvc" / "without-git")}
+    ran = box.attempt("dvc", "repro", environment=variables)
+    assert ran.stdout.endswith("Data and pipelines are up to date.\n"), ran.stderr
+    for command in ("compare", "diff", "plots", "verify"):
+        ran = box.attempt("python", "-m", "tools", command)
+        assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+        assert ran.stderr.startswith("error: fatal: not a git repository")

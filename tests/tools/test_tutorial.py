@@ -1,11 +1,9 @@
 """The tutorial run on other images, quickly, and on the real ones, to the last character."""
 
-import ast
 import csv
 import re
 import shutil
 import traceback
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,6 @@ from tests.sandbox import ROOT, Sandbox, draw_images
 from tools.tutorial import DOCUMENT, PICTURES, fill, rebuild
 
 TEXT = (ROOT / DOCUMENT).read_text(encoding="utf-8")
-CODE = re.findall(r"^```python\n(.*?)^```\n", TEXT, re.MULTILINE | re.DOTALL)
 DRAWN = set(re.findall(rf'Path\("{PICTURES}/([a-z]+\.png)"\)', TEXT))
 
 
@@ -84,16 +81,6 @@ def test_the_code_of_the_tutorial_runs_on_other_images(project: Path) -> None:
     assert without_outputs(text) == without_outputs(without_commands(TEXT))
     assert "90 images of 16 pixels" in text
     assert "on 12 rows" in text
-
-
-@pytest.mark.parametrize("code", CODE)
-def test_code_can_be_pasted_into_python(code: str) -> None:
-    # At its prompt an empty line ends a block, and nothing else does.
-    for node, following in pairwise(ast.parse(code).body):
-        lines = code.splitlines()[node.lineno - 1 : following.lineno - 1]
-        if isinstance(node, ast.For | ast.FunctionDef):
-            assert lines[-1] == ""
-            assert "" not in lines[: (node.end_lineno or 0) - node.lineno + 1]
 
 
 def test_every_picture_is_drawn_shown_and_small() -> None:
