@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from digits.data.classes import sort_classes
 from digits.data.csv_files import read_table
 from digits.errors import InputError
-from digits.evaluation.comparison import Comparison, compare
+from digits.evaluation.comparison import compare
 from digits.params import PARAMS, leaves
 from tools.project import JUDGED, WORKING_TREE, Lock, files_of, read_recorded
 
@@ -57,7 +57,7 @@ def _origin(lock: Lock) -> str:
     params = _params(lock, "prepare")
     train = dict(leaves("", params)).get("data.train")  # commits before listed the section `data`
     dependencies = lock["stages"].get("prepare", {}).get("deps", [])
-    hashes = [dependency["md5"] for dependency in dependencies if dependency["path"] == train]
+    hashes = [one["md5"] for one in dependencies if one["path"] == train]
     return repr((hashes, sorted(leaves("", params.get("prepare")))))
 
 
@@ -99,8 +99,12 @@ def print_changes(
         print(f"{name:>{width}}  {part.rows:5}  {was:13}  {now:5}  {part.fixed:5}  {part.broken:6}")
 
 
-def print_verdict(found: Comparison) -> None:
-    """Print the difference, its interval, the test and the verdict."""
+def main(revision: str, to: str | None) -> None:
+    """Compare a revision's network with that of another, or of the working tree."""
+    before, after = read_predictions(revision), read_predictions(to)
+    check_same_rows(before, after)
+    print_changes(before.actual, before.predicted, after.predicted)
+    found = compare(before.actual, before.predicted, after.predicted)
     low, high = found.interval
     print(
         f"accuracy {found.difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}): "
@@ -108,11 +112,3 @@ def print_verdict(found: Comparison) -> None:
         f"McNemar's exact test: p = {found.p_value:.2g}\n"
         f"{found.verdict} on these {found.rows:,} validation rows"
     )
-
-
-def main(revision: str, to: str | None) -> None:
-    """Compare a revision's network with that of another, or of the working tree."""
-    before, after = read_predictions(revision), read_predictions(to)
-    check_same_rows(before, after)
-    print_changes(before.actual, before.predicted, after.predicted)
-    print_verdict(compare(before.actual, before.predicted, after.predicted))
