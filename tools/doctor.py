@@ -121,7 +121,10 @@ def check_environment() -> Iterator[Finding]:
     missing = [f"{name} missing" for name in project["dependencies"] if not _find_version(name)]
     others = [*missing, *other_versions(CONSTRAINTS)]
     more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-    told = f"other than in {CONSTRAINTS}: {', '.join(others[:NAMED])}{more}; {MEND} mends that"
+    python = ENVIRONMENT / "bin" / "python"
+    elsewhere = python.exists() and Path(sys.prefix).resolve() != ENVIRONMENT.resolve()
+    mend = f"{python} -m tools doctor looks there" if elsewhere else f"{MEND} mends that"
+    told = f"other than in {CONSTRAINTS}: {', '.join(others[:NAMED])}{more}; {mend}"
     yield _judge(not others, told if others else f"every version as in {CONSTRAINTS}")
     try:
         yield "ok", describe_machine()

@@ -101,6 +101,10 @@ def test_without_packages_the_machine_is_looked_at_all_the_same(folder: Path) ->
     assert ran.stderr == "error: what is wrong above; expected it mended before make repro\n"
     assert "wrong  other than in constraints.txt: numpy>=2 missing; rm -rf" in ran.stdout
     assert "; No module named 'torch'\n" in ran.stdout
+    (folder / ".venv" / "bin").mkdir()
+    (folder / ".venv" / "bin" / "python").touch()
+    told = run_without_packages(folder).stdout
+    assert "numpy>=2 missing; .venv/bin/python -m tools doctor looks there\n" in told
 
 
 def test_a_device_that_cannot_be_used_is_wrong(
