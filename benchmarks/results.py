@@ -15,7 +15,7 @@ from benchmarks.floor import operations
 from benchmarks.measure import Cost
 from benchmarks.workspace import STAGES
 from digits.files import replacing
-from tools.machine import describe_processor
+from tools.doctor import describe_processor
 
 Values = Sequence[float]
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")

@@ -11,8 +11,7 @@ from typing import Any
 from benchmarks.measure import Cost, run
 from digits.network.device import VARIABLE
 from tests.sandbox import ROOT, change_params
-from tools.ledger import LOCK, read_lock
-from tools.repository import copy_files
+from tools.project import LOCK, copy_files, read_lock
 
 STAGES = ("prepare", "train", "evaluate", "predict")
 MADE = (

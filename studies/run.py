@@ -40,7 +40,7 @@ from studies.design import PIPELINE, RESULTS, Study, Trial, load_study
 from studies.journal import Journal, name_training
 from studies.summary import Failures, Outcomes, check, draw_study, split, summarise
 from studies.trial import Fit, Result, Rows, judge, train_network
-from tools.repository import find_commit, git
+from tools.project import find_commit, git
 
 PREPARING = ("data", "download", "prepare")  # the sections that data/prepared was made with
 CODE = ("digits", "stages", "studies/*.py", "recipes")

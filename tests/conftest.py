@@ -19,7 +19,7 @@ from digits.network.training import Labelled
 from stages import prepare
 from tests.long.faults import Proof
 from tests.sandbox import CLASSES, ROOT, draw_images, sandbox
-from tools.repository import git
+from tools.project import git
 
 PIXELS = 16
 LABELS = ("0", "1", "2")

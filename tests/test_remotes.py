@@ -14,7 +14,7 @@ from tests import ssh_server
 from tests.long.faults import Proof, recorded, snapshot
 from tests.sandbox import ROOT, Sandbox
 from tests.test_pipeline import repro
-from tools.ledger import is_whole, stored
+from tools.project import is_whole, stored
 
 pytestmark = pytest.mark.long
 MODEL = Path("models/mlp.safetensors")
@@ -155,7 +155,7 @@ def test_without_verify_dvc_believes_damaged_bytes_and_recovery_does_not(
     colleague.run("dvc", "pull")
     assert not is_whole(colleague.folder / MODEL, recorded(author.folder, MODEL))
     assert colleague.run("dvc", "status") == "Data and pipelines are up to date.\n"
-    assert f"damaged bytes of {MODEL}" in colleague.run("python", "-m", "tools.recovery")
+    assert f"damaged bytes of {MODEL}" in colleague.run("python", "-m", "tools", "recover")
     assert repro(colleague) == ["train"]
     assert is_whole(colleague.folder / MODEL, recorded(author.folder, MODEL))
 

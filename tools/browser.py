@@ -1,10 +1,4 @@
-"""browser: the report in Chromium, for tests, and for a look at it.
-
-    python -m tools.browser
-
-Writes pictures of report/index.html to .screenshots/, at the width of a phone and of a desk, light
-and dark, and docs/report.png, which the README shows; says how soon the page is ready.
-"""
+"""screenshots: the report in Chromium, at the width of a phone and of a desk, light and dark."""
 
 import os
 import shutil
@@ -14,15 +8,14 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from digits.errors import InputError, run_command
-from tools.machine import CHROMIUM
+from digits.errors import InputError
+from tools.doctor import CHROMIUM
 
 REPORT = Path("report/index.html")
 SCREENSHOTS = Path(".screenshots")
-PICTURE = Path("docs/report.png")
+PICTURE = Path("docs/report.png")  # which the README shows
 WIDTHS = {"phone": 400, "desk": 1100}  # pixels
 SECTIONS = ("wrong", "confusion", "labels", "hard", "draw", "calibration", "training", "reproduce")
-TRIES = 5
 
 
 def find_chromium() -> str | None:
@@ -32,16 +25,10 @@ def find_chromium() -> str | None:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run Chromium without a window.
-
-    Raises:
-        InputError: there is none.
-    """
-    path = find_chromium()
-    if path is None:
-        raise InputError(
-            f"no {' or '.join(CHROMIUM)}; expected one, such as Debian's package chromium"
-        )
+    """Run Chromium without a window."""
+    if (path := find_chromium()) is None:
+        expected = "expected one, such as Debian's package chromium"
+        raise InputError(f"no {' or '.join(CHROMIUM)}; {expected}")
     # As root, which containers often are, it starts without its sandbox only.
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
@@ -76,17 +63,9 @@ def main() -> None:
     if not REPORT.exists():
         raise InputError(f"{REPORT}: no such file; expected what `make repro` makes")
     address = REPORT.resolve().as_uri()
-    SCREENSHOTS.mkdir(exist_ok=True)
-    PICTURE.parent.mkdir(exist_ok=True)
     with chromium() as browser:
         for name, width in WIDTHS.items():
             for scheme in ("light", "dark"):
                 photograph(open_report(browser, address, width, scheme), f"{name}-{scheme}")
         open_report(browser, address).screenshot(path=PICTURE)
-        pages = (open_report(browser, address) for _ in range(TRIES))
-        ready = sorted(int(page.get_attribute("html", "data-ready") or 0) for page in pages)
-    print(f"wrote {SCREENSHOTS}/ and {PICTURE}; ready {ready[TRIES // 2]} ms after it was opened")
-
-
-if __name__ == "__main__":
-    run_command(main)
+    print(f"wrote {SCREENSHOTS}/ and {PICTURE}")

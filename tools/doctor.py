@@ -1,136 +1,167 @@
 """doctor: what this machine has, and whether the pipeline can run on it and keep its promises.
 
-    python -m tools.doctor
-
-Prints a line for each thing that was looked at: ok, a note on what only some targets need, or what
-is wrong and how to mend it, which ends in status 1. Where nothing is installed yet, it says so.
+Prints a line for each thing that was looked at: ok, a note on what only some commands need, or what
+is wrong and how to mend it, which ends in status 1. It needs Python alone: where nothing is
+installed yet, it says so.
 """
 
 import os
 import platform
+import re
 import shutil
+import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from importlib.util import find_spec
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
-from digits.errors import InputError, run_command
-from tools.machine import CHROMIUM, describe, describe_processor, other_versions
+from digits.errors import InputError
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Python
 DISK, MEMORY = 2.0, 1.0  # GB that the pipeline takes on MNIST, with torch's build without CUDA
-ENVIRONMENT = Path(".venv")
-REQUIREMENTS = Path("requirements.txt")
+ENVIRONMENT, MEND = Path(".venv"), "rm -rf .venv && make setup"
+CONSTRAINTS, PROJECT = Path("constraints.txt"), Path("pyproject.toml")
 NAMED = 8  # packages, at most
-# Which target installs each of the others when it needs them.
-EXTRAS = {
-    "requirements-browser.txt": "make test-results",
-    "requirements-export.txt": "make export",
-    "requirements-hooks.txt": "make hooks",
-    "requirements-kaggle.txt": "make kaggle-data",
-    "requirements-pictures.txt": "pip install --requirement requirements-pictures.txt",
-    "requirements-proofs.txt": "make audit",
-    "requirements-remotes.txt": "make remotes",
-    "requirements-studies.txt": "make study",
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")  # what Debian and others call it
+# What knows the processor's name, on Linux and on macOS, and how it says it.
+_NAMING = {
+    "lscpu": r"^\s*Model name:\s*(\S.*)",
+    "sysctl -n machdep.cpu.brand_string": r"^(\S.*)",
 }
-PROGRAMS = {
-    CHROMIUM: "make test-results and make screenshots need it",
-    ("qemu-x86_64",): "make emulate needs it",
-    ("sshd",): "make test-long tests remotes by SSH with it",
-}
+_NO_REASON = (
+    "none is known: no processor, GPU, number of threads or version of torch changes a byte; "
+    "either the commit does not hold what its code makes, or it is a bug: please report it"
+)
+
+Finding = tuple[str, str]  # "ok", "note" or "wrong", and words
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What was found, and whether it will do."""
+def describe_processor() -> str:
+    """Return the name of this processor, as far as the system has one, and its architecture."""
+    for command, pattern in _NAMING.items():
+        if shutil.which(command.split()[0]):
+            found = re.search(pattern, _run(*command.split()).stdout, re.MULTILINE)
+            if found:
+                return f"{found[1]} ({platform.machine()})"
+    return f"unknown processor ({platform.machine()})"
 
-    state: Literal["ok", "note", "wrong"]
-    words: str
+
+def describe_machine() -> str:
+    """Return processor, kernels, where training runs and with how many threads, and versions.
+
+    InputError if the environment asks for a device that cannot be used.
+    """
+    # Not needed for anything else here, and not there before the environment is made.
+    import torch  # noqa: PLC0415
+
+    from digits.network.device import choose_device, describe_device  # noqa: PLC0415
+
+    return (
+        f"{describe_processor()}: {torch.backends.cpu.get_cpu_capability()} kernels, "
+        f"training on {describe_device(choose_device())}; "
+        f"torch {torch.__version__}, Python {platform.python_version()}"
+    )
+
+
+def explain(constraints: Path) -> str:
+    """Return why results built here might differ from those of the commit, if that is known."""
+    # Training has no arithmetic of torch's own: its version alone changes nothing.
+    changed = [other for other in other_versions(constraints) if not other.startswith("torch ")]
+    told = f"versions other than in {constraints.name}: {', '.join(changed)}"
+    return told if changed else _NO_REASON
+
+
+def other_versions(constraints: Path) -> Iterator[str]:
+    """Yield the installed packages that are not as pinned, each with its version and that."""
+    text = constraints.read_text(encoding="utf-8") if constraints.exists() else ""
+    for name, pinned in re.findall(r"^([\w.-]+)==([\w.!+-]+)", text, re.MULTILINE):
+        if (found := _find_version(name)) not in (None, pinned):
+            yield f"{name} {found}, pinned {pinned}"
+
+
+def _find_version(requirement: str) -> str | None:
+    """Return the version of an installed package, without what tells builds apart."""
+    try:
+        return version(re.split(r"[^\w.-]", requirement)[0]).partition("+")[0]
+    except PackageNotFoundError:
+        return None
 
 
 def look() -> Iterator[Finding]:
     """Yield what was found of everything that matters."""
-    yield check_python(sys.version_info[:2])
-    if find_spec("torch") is None and not ENVIRONMENT.exists():
-        yield Finding("note", f"{ENVIRONMENT}: nothing is installed yet; make repro does that")
-        yield Finding("ok", describe_processor())
-    else:
-        yield check_versions(REQUIREMENTS)
-        yield check_platform()
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    yield check_size("disk free", shutil.disk_usage(Path()).free, DISK)
-    yield check_size("memory", memory, MEMORY)
-    yield from check_extras(EXTRAS)
-    yield from check_programs(PROGRAMS)
-
-
-def check_platform() -> Finding:
-    """Look at what computes, if all that it takes is there."""
-    try:
-        return Finding("ok", describe())
-    except (ImportError, InputError) as error:
-        return Finding("wrong", f"{describe_processor()}; {error}")
-
-
-def check_python(version: tuple[int, int]) -> Finding:
-    """Look at Python's version."""
-    state: Literal["ok", "wrong"] = "ok" if OLDEST <= version <= NEWEST else "wrong"
     bounds = " to ".join(".".join(map(str, bound)) for bound in (OLDEST, NEWEST))
-    return Finding(state, f"Python {platform.python_version()}; expected {bounds}")
+    fits = OLDEST <= sys.version_info[:2] <= NEWEST
+    yield _judge(fits, f"Python {platform.python_version()}; expected {bounds}")
+    if ENVIRONMENT.exists() or _find_version("torch"):
+        yield from check_environment()
+    else:
+        yield "note", f"{ENVIRONMENT}: nothing is installed yet; make repro does that"
+        yield "ok", describe_processor()
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = shutil.disk_usage(Path()).free
+    for size, least, what in ((free, DISK, "disk free"), (memory, MEMORY, "memory")):
+        yield _judge(size >= least * 1e9, f"{size / 1e9:.1f} GB of {what}; expected {least:g}")
+    yield from check_extras()
+    yield from check_programs()
 
 
-def check_versions(requirements: Path) -> Finding:
-    """Look at the version of everything that is pinned."""
-    others = list(other_versions(requirements))
-    if others:
-        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-        named = ", ".join(others[:NAMED]) + more
-        mend = "rm -rf .venv && make setup"
-        return Finding("wrong", f"other than in {requirements}: {named}; {mend} mends that")
-    return Finding("ok", f"every version as in {requirements}")
+def _judge(fits: object, words: str, otherwise: str = "wrong") -> Finding:
+    return ("ok" if fits else otherwise), words
 
 
-def check_size(name: str, size: int, expected: float) -> Finding:
-    """Look at how many bytes there are, where so many GB are expected."""
-    state: Literal["ok", "wrong"] = "ok" if size >= expected * 1e9 else "wrong"
-    return Finding(state, f"{size / 1e9:.1f} GB of {name}; expected {expected:g}")
+def check_environment() -> Iterator[Finding]:
+    """Look at where .venv was made, at the version of everything that is pinned, and at torch."""
+    dvc = ENVIRONMENT / "bin" / "dvc"
+    head = dvc.read_text(errors="replace")[:1000] if dvc.exists() else ""
+    made = re.search(r"/[^\n\"']*(?=/bin/python)", head)  # in its first line
+    if made and Path(made[0]).resolve() != ENVIRONMENT.resolve():
+        yield "wrong", f"{ENVIRONMENT}: made in {made[0]}, and moved since; {MEND} mends that"
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    missing = [f"{name} missing" for name in project["dependencies"] if not _find_version(name)]
+    others = [*missing, *other_versions(CONSTRAINTS)]
+    more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+    python = ENVIRONMENT / "bin" / "python"
+    elsewhere = python.exists() and Path(sys.prefix).resolve() != ENVIRONMENT.resolve()
+    mend = f"{python} -m tools doctor looks there" if elsewhere else f"{MEND} mends that"
+    told = f"other than in {CONSTRAINTS}: {', '.join(others[:NAMED])}{more}; {mend}"
+    yield _judge(not others, told if others else f"every version as in {CONSTRAINTS}")
+    try:
+        yield "ok", describe_machine()
+    except (ImportError, InputError) as error:
+        yield "wrong", f"{describe_processor()}; {error}"
 
 
-def check_extras(extras: dict[str, str]) -> Iterator[Finding]:
-    """Look at what only some targets need, and install."""
-    for name, target in extras.items():
-        others = list(other_versions(Path(name)))
-        state: Literal["ok", "note"] = "note" if others else "ok"
-        installs = f"not installed as pinned; {target} does that"
-        yield Finding(state, f"{name}: {installs if others else 'installed as pinned'}")
+def check_extras() -> Iterator[Finding]:
+    """Look at what only some commands need, and `make setup` installs when it is asked to."""
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    for name, packages in project["optional-dependencies"].items():
+        installed = all(map(_find_version, packages))
+        state = "installed" if installed else f"not installed; make setup EXTRA={name} does that"
+        yield _judge(installed, f"{name} ({', '.join(packages)}): {state}", "note")
 
 
-def check_programs(programs: dict[tuple[str, ...], str]) -> Iterator[Finding]:
-    """Look for programs, by what needs them; any name of one will do."""
+def check_programs() -> Iterator[Finding]:
+    """Look at Git, and for a browser."""
     if not shutil.which("git"):
-        yield Finding("wrong", "git: missing; DVC needs it")
-    path = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
-    for names, use in programs.items():
-        found = next(filter(None, (shutil.which(name, path=path) for name in names)), None)
-        yield Finding("ok" if found else "note", f"{names[0]}: {found or f'missing; {use}'}")
+        yield "wrong", "git: missing; DVC needs it"
+    elif (ran := _run("git", "rev-parse", "--is-shallow-repository")).returncode:
+        yield "note", f"git: {' '.join(ran.stderr.split())}; compare, diff and verify need a clone"
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    needed = "missing; pictures of the report, and its tests, need it"
+    yield _judge(found, f"{CHROMIUM[0]}: {found or needed}", "note")
 
 
-def tell(findings: Iterable[Finding]) -> bool:
-    """Print the findings; return whether nothing is wrong."""
-    well = True
-    for finding in findings:
-        print(f"{finding.state:5}  {finding.words}")
-        well = well and finding.state != "wrong"
-    return well
+def _run(*command: str) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"LC_ALL": "C"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def main() -> None:
     """Look at everything, and end with status 1 if something is wrong."""
-    if not tell(look()):
+    states = set()
+    for state, words in look():
+        print(f"{state:5}  {words}")
+        states.add(state)
+    if "wrong" in states:
         raise InputError("what is wrong above; expected it mended before make repro")
-
-
-if __name__ == "__main__":
-    run_command(main)

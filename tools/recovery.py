@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
 from glob import escape
+from itertools import chain
 from math import inf
 from pathlib import Path
 from secrets import token_hex
@@ -29,13 +30,12 @@ from ruamel.yaml import YAML
 from digits.data.tensors import PREPARED
 from digits.errors import InputError, expecting, one_line, run_command
 from digits.files import find_partial, replacing
-from digits.params import PARAMS, Data, load_params, load_yaml
+from digits.params import PARAMS, Data, leaves, load_params, load_yaml
 from digits.process import alone
 from stages._inputs import NOTES, describe_changes, hash_path
 from stages.download import MNIST
-from tools import ledger
-from tools.ledger import LOCK, Output, find_cache, is_whole, read_lock, stored
-from tools.repository import git
+from tools import project
+from tools.project import LOCK, Output, find_cache, git, is_whole, read_lock, stored
 
 BUSY = Path(".dvc/tmp/lock")
 LOCKS = Path(".dvc/tmp/rwlock")
@@ -150,7 +150,7 @@ def _forget(note: Mapping[str, Any], span: tuple[float, float], entries: dict[Pa
         made = {out["path"]: out["md5"] for out in entry["outs"] if out["path"] in note["outputs"]}
         return bool(made) and made == note["outputs"] and bool(_find_changes(note, entry))
 
-    stage, path, forgotten = note["stage"], Path(ledger.check_inside(note["lock"])), []
+    stage, path, forgotten = note["stage"], Path(project.check_inside(note["lock"])), []
     soon = [run for run in entries if span[0] <= _written(run) < span[1]]
     for run in [run for run in soon if is_false(entries[run])]:
         forgotten.append(entries.pop(run))
@@ -171,9 +171,20 @@ def _find_changes(note: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
     """Return how what DVC has recorded differs from a note, but for what only DVC may ignore."""
     before, after = (
         {name: value for name, value in one.items() if not str(value).endswith(".dir")}
-        for one in (note["inputs"], ledger.inputs(entry))
+        for one in (note["inputs"], _inputs(entry))
     )
     return describe_changes(before, after, f"when {note['stage']} ran")
+
+
+def _inputs(entry: Mapping[str, Any]) -> dict[str, object]:
+    """Return what a stage was made from, as `stages._inputs.Inputs` names it."""
+    params = (
+        leaves(f"{file}: {key}", value)
+        for file, values in entry.get("params", {}).items()
+        for key, value in values.items()
+    )
+    hashes = {dep["path"]: dep.get("md5") for dep in entry.get("deps", [])}
+    return dict(chain.from_iterable(params)) | hashes
 
 
 def sweep(known: Sequence[Output]) -> None:
@@ -197,7 +208,7 @@ def _lies_inside(path: Path) -> bool:
 
 def _known() -> list[Output]:
     """Return the outputs that dvc.lock names, if there is one."""
-    return list(ledger.outputs(read_lock())) if LOCK.exists() else []
+    return list(project.outputs(read_lock())) if LOCK.exists() else []
 
 
 def discard_damage(known: Sequence[Output], cache: Path) -> None:
@@ -207,8 +218,8 @@ def discard_damage(known: Sequence[Output], cache: Path) -> None:
     """
     paths: dict[str, list[Path]] = {}
     for output in known:
-        entries = ledger.files(output, cache)
-        if output.is_directory:
+        entries = project.files(output, cache)
+        if output.md5.endswith(".dir"):
             entries[output.path] = output.md5
         for path, md5 in entries.items():
             paths.setdefault(md5, []).append(Path(path))

@@ -1,26 +1,24 @@
-"""verify: everything built anew in a clean clone of a commit, and held against what it committed.
+"""verify: everything built anew from the files of a commit, and held against what it committed.
 
-    python -m tools.verify REV
-
-Clones this repository to .verify at the revision (by default the last commit), runs every stage
-without DVC's run-cache, and prints one line for each output: its hash against dvc.lock, and each
-metric and plot against Git as well. Where something differs, it says by how much, as far as the old
-bytes are at hand, and why, as far as that can be known; and .verify stays, to be looked at.
+Writes the files to .verify, runs every stage without DVC's run-cache, and prints one line for each
+output: its hash against dvc.lock, and each metric and plot against Git as well. Where something
+differs, it says by how much, as far as the old bytes are at hand, and why, as far as that can be
+known; and .verify stays, to be looked at.
 """
 
 import shutil
 import subprocess
-from argparse import ArgumentParser
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits.errors import InputError, run_command
+from digits.errors import InputError
 from digits.params import leaves
-from tools import ledger, machine
+from tools import project
 from tools.difference import describe
-from tools.ledger import LOCK, Lock, Output, find_cache, is_whole, outputs, read_lock, stored
-from tools.repository import files_of, find_commit, git
+from tools.doctor import CONSTRAINTS, describe_machine, explain
+from tools.project import LOCK, Lock, Output, files, files_of, find_cache, git, outputs, read_lock
 
 CLONE = Path(".verify")
 MOST = 5  # names in the last line; the table has all
@@ -29,13 +27,7 @@ UNKNOWN = "another hash (the old bytes are not in DVC's cache)"
 
 @dataclass(frozen=True)
 class Result:
-    """What became of an output, or of a line of dvc.lock, when it was built anew.
-
-    Attributes:
-        stage: the stage that it belongs to.
-        name: the path of the output, or what the line says.
-        difference: in words, or nothing where it is the same.
-    """
+    """An output of a stage, or a line of dvc.lock, and how it differs, in words, if it does."""
 
     stage: str
     name: str
@@ -43,93 +35,88 @@ class Result:
 
 
 def choose_commit(revision: str | None) -> str:
-    """Return the full hash of a revision; of the last commit if none is named, and all is in it.
+    """Return the hash of a revision, if its results are of its own params and code.
 
-    Raises:
-        InputError: there is no such revision, or its results are not of its params and code.
+    Without one it is the last commit, if all is in it.
     """
-    if revision is None and (changed := git("diff", "--name-only", "HEAD").decode().splitlines()):
+    commit = project.find_commit(revision or "HEAD")
+    changed = git("diff", "--name-only", "--relative", "HEAD").decode().splitlines()
+    if changed and revision is None:
         raise InputError(
             f"{', '.join(changed)}: not as in the last commit; expected it committed "
             "(or the commit named: make verify REV=HEAD)"
         )
-    commit = find_commit(revision or "HEAD")
     with files_of(commit) as folder:
-        ledger.read_recorded(folder, commit[:7])
+        project.read_recorded(folder, commit[:7])
     return commit
 
 
 def rebuild(commit: str) -> None:
-    """Build everything anew in a clean clone."""
+    """Build everything anew in a folder, and repository, with the files of a commit alone."""
     shutil.rmtree(CLONE, ignore_errors=True)
-    git("clone", "--quiet", "--no-checkout", ".", str(CLONE))
-    git("checkout", "--quiet", commit, folder=CLONE)
-    command = ["dvc", "repro", "--force", "--no-run-cache"]
+    project.extract(commit, CLONE)
+    git("init", "--quiet", folder=CLONE)
+    git("add", "--all", "--force", folder=CLONE)
+    command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
     if subprocess.run(command, cwd=CLONE, check=False).returncode != 0:
         raise InputError(f"{commit[:7]} could not be built anew in {CLONE}: see above")
 
 
 def compare(commit: str) -> list[Result]:
     """Return a result for each output of a commit, and for each other difference in the clone."""
-    rebuilt, results = read_lock(CLONE / LOCK), []
+    rebuilt = read_lock(CLONE / LOCK)
     made = {output.path: output for output in outputs(rebuilt)}
     with files_of(commit) as folder:
         lock = read_lock(folder / LOCK, f"{commit[:7]}:{LOCK}")
-        for output in outputs(lock):
-            path = folder / output.path
-            in_git = path.read_bytes() if path.exists() else None
-            differences = _differences(output, made.get(output.path), in_git)
-            results.append(Result(output.stage, output.path, "; ".join(differences)))
+        results = [
+            Result(one.stage, one.path, _difference(one, made.get(one.path), folder / one.path))
+            for one in outputs(lock)
+        ]
     named = {result.name for result in results if result.difference}
-    others = list(_other_lines(lock, rebuilt, named))
+    before, after = (dict(_lines(one, named)) for one in (lock, rebuilt))
+    others = [
+        Result(line[0], f"dvc.lock: {line[1]}", f"{before.get(line)} became {after.get(line)}")
+        for line in sorted(before.keys() | after.keys())
+        if before.get(line) != after.get(line)
+    ]
     known = named | {str(LOCK)} if named or others else set()
-    return [*results, *others, *_other_files(known)]
+    changed = git("status", "--porcelain", folder=CLONE).decode().splitlines()
+    strays = (line[3:] for line in changed if line[1] != " " and line[3:] not in known)
+    return [*results, *others, *(Result("", name, "not as in Git") for name in strays)]
 
 
-def _differences(output: Output, new: Output | None, in_git: bytes | None) -> Iterator[str]:
-    """Yield how an output differs from dvc.lock, and how from Git where it is kept there."""
+def _difference(output: Output, new: Output | None, kept: Path) -> str:
+    """Return how an output differs from dvc.lock, and from the file that Git has `kept` of it."""
     if new is None:
-        yield "not built"
-        return
-    content = (CLONE / output.path).read_bytes() if in_git is not None else b""
-    if in_git is not None and in_git != content:
-        yield f"in Git: {describe(output.path, in_git, content)}"
-        if output.md5 != new.md5:
-            yield "in dvc.lock: another hash"
-    elif output.md5 != new.md5:
-        yield f"in dvc.lock: {_by_how_much(output, new)}"
+        return "not built"
+    hashes = f"in dvc.lock: {_by_how_much(output, new)}" if output.md5 != new.md5 else ""
+    if not kept.is_file():
+        return hashes
+    old, now = kept.read_bytes(), (CLONE / output.path).read_bytes()
+    if old == now:
+        return hashes
+    also = "; in dvc.lock: another hash" if hashes else ""
+    return f"in Git: {describe(output.path, old, now)}{also}"
 
 
 def _by_how_much(output: Output, new: Output) -> str:
     """Return how the files of an output differ, as far as DVC's cache has the old ones."""
     cache = find_cache()
-    old, now = ledger.files(output, cache), ledger.files(new, find_cache(CLONE))
+    old, now = files(output, cache), files(new, find_cache(CLONE))
     if not old:
         return UNKNOWN
     words = []
     for path in sorted(old.keys() | now.keys()):
-        if old.get(path) != now.get(path):
-            name = path.removeprefix(output.path).lstrip("/")
-            words.append(f"{name} {_file_difference(path, old, now, cache)}".strip())
+        if path not in old or path not in now:
+            told = "is new" if path in now else "is missing"
+        elif old[path] == now[path]:
+            continue
+        elif project.is_whole(kept := project.stored(cache, old[path]), old[path]):
+            told = describe(path, kept.read_bytes(), (CLONE / path).read_bytes())
+        else:
+            told = UNKNOWN
+        words.append(f"{path.removeprefix(output.path).lstrip('/')} {told}".strip())
     return ", ".join(words)
-
-
-def _file_difference(path: str, old: dict[str, str], now: dict[str, str], cache: Path) -> str:
-    if path not in old or path not in now:
-        return "is new" if path not in old else "is missing"
-    kept = stored(cache, old[path])
-    if not is_whole(kept, old[path]):
-        return UNKNOWN
-    return describe(path, kept.read_bytes(), (CLONE / path).read_bytes())
-
-
-def _other_lines(lock: Lock, rebuilt: Lock, named: set[str]) -> Iterator[Result]:
-    """Yield the lines of dvc.lock that differ, but for the outputs `named` already."""
-    before, after = dict(_lines(lock, named)), dict(_lines(rebuilt, named))
-    for stage, line in sorted(before.keys() | after.keys()):
-        old, new = (lines.get((stage, line)) for lines in (before, after))
-        if old != new:
-            yield Result(stage, f"dvc.lock: {line}", f"{old} became {new}")
 
 
 def _lines(lock: Lock, named: set[str]) -> Iterator[tuple[tuple[str, str], object]]:
@@ -142,13 +129,6 @@ def _lines(lock: Lock, named: set[str]) -> Iterator[tuple[tuple[str, str], objec
         yield from (((stage, name), value) for name, value in leaves("", {**entry, **paths}))
 
 
-def _other_files(known: set[str]) -> Iterator[Result]:
-    """Yield what else Git finds changed in the clone."""
-    for line in git("status", "--porcelain", folder=CLONE).decode().splitlines():
-        if line[3:] not in known:
-            yield Result("", line[3:], "not as in Git")
-
-
 def print_table(results: list[Result]) -> None:
     """Print a line for each result."""
     stage = max((len(result.stage) for result in results), default=0)
@@ -158,24 +138,16 @@ def print_table(results: list[Result]) -> None:
         print(f"{result.stage:{stage}}  {result.name:{name}}  {words}")
 
 
-def print_platform(*, differing: bool) -> None:
-    """Print what this machine is, and why it might have led to other bytes."""
-    print(f"platform: {machine.describe()}")
-    if differing:
-        print(f"reason: {machine.explain(CLONE / 'requirements.txt')}")
-
-
-def main() -> None:
-    """Run the proof."""
-    parser = ArgumentParser(description="Build a commit anew in a clean clone, and compare.")
-    parser.add_argument("revision", nargs="?", help="by default the last commit")
-    commit = choose_commit(parser.parse_args().revision)
+def main(revision: str | None) -> None:
+    """Build a revision anew, by default the last commit, and compare."""
+    commit = choose_commit(revision)
     rebuild(commit)
     results = compare(commit)
     print_table(results)
+    print(f"platform: {describe_machine()}")
     differing = [result.name for result in results if result.difference]
-    print_platform(differing=bool(differing))
     if differing:
+        print(f"reason: {explain(CLONE / CONSTRAINTS)}")
         more = f" and {len(differing) - MOST} more" if len(differing) > MOST else ""
         raise InputError(
             f"{', '.join(differing[:MOST])}{more}: not as in {commit[:7]}; "
@@ -183,7 +155,3 @@ def main() -> None:
         )
     shutil.rmtree(CLONE)
     print(f"verified: built anew, all {len(results)} outputs are those of {commit[:7]}")
-
-
-if __name__ == "__main__":
-    run_command(main)

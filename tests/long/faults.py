@@ -31,7 +31,7 @@ from digits.network.model import MODEL
 from digits.params import PARAMS, load_params
 from stages._inputs import hash_path
 from tests.sandbox import ROOT, Sandbox, sandbox
-from tools.ledger import LOCK, find_cache, is_whole, outputs, read_lock, stored
+from tools.project import LOCK, find_cache, is_whole, outputs, read_lock, stored
 
 STATISTICS = PREPARED / "statistics.json"
 START = 1.0  # seconds that DVC takes before the first stage
@@ -104,7 +104,7 @@ class Proof:
 
     def repro(self, *options: str) -> None:
         """Run the pipeline as `make repro` does."""
-        self.box.run("python", "-m", "tools.recovery")
+        self.box.run("python", "-m", "tools", "recover")
         self.box.run("dvc", "repro", *options)
         for checkpoint in (self.box.folder / MODEL).parent.glob("*.checkpoint"):
             checkpoint.unlink()
@@ -199,7 +199,7 @@ def edit_one(proof: Proof, stage: str, change: Sequence[str], delay: float) -> l
     with proof.box.start(*command, output=subprocess.DEVNULL):
         time.sleep(delay)
         proof.box.edit(*change)
-    proof.box.run("python", "-m", "tools.recovery")
+    proof.box.run("python", "-m", "tools", "recover")
     return [record(proof.box, stage), reproduce(proof.box, stage)]
 
 
@@ -346,7 +346,7 @@ def corrupt_cache(proof: Proof, path: Path) -> None:
     kept.chmod(0o444)
     (folder / path).unlink()
     proof.restore()
-    told = proof.box.run("python", "-m", "tools.recovery")
+    told = proof.box.run("python", "-m", "tools", "recover")
     if told.count("\n") != 1 or f"damaged bytes of {path}" not in told:
         raise InputError(f"corrupted cache: {told!r}; expected a line that names {path}")
     proof.repro()

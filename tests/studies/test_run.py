@@ -20,7 +20,7 @@ from studies.design import load_study
 from studies.journal import Journal
 from studies.trial import Rows, train_network
 from tests.sandbox import ROOT, draw_images
-from tools.repository import git
+from tools.project import git
 
 pytest.importorskip("ray", reason="Ray comes with `make test-long`")
 from studies import run, table

@@ -1,126 +1,165 @@
 import os
+import platform
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import torch
 
 from digits.errors import InputError
 from tests.sandbox import ROOT
-from tools import doctor, machine
-from tools.doctor import Finding
+from tools import doctor
+
+PROJECT = """[project]
+dependencies = ["numpy>=2"{}]
+[project.optional-dependencies]
+studies = ["nothing-of-that-name"]
+dev = ["pytest", "hypothesis"]
+"""
 
 
-def test_every_line_says_its_state_and_one_that_is_wrong_makes_the_whole_wrong(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    fine = [Finding("ok", "a"), Finding("note", "b")]
-    assert doctor.tell(fine)
-    assert not doctor.tell([*fine, Finding("wrong", "c"), Finding("ok", "d")])
-    assert capsys.readouterr().out.splitlines()[2:] == [
-        "ok     a",
-        "note   b",
-        "wrong  c",
-        "ok     d",
-    ]
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a folder that has what doctor reads."""
+    (tmp_path / "pyproject.toml").write_text(PROJECT.format(""))
+    (tmp_path / "constraints.txt").write_text(f"numpy=={version('numpy')}\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def test_everything_is_looked_at_and_a_fault_ends_in_an_error(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("requirements.txt").write_text(f"numpy=={version('numpy')}\n")
-    for name in doctor.EXTRAS:
-        Path(name).write_text("nothing-of-that-name==1.0\n")
     monkeypatch.setattr(doctor, "DISK", 0.0)
     monkeypatch.setattr(doctor, "MEMORY", 0.0)
     doctor.main()
     told = capsys.readouterr().out
-    assert "ok     every version as in requirements.txt\n" in told
-    assert (
-        "note   requirements-studies.txt: not installed as pinned; make study does that\n" in told
-    )
+    for line in (
+        f"ok     Python {platform.python_version()}; expected 3.11 to 3.13",
+        "ok     every version as in constraints.txt",
+        "note   studies (nothing-of-that-name): not installed; make setup EXTRA=studies does that",
+        "ok     dev (pytest, hypothesis): installed",
+    ):
+        assert f"{line}\n" in told
+    assert "note   git: fatal: not a git repository" in told
     monkeypatch.setattr(doctor, "DISK", 1e9)
+    monkeypatch.setattr(doctor, "NEWEST", (3, 10))
     with pytest.raises(InputError, match="expected it mended before make repro"):
         doctor.main()
-    assert "GB of disk free; expected 1e+09\n" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "GB of disk free; expected 1e+09\n" in told
+    assert f"wrong  Python {platform.python_version()}; expected 3.11 to 3.10\n" in told
+
+
+def test_packages_that_are_missing_or_not_as_pinned_are_wrong(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text(PROJECT.format(', "nothing-required"'))
+    found = version("numpy")
+    (folder / "constraints.txt").write_text(
+        f"# scipy==1.0\nnumpy=={found} # why\nscipy=={version('scipy')} ; python_version < '4'\n"
+        "nothing-of-an-extra==1.0\npandas==1.0\n"
+    )
+    words = f"nothing-required missing, pandas {version('pandas')}, pinned 1.0; rm -rf .venv && "
+    assert ("wrong", f"other than in constraints.txt: {words}make setup mends that") in [
+        *doctor.check_environment()
+    ]
+    (folder / "constraints.txt").write_text("numpy==1.0\n" * 10)
+    [(state, told), *_] = doctor.check_environment()
+    assert (state, told.count("pinned"), " and 3 more; rm -rf" in told) == ("wrong", 7, True)
 
 
 @pytest.mark.parametrize(
-    ("found", "state"), [((3, 10), "wrong"), ((3, 11), "ok"), ((3, 13), "ok"), ((3, 14), "wrong")]
+    "line", ["#!{}/bin/python", "#!/bin/sh\n'''exec' \"{}/bin/python\" \"$0\""]
 )
-def test_other_versions_of_python_are_wrong(found: tuple[int, int], state: str) -> None:
-    assert doctor.check_python(found).state == state
+def test_an_environment_that_was_moved_is_wrong(folder: Path, line: str) -> None:
+    script = folder / ".venv" / "bin" / "dvc"
+    script.parent.mkdir(parents=True)
+    for made, wrong in ((folder / ".venv", False), (folder / "before" / ".venv", True)):
+        script.write_text(line.format(made))
+        [(state, told), *_] = doctor.check_environment()
+        assert ((state, f"made in {made}, and moved since" in told) == ("wrong", True)) == wrong
 
 
-def test_a_version_that_is_not_the_pinned_one_is_wrong(tmp_path: Path) -> None:
-    path = tmp_path / "requirements.txt"
-    path.write_text(f"# A comment.\nnumpy=={version('numpy')}\nnothing-of-that-name==1.0\n")
-    found = doctor.check_versions(path)
-    assert found.state == "wrong"
-    assert "nothing-of-that-name missing, pinned 1.0; rm -rf .venv && make setup" in found.words
-
-
-def test_of_many_versions_the_first_are_named(tmp_path: Path) -> None:
-    path = tmp_path / "requirements.txt"
-    path.write_text("".join(f"nothing-{number}==1.0\n" for number in range(10)))
-    found = doctor.check_versions(path)
-    assert "nothing-7 missing, pinned 1.0 and 2 more; rm -rf" in found.words
-
-
-def run_without_packages(folder: Path) -> subprocess.CompletedProcess[str]:
-    (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    for path in ROOT.glob("requirements*.txt"):
-        (folder / path.name).write_bytes(path.read_bytes())
+def run_without_packages(folder: Path) -> "subprocess.CompletedProcess[str]":
     # -S: without the packages of the environment.
-    command = [sys.executable, "-S", "-m", "tools.doctor"]
-    paths = {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-S", "-m", "tools", "doctor"]
+    variables = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        command, cwd=folder, env=os.environ | paths, capture_output=True, text=True, check=False
+        command, cwd=folder, env=variables, capture_output=True, text=True, check=False
     )
 
 
-def test_before_anything_is_installed_the_machine_is_looked_at_all_the_same(
-    tmp_path: Path,
-) -> None:
-    told = run_without_packages(tmp_path).stdout
+def test_without_packages_the_machine_is_looked_at_all_the_same(folder: Path) -> None:
+    told = run_without_packages(folder).stdout
     assert "note   .venv: nothing is installed yet; make repro does that\n" in told
-    assert f"ok     {machine.describe_processor()}\n" in told
+    assert f"ok     {doctor.describe_processor()}\n" in told
     assert "GB of memory; expected 1\n" in told
-
-
-def test_an_environment_without_its_packages_is_wrong(tmp_path: Path) -> None:
-    (tmp_path / ".venv").mkdir()
-    ran = run_without_packages(tmp_path)
+    (folder / ".venv").mkdir()
+    ran = run_without_packages(folder)
     assert ran.returncode == 1
     assert ran.stderr == "error: what is wrong above; expected it mended before make repro\n"
-    assert "wrong  other than in requirements.txt: torch missing, pinned " in ran.stdout
+    assert "wrong  other than in constraints.txt: numpy>=2 missing; rm -rf" in ran.stdout
     assert "; No module named 'torch'\n" in ran.stdout
+    (folder / ".venv" / "bin").mkdir()
+    (folder / ".venv" / "bin" / "python").touch()
+    told = run_without_packages(folder).stdout
+    assert "numpy>=2 missing; .venv/bin/python -m tools doctor looks there\n" in told
 
 
-def test_a_device_that_cannot_be_used_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert doctor.check_platform() == Finding("ok", machine.describe())
+def test_a_device_that_cannot_be_used_is_wrong(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DIGITS_DEVICE", "tpu")
-    found = doctor.check_platform()
-    assert found.state == "wrong"
-    assert found.words.startswith(f"{machine.describe_processor()}; environment: DIGITS_DEVICE")
+    *_, (state, words) = doctor.check_environment()
+    assert state == "wrong"
+    assert words.startswith(f"{doctor.describe_processor()}; environment: DIGITS_DEVICE")
 
 
-def test_all_that_is_optional_is_looked_for() -> None:
-    assert sorted(doctor.EXTRAS) == sorted(path.name for path in ROOT.glob("requirements-*.txt"))
+def test_programs_are_found_by_any_of_their_names_or_told_with_what_needs_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(folder))
+    git, (state, words) = doctor.check_programs()
+    assert git == ("wrong", "git: missing; DVC needs it")
+    assert (state, words.startswith("chromium: missing; ")) == ("note", True)
+    (folder / "google-chrome").touch(mode=0o755)
+    assert list(doctor.check_programs())[1] == ("ok", f"chromium: {folder / 'google-chrome'}")
 
 
-def test_any_name_of_a_program_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "other").touch(mode=0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    _, found = doctor.check_programs({("none", "other"): "nobody needs it"})
-    assert found == Finding("ok", f"none: {tmp_path / 'other'}")
+@pytest.mark.parametrize(
+    ("program", "told", "name"),
+    [
+        ("lscpu", "BIOS Model name:  no\n  Model name:  Neoverse-N1\n", "Neoverse-N1"),
+        ("lscpu", "Architecture: riscv64\n", "unknown processor"),
+        ("sysctl", "Apple M2\n", "Apple M2"),
+        ("none", "", "unknown processor"),
+    ],
+)
+def test_a_processor_is_named_as_its_system_names_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, program: str, told: str, name: str
+) -> None:
+    (folder / program).write_text(f"#!/bin/sh\nprintf '{told}'\n")
+    (folder / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    assert doctor.describe_processor() == f"{name} ({platform.machine()})"
 
 
-def test_a_program_that_is_missing_is_named_with_what_needs_it(
+def test_the_machine_is_processor_kernels_device_and_versions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
-    git, other = doctor.check_programs({("qemu-x86_64",): "make emulate needs it"})
-    assert git == Finding("wrong", "git: missing; DVC needs it")
-    assert other == Finding("note", "qemu-x86_64: missing; make emulate needs it")
+    monkeypatch.setenv("DIGITS_DEVICE", "cpu")
+    told = doctor.describe_machine()
+    kernels = torch.backends.cpu.get_cpu_capability()
+    assert told.startswith(f"{doctor.describe_processor()}: {kernels} kernels, training on the CPU")
+    assert told.endswith(f"; torch {torch.__version__}, Python {platform.python_version()}")
+
+
+def test_versions_but_torchs_are_a_reason_for_other_results(folder: Path) -> None:
+    pins = folder / "constraints.txt"
+    pins.write_text(f"numpy=={version('numpy')}\ntorch==1.0\n")
+    assert doctor.explain(pins).startswith("none is known: ")
+    pins.write_text("numpy==1.0\n")
+    assert doctor.explain(pins) == (
+        f"versions other than in constraints.txt: numpy {version('numpy')}, pinned 1.0"
+    )

@@ -14,7 +14,7 @@ from digits.params import load_params
 from digits.process import alone
 from tests.sandbox import ROOT
 from tools import recovery
-from tools.ledger import stored
+from tools.project import stored
 
 LOCK, LOCKS = Path("dvc.lock"), Path(".dvc/tmp/rwlock")
 WHOLE = "schema: '2.0'\nstages: {}\n"

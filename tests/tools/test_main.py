@@ -1,0 +1,68 @@
+import shutil
+import sys
+from copy import copy
+from pathlib import Path
+
+import pytest
+
+from digits.errors import InputError
+from tests.sandbox import ROOT, Sandbox
+from tools.__main__ import build_parser, run
+
+
+def test_a_command_is_run_with_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+    monkeypatch.setattr("tools.idx.main", lambda **arguments: given.append(arguments))
+    run(**vars(build_parser().parse_args(["idx", "images.gz", "train.csv"])))
+    assert given == [{"images": Path("images.gz"), "labels": None, "table": Path("train.csv")}]
+
+
+@pytest.mark.parametrize("arguments", [["compare", "--help"], ["kaggle", "--help"]])
+def test_help_shows_an_example(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(arguments)
+    assert f"example: python -m tools {arguments[0]} " in capsys.readouterr().out
+
+
+def test_what_is_not_installed_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "tools.browser", raising=False)
+    monkeypatch.setitem(sys.modules, "playwright.sync_api", None)
+    with pytest.raises(InputError, match=r"^playwright.*: not installed; expected what python -m"):
+        run("browser")
+
+
+def test_commands_work_in_a_folder_of_a_larger_repository(subfolder: Sandbox) -> None:
+    def told(command: str) -> str:
+        return subfolder.run("python", "-m", "tools", command)
+
+    assert told("diff") == "No metric differs from those of HEAD.\n\n"
+    assert "): 0 fixed, 0 broken\n" in told("compare")
+    assert told("plots") == "Now: open .plots/index.html\n"
+    for name, old, new in (
+        ("plots/training.csv", r"(?m)^1,1", "1,2"),
+        ("metrics/train.json", '"training_loss": 1', '"training_loss": 2'),
+    ):
+        subfolder.edit(name, old, new)
+    differing = told("diff"), told("plots")
+    subfolder.run("git", "checkout", ".")
+    assert "| metrics/train.json | training_loss " in differing[0]
+    assert (
+        "plots/training.csv: from epoch 1 on: training_loss; 1 of 6 rows; row 2: " in differing[0]
+    )
+    assert "- `plots/training.csv` differs\n" in differing[1]
+
+
+def test_a_copy_without_git_is_reproduced_and_what_needs_git_says_so(
+    subfolder: Sandbox, tmp_path: Path
+) -> None:
+    box = copy(subfolder)
+    box.folder = tmp_path / "copy"
+    shutil.copytree(subfolder.folder, box.folder)
+    assert box.run("python", "-m", "tools", "recover") == ""
+    variables = {"DVC_SYSTEM_CONFIG_DIR": str(ROOT / ".dvc" / "without-git")}
+    ran = box.attempt("dvc", "repro", environment=variables)
+    assert ran.stdout.endswith("Data and pipelines are up to date.\n"), ran.stderr
+    for command in ("compare", "diff", "plots", "verify"):
+        ran = box.attempt("python", "-m", "tools", command)
+        assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+        assert ran.stderr.startswith("error: fatal: not a git repository")
