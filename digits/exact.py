@@ -83,12 +83,12 @@ def quantise(values: Tensor, bits: int, dim: int | None = None) -> Quantised:
     return Quantised(_snap(values, power, bits), power, bits)
 
 
-def rounded(values: Tensor, bits: int, dim: int | None = None) -> Tensor:
+def rounded(values: Tensor, bits: int) -> Tensor:
     """Return float32 or float64 values, of any shape, rounded as `quantise` does it."""
-    return _snap(values, _power_within(values, dim), bits)
+    return _snap(values, _power_within(values), bits)
 
 
-def _power_within(values: Tensor, dim: int | None) -> Tensor:
+def _power_within(values: Tensor, dim: int | None = None) -> Tensor:
     """Return the largest magnitude without its mantissa: a power of two, at least a tiny one."""
     least, most = values.aminmax() if dim is None else values.aminmax(dim=dim, keepdim=True)
     bits = torch.maximum(most, least.neg_()).view(_INTEGER[values.dtype])

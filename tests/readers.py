@@ -30,12 +30,11 @@ from digits.data.submission import count_ids, read_submission
 from digits.data.tensors import Statistics, map_images, read_images
 from digits.errors import InputError
 from digits.network.model import Ensemble, encode, load_model
-from digits.network.training import begin, trained
 from digits.params import Params, load_params
 from digits.pictures import framing
 from digits.pictures.classify import read as read_picture
 from digits.pictures.reading import FORMATS
-from tests.conftest import LABELS
+from tests.conftest import LABELS, new_network
 from tests.sandbox import ROOT
 from tools import recovery
 from tools.ledger import stored
@@ -288,10 +287,7 @@ def _examples_of_images() -> list[bytes]:
 
 
 def _examples_of_weights() -> list[bytes]:
-    train = load_params(ROOT / "recipes" / "seed.yaml").train
-    train = train.model_copy(update={"widths": (2,)})
-    model = Ensemble([trained(begin(PIXELS, CLASSES, train))])
-    content = encode(model)
+    content = encode(Ensemble([new_network([PIXELS, 2, CLASSES])]))
     [length] = struct.unpack("<Q", content[:8])
     return [content[8 : 8 + length] + b"\n" + content[8 + length :], b"\0" + content]
 

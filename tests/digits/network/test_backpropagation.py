@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from math import log
 
 import pytest
@@ -6,13 +7,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from digits.exact import quantise
-from digits.network.backpropagation import Layers, backpropagate, cross_entropy, slope
+from digits.network.backpropagation import (
+    Layer,
+    backpropagate,
+    cross_entropy,
+    slope,
+    view_layers,
+)
 from digits.network.draws import Draws
-from digits.network.training import begin
+from digits.network.training import draw_network
 from digits.params import Train
 from tests.conftest import tiny_params
 
-CPU = torch.device("cpu")
+Widths = tuple[int, ...]
+Batch = tuple[Tensor, Tensor]
 KNOBS = [
     {},
     {"label_smoothing": 0.1},
@@ -28,59 +36,66 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def draw_batch(rows: int, widths: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def draw_batch(rows: int, widths: Widths) -> Batch:
     return draw(rows, widths[0]), torch.arange(rows) % widths[-1]
 
 
-def begin_training(widths: tuple[int, ...], **changes: object) -> tuple[Train, Tensor]:
+def begin(widths: Widths, **changes: object) -> tuple[Train, Tensor]:
     """Return params, and a network's numbers, with gains and running statistics of all sizes."""
-    changes = {"widths": widths[1:-1], **changes}
     params = Train(**tiny_params({})["train"] | changes)
-    values = begin(widths[0], widths[-1], params).values
-    layers = Layers.of(values, widths)
-    for number, part in enumerate([*layers.gains, *layers.means, *layers.variances]):
-        part.add_(draw(len(part), seed=number).abs() / 2)
+    generator = torch.Generator().manual_seed(0)
+    values = draw_network(widths, generator, batch_norm=params.batch_norm)
+    for number, layer in enumerate(view_layers(values, widths)):
+        for part in layer.norm:
+            part.add_(draw(len(part), seed=number).abs() / 2)
     return params, values
 
 
+def new_draws() -> Draws:
+    return Draws(torch.Generator().manual_seed(1), torch.device("cpu"))
+
+
+def parts(layers: Sequence[Layer]) -> list[Tensor]:
+    return [part for layer in layers for part in (layer.weights, layer.bias, *layer.norm)]
+
+
 def differentiate(
-    values: Tensor, widths: tuple[int, ...], images: Tensor, labels: Tensor, params: Train
-) -> tuple[Tensor, Tensor]:
-    """Return logits and gradient, of one vector, in the order of `Layers`."""
+    values: Tensor, widths: Widths, batch: Batch, params: Train
+) -> tuple[Tensor, list[Layer]]:
+    """Return logits and gradient."""
     statistics = 2 * sum(widths[1:-1]) if params.batch_norm else 0
-    gradient = torch.full_like(values[: len(values) - statistics], torch.nan)
-    layers, by_layer = (Layers.of(one, widths) for one in (values.clone(), gradient))
-    draws = Draws(torch.Generator().manual_seed(1), CPU)
-    return backpropagate(layers, by_layer, images, labels, draws, params), gradient
+    gradient = view_layers(torch.full_like(values[: len(values) - statistics], torch.nan), widths)
+    layers = view_layers(values.clone(), widths)
+    return backpropagate(layers, gradient, *batch, new_draws(), params), gradient
 
 
 def expect(
-    values: Tensor, widths: tuple[int, ...], images: Tensor, labels: Tensor, params: Train
-) -> tuple[Tensor, Tensor]:
+    values: Tensor, widths: Widths, batch: Batch, params: Train
+) -> tuple[Tensor, list[Layer]]:
     """Return what `differentiate` does, of torch's own functions, in float64, from its draws."""
-    leaf = values.double().requires_grad_()
-    layers = Layers.of(leaf, widths)
-    draws = Draws(torch.Generator().manual_seed(1), CPU)
+    leaf, draws, found = values.double().requires_grad_(), new_draws(), batch[0].double()
 
     def disturb(values: Tensor, deviation: float) -> Tensor:
         return values + draws.normal(*values.shape) * deviation if deviation else values
 
-    found = disturb(images.double(), params.input_noise)
-    for number, (weights, biases) in enumerate(zip(layers.weights, layers.biases, strict=True)):
-        if layers.gains and number < len(widths) - 2:
-            sums, gains = found @ weights, layers.gains[number]
-            found = functional.batch_norm(sums, None, None, gains, biases, training=True)
+    found = disturb(found, params.input_noise)
+    layers = view_layers(leaf, widths)
+    for layer in layers:
+        found = found @ layer.weights
+        if layer.norm:
+            gains = layer.norm[0]
+            found = functional.batch_norm(found, None, None, gains, layer.bias, training=True)
         else:
-            found = found @ weights + biases
-        if number < len(widths) - 2:
+            found = found + layer.bias
+        if layer is not layers[-1]:
             found = disturb(found, params.hidden_noise).relu()
             if params.dropout:
                 kept = draws.uniform(*found.shape) >= params.dropout
                 found = torch.where(kept, found / (1 - params.dropout), 0)
-    loss = functional.cross_entropy(found, labels, label_smoothing=params.label_smoothing)
+    loss = functional.cross_entropy(found, batch[1], label_smoothing=params.label_smoothing)
     [gradient] = torch.autograd.grad(loss, leaf)
     statistics = 2 * sum(widths[1:-1]) if params.batch_norm else 0
-    return found.detach(), gradient[: len(gradient) - statistics]
+    return found.detach(), view_layers(gradient[: len(gradient) - statistics], widths)
 
 
 def differ(found: Tensor, expected: Tensor) -> float:
@@ -91,25 +106,19 @@ def differ(found: Tensor, expected: Tensor) -> float:
 @pytest.mark.parametrize("widths", [(16, 12, 9, 10), (9, 3), (4, 20, 2)], ids=str)
 @pytest.mark.parametrize("knobs", KNOBS, ids=str)
 def test_with_more_bits_logits_and_gradients_are_those_of_autograd(
-    monkeypatch: pytest.MonkeyPatch, knobs: dict[str, object], widths: tuple[int, ...]
+    monkeypatch: pytest.MonkeyPatch, knobs: dict[str, object], widths: Widths
 ) -> None:
     monkeypatch.setattr("digits.network.backpropagation.FORWARD_BITS", 20)
     monkeypatch.setattr("digits.network.backpropagation.IMAGE_BITS", 20)
     monkeypatch.setattr("digits.network.backpropagation.BACKWARD_BITS", (20, 20))
     monkeypatch.setattr("digits.network.normalisation.BITS", 20)
-    params, values = begin_training(widths, **knobs)
+    params, values = begin(widths, **knobs)
     batch = draw_batch(57, widths)
-    found, expected = (do(values, widths, *batch, params) for do in (differentiate, expect))
+    found, expected = (do(values, widths, batch, params) for do in (differentiate, expect))
     assert differ(found[0], expected[0]) < 1e-5
-    assert found[1].shape == expected[1].shape
     # By layer: a small gradient would be lost beside a large one.
-    for mine, theirs in zip(
-        vars(Layers.of(found[1], widths)).values(),
-        vars(Layers.of(expected[1], widths)).values(),
-        strict=True,
-    ):
-        assert len(mine) == len(theirs)
-        assert all(differ(one, other) < 1e-4 for one, other in zip(mine, theirs, strict=True))
+    for one, other in zip(parts(found[1]), parts(expected[1]), strict=True):
+        assert differ(one, other) < 1e-4
 
 
 @pytest.mark.parametrize("knobs", KNOBS, ids=str)
@@ -117,9 +126,11 @@ def test_with_its_own_bits_the_gradient_still_points_where_autograds_does(
     knobs: dict[str, object],
 ) -> None:
     widths = (16, 40, 30, 10)
-    params, values = begin_training(widths, **knobs)
+    params, values = begin(widths, **knobs)
+    batch = draw_batch(256, widths)
     found, expected = (
-        do(values, widths, *draw_batch(256, widths), params)[1] for do in (differentiate, expect)
+        torch.cat([part.flatten() for part in parts(do(values, widths, batch, params)[1])])
+        for do in (differentiate, expect)
     )
     assert 1e-3 < differ(found, expected) < 0.2
 
@@ -128,58 +139,56 @@ def test_with_its_own_bits_the_gradient_still_points_where_autograds_does(
 def test_products_are_of_8_bits_of_images_6_of_all_else_and_as_many_back_as_float32_has_room_for(
     rows: int, bits: int
 ) -> None:
-    widths = (16, 3)
-    params, values = begin_training(widths)
+    params, values = begin((16, 3))
     # One class alone, so that its errors are larger than those of the others, whose unit is one.
     images, labels = draw(rows, 16), torch.zeros(rows, dtype=torch.int64)
-    logits, gradient = differentiate(values, widths, images, labels, params)
-    [weights], [biases] = (Layers.of(values, widths).weights, Layers.of(values, widths).biases)
-    inputs, weights = quantise(images, 8), quantise(weights, 6).values.double()
-    assert torch.equal(logits, (inputs.values.double() @ weights).float() + biases)
+    logits, [gradient] = differentiate(values, (16, 3), (images, labels), params)
+    [layer] = view_layers(values, (16, 3))
+    inputs, weights = quantise(images, 8), quantise(layer.weights, 6).values.double()
+    assert torch.equal(logits, (inputs.values.double() @ weights).float() + layer.bias)
     wrong = quantise(slope(logits, labels, 0), bits).values.double()
     moved = inputs.coarser(6).values.double().T @ wrong
-    expected = torch.cat([moved.flatten(), wrong.sum(dim=0)])
-    assert torch.equal(gradient, expected.float())
+    assert torch.equal(gradient.weights, moved.float())
+    assert torch.equal(gradient.bias, wrong.sum(dim=0).float())
 
 
 def test_hidden_layers_pass_on_6_bits_and_errors_have_fewer_through_a_wide_layer() -> None:
     widths = (5, 7, 300)
-    params, values = begin_training(widths)
+    params, values = begin(widths)
     images, labels = draw_batch(30, widths)
-    logits, gradient = differentiate(values, widths, images, labels, params)
-    weights = Layers.of(values, widths).weights
-    first, second = (quantise(one, 6).values.double() for one in weights)
+    logits, [gradient, _] = differentiate(values, widths, (images, labels), params)
+    layers = view_layers(values, widths)
+    first, second = (quantise(layer.weights, 6).values.double() for layer in layers)
     inputs = quantise(images, 8)
-    biases = Layers.of(values, widths).biases
-    hidden = (inputs.values.double() @ first).float() + biases[0]
+    hidden = (inputs.values.double() @ first).float() + layers[0].bias
     passed_on = quantise(hidden.relu(), 6).values.double()
-    assert torch.equal(logits, (passed_on @ second).float() + biases[1])
+    assert torch.equal(logits, (passed_on @ second).float() + layers[1].bias)
     errors = quantise(slope(logits, labels, 0), 12).coarser(9).values.double() @ second.T
     wrong = quantise(errors.float() * (hidden > 0), 12).values.double()
-    moved = inputs.coarser(6).values.double().T @ wrong
-    assert torch.equal(Layers.of(gradient, widths).weights[0], moved.float())
+    assert torch.equal(gradient.weights, (inputs.coarser(6).values.double().T @ wrong).float())
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_the_order_of_a_batch_changes_no_bit_of_the_gradient(batch_norm: bool) -> None:
     widths = (16, 40, 30, 10)
-    params, values = begin_training(widths, batch_norm=batch_norm, label_smoothing=0.1)
+    params, values = begin(widths, batch_norm=batch_norm, label_smoothing=0.1)
     images, labels = draw_batch(256, widths)
     order = torch.randperm(256, generator=torch.Generator().manual_seed(2))
-    found = differentiate(values, widths, images, labels, params)
-    turned = differentiate(values, widths, images[order], labels[order], params)
+    found = differentiate(values, widths, (images, labels), params)
+    turned = differentiate(values, widths, (images[order], labels[order]), params)
     assert torch.equal(turned[0], found[0][order])
-    assert torch.equal(turned[1], found[1])
+    assert all(map(torch.equal, parts(turned[1]), parts(found[1])))
 
 
 def test_layers_are_views_of_all_of_a_vector() -> None:
-    layers = Layers.of(torch.arange(3 * 2 + 2 * 4 + 2 + 4 + 3 * 2), (3, 2, 4))
-    parts = [part for parts in vars(layers).values() for part in parts]
-    assert [tuple(part.shape) for part in parts] == [(3, 2), (2, 4), (2,), (4,), (2,), (2,), (2,)]
-    assert torch.cat([part.flatten() for part in parts]).tolist() == list(range(26))
+    layers = view_layers(torch.arange(3 * 2 + 2 * 4 + 2 + 4 + 3 * 2), (3, 2, 4))
+    found = [[part.flatten().tolist() for part in parts([layer])] for layer in layers]
+    hidden = [[*range(6)], [14, 15], [20, 21], [22, 23], [24, 25]]
+    assert found == [hidden, [[*range(6, 14)], [16, 17, 18, 19]]]
+    assert [layer.weights.shape for layer in layers] == [(3, 2), (2, 4)]
 
 
-@pytest.mark.parametrize("label_smoothing", [0.0, 0.1, 0.37])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.37])
 @pytest.mark.parametrize("scale", [1e-3, 1, 100])
 @pytest.mark.parametrize("classes", [1, 3, 10])
 def test_loss_and_slope_are_those_of_torch(
@@ -191,11 +200,8 @@ def test_loss_and_slope_are_those_of_torch(
         leaf, labels, label_smoothing=label_smoothing, reduction="none"
     )
     [gradient] = torch.autograd.grad(expected.mean(), leaf)
-    found = cross_entropy(logits, labels, label_smoothing)
-    assert found.dtype == torch.float64
+    found, slopes = (one(logits, labels, label_smoothing) for one in (cross_entropy, slope))
     assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
-    slopes = slope(logits, labels, label_smoothing)
-    assert slopes.dtype == torch.float32
     assert torch.allclose(slopes.double(), gradient, rtol=1e-6, atol=1e-9)
 
 
