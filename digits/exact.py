@@ -126,12 +126,11 @@ def product(left: Quantised, right: Quantised, out: Tensor | None = None) -> Ten
         return wide if out is None else out.copy_(wide)
     # Where a dimension is 1, torch 2.13's product of int8 may read a transposed matrix wrongly.
     short, *long = sorted((rows, terms, columns))
-    large = short > 1 and prod(long) >= LARGE
-    # The digits of one are one, those of the other as many, or two where it is no transpose.
-    few, more = sorted((left, right), key=lambda one: one.bits)
-    fits = few.bits <= DIGIT and more.bits <= (DIGIT if more.turned else 2 * DIGIT)
-    if large and fits and _has_int8(left.values.device):
-        return torch.mul(_multiply_digits(left, right), left.unit * right.unit, out=out)
+    if short > 1 and prod(long) >= LARGE and _has_int8(left.values.device):
+        # One has one digit, and the other as many, or is no transpose and has two.
+        few, more = (left, right) if left.bits < right.bits else (right, left)
+        if few.bits <= DIGIT and more.bits <= (DIGIT if more.turned else 2 * DIGIT):
+            return torch.mul(_multiply_digits(left, right), left.unit * right.unit, out=out)
     return torch.mm(left.values, right.values, out=out)
 
 
