@@ -130,18 +130,12 @@ def _go_forward(
 
 
 def _disturb(values: Tensor, deviation: float, draws: Draws) -> Tensor:
-    """Return values with Gaussian noise of a deviation.
-
-    Rasmus et al. (2015, "Semi-supervised learning with ladder networks", section 3).
-    """
+    # Rasmus et al. (2015, "Semi-supervised learning with ladder networks", section 3).
     return values + draws.normal(*values.shape) * deviation if deviation else values
 
 
 def _drop(values: Tensor, share: float, draws: Draws) -> Tensor:
-    """Return values, a share of them 0 and the others enlarged, so that their expected sum stays.
-
-    Srivastava et al. (2014, "Dropout: a simple way to prevent neural networks from overfitting").
-    """
+    # Srivastava et al. (2014, "Dropout: a simple way to prevent neural networks from overfitting").
     if not share:
         return values
     return values * (draws.uniform(*values.shape) >= share) * (1 / (1 - share))

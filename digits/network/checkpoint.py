@@ -1,12 +1,9 @@
 """Checkpoints: a training run that was stopped goes on after its last whole epoch.
 
 A checkpoint is named after params, data and this library's code: what decides a run's bytes, on
-whatever machine. So none is taken for another run's, and one goes on elsewhere. Its file holds
-
-    32 bytes        SHA-256 of that name, as a whole, and of what follows
-    safetensors     values, momentum, averages, generator, and history, as JSON, in bytes
-
-It lies beside the network, whose own place is cleared before training starts.
+whatever machine. So none is taken for another run's, and one goes on elsewhere. Its file holds 32
+bytes, the SHA-256 of that name, as a whole, and of what follows; and safetensors. It lies beside
+the network, whose own place is cleared before training starts.
 """
 
 import hashlib
@@ -20,7 +17,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load, save
 
-from digits.errors import InputError, expecting
+from digits.errors import expecting
 from digits.files import replacing
 from digits.network.model import MODEL
 from digits.network.training import Epoch, Labelled, Trainer
@@ -62,38 +59,27 @@ class Checkpoint:
             temporary.write_bytes(self._digest(content) + content)
 
     def restore(self, trainer: Trainer) -> None:
-        """Bring a new training to where the run was stopped, if it was.
-
-        A checkpoint that cannot be used is reported in one line on standard error, and ignored.
-        """
+        """Bring a new training to where the run was stopped, if it was, and say so."""
         if not self.path.exists():
             return
-        try:
-            content = self._read()
-        except InputError as error:
-            print(f"warning: {error}; training starts at the first epoch", file=sys.stderr)
+        with expecting(self.path, "a checkpoint"):
+            content = self.path.read_bytes()
+        if self._digest(content[32:]) != content[:32]:
+            told = "damaged, or of another run; expected its own checkpoint"
+            where = "training starts at the first epoch"
+            print(f"warning: {self.path}: {told}; {where}", file=sys.stderr)
             return
-        tensors = load(content)
+        tensors = load(content[32:])
         for name in _NUMBERS:
             getattr(trainer.descent, name).copy_(tensors[name])
         trainer.generator.set_state(tensors["generator"])
-        trainer.history = [
-            Epoch(**epoch) for epoch in json.loads(tensors["history"].numpy().tobytes())
-        ]
-        print(f"train: goes on after epoch {len(trainer.history)}, from {self.path}")
+        history = json.loads(tensors["history"].numpy().tobytes())
+        trainer.history = [Epoch(**epoch) for epoch in history]
+        print(f"train: goes on after epoch {len(history)}, from {self.path}")
 
     def remove(self) -> None:
         """Remove the checkpoint of a run that has ended."""
         self.path.unlink(missing_ok=True)
-
-    def _read(self) -> bytes:
-        with expecting(self.path, "a checkpoint"):
-            content = self.path.read_bytes()
-        if self._digest(content[32:]) != content[:32]:
-            raise InputError(
-                f"{self.path}: damaged, or of another run; expected its own checkpoint"
-            )
-        return content[32:]
 
     def _digest(self, content: bytes) -> bytes:
         return hashlib.sha256(self.run.encode() + content).digest()
