@@ -3,13 +3,13 @@
 A sum of floating-point numbers depends on the order of its terms because it rounds. Whole numbers
 that stay below the precision of their type do not round, in whatever order, parts or vectors they
 are added. So what is to be summed is first quantised: rounded to multiples of a unit, a power of
-two, so few of them that every partial sum is exact. That is the error-free transformation of Ozaki
-et al. (2012, "Error-free transformations of matrix multiplication by using fast routines of matrix
-multiplication", section 3); Ootomo, Ozaki and Yokota (2024, "DGEMM on integer matrix multiplication
-unit") have such products of int8, Demmel and Nguyen (2015, "Parallel reproducible summation") such
-sums. All that is not a sum is one operation at a time that IEEE 754 rounds correctly: +, -, *, /.
-Functions are polynomials of these. What a library fuses or approximates in its own way (addcmul,
-lerp, exp, the division by a Python number on a GPU) has no place here, or where this is called.
+two, so few of them that every partial sum is exact: Ozaki et al. (2012, "Error-free transformations
+of matrix multiplication by using fast routines of matrix multiplication", section 3). Ootomo, Ozaki
+and Yokota (2024, "DGEMM on integer matrix multiplication unit") have such products of int8, Demmel
+and Nguyen (2015, "Parallel reproducible summation") such sums. All that is not a sum is one
+operation at a time that IEEE 754 rounds correctly: +, -, *, /. Functions are polynomials of these.
+What a library fuses or approximates in its own way (addcmul, lerp, exp, the division by a Python
+number on a GPU) has no place here, or where this is called.
 """
 
 from dataclasses import dataclass
@@ -75,9 +75,8 @@ class Quantised:
 def quantise(values: Tensor, bits: int, dim: int | None = None) -> Quantised:
     """Return float32 values as multiples, at most 2 ** bits, of the least unit that allows it.
 
-    The shape is (rows, columns), bits are at most 22. All have one unit, or each line along `dim`
-    its own. A value errs by half a unit, at most 2 ** -bits of the largest magnitude. Beyond
-    2 ** 100 it becomes infinite or NaN, which is not lost from there on.
+    Bits are at most 22. All have one unit, or each line along `dim` its own; errors are half of it,
+    2 ** -bits of the largest magnitude. Beyond 2 ** 100 is infinity or NaN, and not lost any more.
     """
     power = _power_within(values, dim)
     return Quantised(_snap(values, power, bits), power, bits)

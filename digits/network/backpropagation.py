@@ -18,7 +18,7 @@ from digits import exact
 from digits.exact import FLOAT, PRECISION, Quantised, product, quantise
 from digits.network.draws import Draws
 from digits.network.model import FORWARD_BITS, IMAGE_BITS
-from digits.network.normalisation import Normalised, fold
+from digits.network.normalisation import EPSILON, Normalised
 from digits.params import Train
 
 # At least and at most: errors differ more in size than the rest. With 8 for all of them, `plain`
@@ -36,8 +36,11 @@ class Layer(NamedTuple):
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Return weights, (outputs, inputs), and bias of the plain layer that answers alike."""
-        plain = self.weights.T, self.bias
-        return fold(*plain, *self.norm) if self.norm else plain
+        if not self.norm:
+            return self.weights.T, self.bias
+        gains, means, variances = self.norm
+        factor = gains / exact.root(variances + EPSILON)
+        return self.weights.T * factor[:, None], self.bias - means * factor
 
 
 def view_layers(vector: Tensor, widths: Sequence[int]) -> list[Layer]:

@@ -1,4 +1,4 @@
-"""Batch normalisation: of what a layer gives for a batch, the way back, and folded into the layer.
+"""Batch normalisation: of what a layer gives for a batch, and the way back.
 
 Ioffe and Szegedy (2015, "Batch normalization: accelerating deep network training by reducing
 internal covariate shift"), section 3.
@@ -57,11 +57,3 @@ class Normalised(NamedTuple):
 
 def _mean(sums: Tensor, rows: int) -> Tensor:
     return exact.over(sums, rows).to(torch.float32)
-
-
-def fold(
-    weights: Tensor, biases: Tensor, gains: Tensor, means: Tensor, variances: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return weights and biases of a layer that does in one what it and its normalisation did."""
-    factor = gains / exact.root(variances + EPSILON)
-    return weights * factor[:, None], biases - means * factor

@@ -111,9 +111,8 @@ class Trainer:
     def run(self) -> Iterator[Epoch]:
         """Train to the last epoch, and yield each epoch as it ends.
 
-        Each takes the rows in a new order, in batches; the last batch has what is left. InputError
-        tells of a loss, or answers, that are no longer finite, and of a batch of one row that is to
-        be normalised.
+        Each takes the rows in a new order, in batches; the last batch has what is left. A loss, or
+        answers, that are no longer finite are an InputError.
         """
         self._check_batches()
         pace = Pace()

@@ -53,19 +53,6 @@ def test_a_run_that_was_stopped_ends_in_the_same_state(
     assert content(trainer) == content(quiet)
 
 
-def test_the_checkpoint_lies_beside_the_network_and_goes(
-    train: Train, capsys: pytest.CaptureFixture[str]
-) -> None:
-    kept = Checkpoint("0123456789abcdef" * 4)
-    kept.restore(begin(train))
-    kept.save(begin(train))
-    assert list(Path("models").iterdir()) == [Path("models/0123456789abcdef.checkpoint")]
-    kept.remove()
-    kept.remove()
-    assert not list(Path("models").iterdir())
-    assert capsys.readouterr() == ("", "")
-
-
 @pytest.mark.parametrize("damage", ["empty", "short", "bit", "digest", "foreign"])
 def test_a_damaged_or_foreign_checkpoint_is_reported_and_ignored(
     train: Train, capsys: pytest.CaptureFixture[str], damage: str

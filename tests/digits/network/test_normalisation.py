@@ -4,7 +4,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from digits.exact import rounded
-from digits.network.normalisation import Normalised, fold
+from digits.network.backpropagation import Layer
+from digits.network.normalisation import Normalised
 
 ROWS, WIDTH = 600, 6
 
@@ -66,5 +67,6 @@ def test_a_folded_layer_gives_what_layer_and_running_statistics_gave() -> None:
     images, weights, biases = draw(ROWS, 4), draw(WIDTH, 4, seed=1), draw(WIDTH, seed=2)
     statistics = draw(WIDTH, seed=3), draw(WIDTH, seed=4).abs()
     expected = functional.batch_norm(images @ weights.T, *statistics, GAINS, biases)
-    found = functional.linear(images, *fold(weights, biases, GAINS, *statistics))
+    layer = Layer(weights.T, biases, (GAINS, *statistics))
+    found = functional.linear(images, *layer.folded())
     assert torch.allclose(found, expected, rtol=1e-4, atol=1e-5)
