@@ -185,8 +185,8 @@ def test_sines_and_cosines_are_the_true_ones() -> None:
         expected = [true(2 * math.pi * one) for one in turns.tolist()]
         assert found.tolist() == pytest.approx(expected, abs=2e-15)
     quarters = torch.arange(-4, 5, dtype=DOUBLE) / 4 + 2**30
-    found = [values.tolist() for values in exact.sine_and_cosine(quarters)]
-    assert found == [[0, 1, 0, -1, 0, 1, 0, -1, 0], [1, 0, -1, 0, 1, 0, -1, 0, 1]]
+    whole = [values.tolist() for values in exact.sine_and_cosine(quarters)]
+    assert whole == [[0, 1, 0, -1, 0, 1, 0, -1, 0], [1, 0, -1, 0, 1, 0, -1, 0, 1]]
 
 
 def test_probabilities_sum_to_1_and_follow_their_classes() -> None:

@@ -74,7 +74,13 @@ def test_elastic_displacements_are_smooth_and_as_strong_as_simards(smoothness: f
 
 def test_each_image_is_distorted_in_its_own_way_and_the_same_from_the_same_seed() -> None:
     images = torch.rand(49, generator=torch.Generator().manual_seed(0)).repeat(5, 1)
-    strengths = {"rotation": 10.0, "scale": 0.1, "shear": 0.1, "shift": 1.0, "elastic": 5.0}
+    strengths: dict[str, Any] = {
+        "rotation": 10.0,
+        "scale": 0.1,
+        "shear": 0.1,
+        "shift": 1.0,
+        "elastic": 5.0,
+    }
     found = distort(images, **strengths)
     assert len({image.numpy().tobytes() for image in found}) == 5
     assert torch.equal(found, distort(images, **strengths))

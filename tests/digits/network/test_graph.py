@@ -82,7 +82,11 @@ def test_a_graph_does_what_its_function_does_with_the_draws_of_each_call() -> No
     states, generators = torch.zeros(2, 3), [torch.Generator().manual_seed(0) for _ in range(2)]
     draws, graph = Draws(generators[0], cpu), Graph(generators[1], cpu)
     expected = [step(draws, states[0], given) for given in inputs]
-    found = [graph.run(lambda draws, one: step(draws, states[1], one), one) for one in inputs]
+
+    def second(draws: Draws, given: Tensor) -> Tensor:
+        return step(draws, states[1], given)
+
+    found = [graph.run(second, given) for given in inputs]
     assert torch.equal(torch.stack(found), torch.stack(expected))
     assert torch.equal(*states)
 

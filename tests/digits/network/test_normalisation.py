@@ -46,8 +46,9 @@ def test_values_running_statistics_and_gradients_are_those_of_torch(
     monkeypatch.setattr("digits.network.normalisation.BITS", bits)
     normalised, means, variances = normalise(VALUES)
     leaves = [one.double().requires_grad_() for one in (GAINS, torch.zeros(WIDTH), VALUES)]
+    gains, biases, values = leaves
     running = torch.zeros(WIDTH).double(), torch.ones(WIDTH).double()
-    expected = functional.batch_norm(leaves[2], *running, *leaves[:2], training=True)
+    expected = functional.batch_norm(values, *running, gains, biases, training=True)
     gradients = torch.autograd.grad(expected, leaves, ERRORS.double())
     found = (normalised.scaled(GAINS), means, variances, *normalised.differentiate(ERRORS, GAINS))
     for one, other in zip(found, (expected, *running, *gradients), strict=True):

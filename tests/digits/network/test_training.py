@@ -182,9 +182,9 @@ def test_the_network_that_is_kept_is_validated_with_its_averages_and_norms_folde
     model = trainer.network()
     assert validate(model, HELD_OUT) == (epoch.validation_loss, epoch.validation_accuracy)
     hidden, last = view_layers(trainer.descent.averages, (PIXELS, 8, CLASSES))
-    gains, *statistics = hidden.norm
+    gains, means, variances = hidden.norm
     sums = ROWS.images @ hidden.weights
-    sums = functional.batch_norm(sums, *statistics, gains, hidden.bias)
+    sums = functional.batch_norm(sums, means, variances, gains, hidden.bias)
     expected = sums.relu() @ last.weights + last.bias
     assert torch.allclose(model(ROWS.images), expected, atol=0.05 * expected.abs().max().item())
     assert not torch.equal(trainer.descent.averages, trainer.descent.values)
