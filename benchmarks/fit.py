@@ -14,7 +14,7 @@ from time import perf_counter
 from benchmarks.floor import product_rate, step_time
 from digits.data.classes import load_classes
 from digits.network.device import choose_device
-from digits.network.training import begin, fit
+from digits.network.training import Trainer
 from digits.params import load_params
 from stages.train import load_split
 
@@ -28,10 +28,10 @@ def main() -> None:
     classes = len(load_classes())
     training, validation = (rows.to(device) for rows in load_split(classes))
     widths = [training.images.shape[1], *params.train.widths, classes]
-    state = begin(training.images.shape[1], classes, params.train, device)
+    trainer = Trainer(training, validation, classes, params.train)
     before = product_rate(SECONDS), step_time(widths, params.train.batch_size, SECONDS)
     start = perf_counter()
-    for one in fit(state, training, validation, params.train):
+    for one in trainer.run():
         seconds = perf_counter() - start
         print(f"epoch {one.epoch}: validation accuracy {one.validation_accuracy} at {seconds} s")
     print(f"fit {seconds}")

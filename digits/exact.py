@@ -3,13 +3,13 @@
 A sum of floating-point numbers depends on the order of its terms because it rounds. Whole numbers
 that stay below the precision of their type do not round, in whatever order, parts or vectors they
 are added. So what is to be summed is first quantised: rounded to multiples of a unit, a power of
-two, so few of them that every partial sum is exact. That is the error-free transformation of Ozaki
-et al. (2012, "Error-free transformations of matrix multiplication by using fast routines of matrix
-multiplication", section 3); Ootomo, Ozaki and Yokota (2024, "DGEMM on integer matrix multiplication
-unit") have such products of int8, Demmel and Nguyen (2015, "Parallel reproducible summation") such
-sums. All that is not a sum is one operation at a time that IEEE 754 rounds correctly: +, -, *, /.
-Functions are polynomials of these. What a library fuses or approximates in its own way (addcmul,
-lerp, exp, the division by a Python number on a GPU) has no place here, or where this is called.
+two, so few of them that every partial sum is exact: Ozaki et al. (2012, "Error-free transformations
+of matrix multiplication by using fast routines of matrix multiplication", section 3). Ootomo, Ozaki
+and Yokota (2024, "DGEMM on integer matrix multiplication unit") have such products of int8, Demmel
+and Nguyen (2015, "Parallel reproducible summation") such sums. All that is not a sum is one
+operation at a time that IEEE 754 rounds correctly: +, -, *, /. Functions are polynomials of these.
+What a library fuses or approximates in its own way (addcmul, lerp, exp, the division by a Python
+number on a GPU) has no place here, or where this is called.
 """
 
 from dataclasses import dataclass
@@ -32,20 +32,12 @@ _LOG2_E = float.fromhex("0x1.71547652b82fep+0")
 
 @dataclass(frozen=True)
 class Quantised:
-    """A matrix of whole multiples of a unit.
+    """A matrix of whole multiples of a unit."""
 
-    Attributes:
-        values: float32, shape (rows, columns).
-        power: the units times 2 ** (bits - 1), powers of two: one for all, shape (), or one for
-            each row or each column.
-        bits: no value is more than 2 ** bits units.
-        turned: what this is the transpose of, if of anything.
-    """
-
-    values: Tensor
-    power: Tensor
-    bits: int
-    turned: "Quantised | None" = None
+    values: Tensor  # float32, shape (rows, columns)
+    power: Tensor  # unit times 2 ** (bits - 1): of all, shape (), or of each row or column
+    bits: int  # no value is more than 2 ** bits units
+    turned: "Quantised | None" = None  # what this is the transpose of, if of anything
 
     @property
     def T(self) -> "Quantised":  # noqa: N802  (as tensors have it)
@@ -83,28 +75,20 @@ class Quantised:
 def quantise(values: Tensor, bits: int, dim: int | None = None) -> Quantised:
     """Return float32 values as multiples, at most 2 ** bits, of the least unit that allows it.
 
-    Each errs by at most half a unit, which is at most 2 ** -bits of the largest magnitude. Beyond
-    2 ** 100 they become infinite or NaN, which is not lost from there on.
-
-    Args:
-        values: shape (rows, columns).
-        bits: at most 22.
-        dim: along which every line has its own unit; without it, all have one.
+    Bits are at most 22. All have one unit, or each line along `dim` its own; errors are half of it,
+    2 ** -bits of the largest magnitude. Beyond 2 ** 100 is infinity or NaN, and not lost any more.
     """
     power = _power_within(values, dim)
     return Quantised(_snap(values, power, bits), power, bits)
 
 
-def rounded(values: Tensor, bits: int, dim: int | None = None) -> Tensor:
+def rounded(values: Tensor, bits: int) -> Tensor:
     """Return float32 or float64 values, of any shape, rounded as `quantise` does it."""
-    return _snap(values, _power_within(values, dim), bits)
+    return _snap(values, _power_within(values), bits)
 
 
-def _power_within(values: Tensor, dim: int | None) -> Tensor:
-    """Return the largest power of two that is not larger than all values, or at least a tiny one.
-
-    That is what is left of the largest magnitude without its mantissa.
-    """
+def _power_within(values: Tensor, dim: int | None = None) -> Tensor:
+    """Return the largest magnitude without its mantissa: a power of two, at least a tiny one."""
     least, most = values.aminmax() if dim is None else values.aminmax(dim=dim, keepdim=True)
     bits = torch.maximum(most, least.neg_()).view(_INTEGER[values.dtype])
     exponent = bits.bitwise_and_(_exponent_of(values.dtype, values.device))
@@ -118,10 +102,8 @@ def _exponent_of(dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def _snap(values: Tensor, power: Tensor | float, bits: int) -> Tensor:
-    """Return values rounded to multiples of 2 ** (1 - bits) times a power of two.
-
-    The sum with a number whose last place is that unit is rounded so.
-    """
+    """Return values rounded to multiples of 2 ** (1 - bits) times a power of two."""
+    # A sum with a number whose last place is that unit is rounded so.
     shift = power * (1.5 * 2.0 ** (PRECISION[values.dtype] - bits))
     return (values + shift).sub_(shift)
 
@@ -129,17 +111,10 @@ def _snap(values: Tensor, power: Tensor | float, bits: int) -> Tensor:
 def product(left: Quantised, right: Quantised, out: Tensor | None = None) -> Tensor:
     """Return the product of two matrices in float32, exact up to 24 bits, else rounded once.
 
-    A sum of n terms has at most left.bits + right.bits + log2(n) bits. Up to 24 of them float32
-    holds, and int32 if digits are multiplied as int8; up to 53, float64. Which of them did it does
+    The left may have a unit for each row, the right one for each column. A sum of n terms has at
+    most left.bits + right.bits + log2(n) bits. Up to 24 of them float32 holds, and int32 if digits
+    are multiplied as int8; up to 53, float64; more raise OverflowError. Which of these did it does
     not show in the result, but for the sign of a zero.
-
-    Args:
-        left: shape (rows, n), with one unit, or one for each row.
-        right: shape (n, columns), with one unit, or one for each column.
-        out: where the result is written, if anywhere.
-
-    Raises:
-        OverflowError: there are more terms than float64 can sum.
     """
     (rows, terms), columns = left.values.shape, right.values.shape[1]
     bits = left.bits + right.bits + ceil(log2(terms))
@@ -150,16 +125,12 @@ def product(left: Quantised, right: Quantised, out: Tensor | None = None) -> Ten
         return wide if out is None else out.copy_(wide)
     # Where a dimension is 1, torch 2.13's product of int8 may read a transposed matrix wrongly.
     short, *long = sorted((rows, terms, columns))
-    large = short > 1 and prod(long) >= LARGE
-    if large and _have_digits(left, right) and _has_int8(left.values.device):
-        return torch.mul(_multiply_digits(left, right), left.unit * right.unit, out=out)
+    if short > 1 and prod(long) >= LARGE and _has_int8(left.values.device):
+        # One has one digit, and the other as many, or is no transpose and has two.
+        few, more = (left, right) if left.bits < right.bits else (right, left)
+        if few.bits <= DIGIT and more.bits <= (DIGIT if more.turned else 2 * DIGIT):
+            return torch.mul(_multiply_digits(left, right), left.unit * right.unit, out=out)
     return torch.mm(left.values, right.values, out=out)
-
-
-def _have_digits(left: Quantised, right: Quantised) -> bool:
-    """Return whether one has one digit, and the other as many, or is no transpose and has two."""
-    few, more = sorted((left, right), key=lambda one: one.bits)
-    return few.bits <= DIGIT and more.bits <= (DIGIT if more.turned else 2 * DIGIT)
 
 
 def _multiply_digits(left: Quantised, right: Quantised) -> Tensor:
@@ -195,16 +166,8 @@ def over(values: Tensor, divisor: float) -> Tensor:
 
 
 def root(values: Tensor) -> Tensor:
-    """Return square roots of float32 values, correctly rounded.
-
-    float64's own, whose last bit differs between libraries, has digits enough for that.
-    """
+    """Return square roots of float32 values, correctly rounded: float64's have digits enough."""
     return values.to(DOUBLE).sqrt().to(FLOAT)
-
-
-def _power_of_two(exponent: Tensor) -> Tensor:
-    """Return 2 ** exponent of whole float64 numbers from -1022 to 1023, from its bits."""
-    return ((exponent.to(torch.int64) + 1023) << 52).view(DOUBLE)
 
 
 def exp(values: Tensor) -> Tensor:
@@ -215,7 +178,7 @@ def exp(values: Tensor) -> Tensor:
     power = rest * (1 / factorial(13)) + 1 / factorial(12)
     for degree in range(11, -1, -1):
         power.mul_(rest).add_(1 / factorial(degree))
-    return power.mul_(_power_of_two(exponent))
+    return power.mul_(((exponent.to(torch.int64) + 1023) << 52).view(DOUBLE))  # by 2 ** exponent
 
 
 def log(values: Tensor) -> Tensor:
@@ -244,31 +207,20 @@ def sine_and_cosine(turns: Tensor) -> tuple[Tensor, Tensor]:
     """
     quarter = (turns * 4).round()
     angle = (turns - quarter / 4) * (2 * pi)
-    square = angle * angle
-    found = []
-    for first in (17, 16):
-        series = torch.full_like(angle, _taylor(first))
-        for degree in range(first - 2, -1, -2):
-            series.mul_(square).add_(_taylor(degree))
+    square, found = angle * angle, []
+    for last in (17, 16):  # degrees of the Taylor series, whose signs alternate by twos
+        series = torch.zeros_like(angle)
+        for degree in range(last, -1, -2):
+            series.mul_(square).add_((1 - degree // 2 % 2 * 2) / factorial(degree))
         found.append(series)
     sine, cosine = found[0] * angle, found[1]
-    odd, side = quarter.remainder(2) == 1, quarter.remainder(4)
-    across, along = torch.where(odd, cosine, sine), torch.where(odd, sine, cosine)
-    return torch.where(side >= 2, -across, across), torch.where(
-        (side - 1.5).abs() < 1, -along, along
-    )
-
-
-def _taylor(degree: int) -> float:
-    """Return the coefficient of sine or cosine at 0: whichever has that degree."""
-    return (1 - degree // 2 % 2 * 2) / factorial(degree)
+    odd, far = quarter.remainder(2) == 1, quarter.remainder(4) >= 2
+    across, along = torch.where(odd, cosine, sine), torch.where(odd, -sine, cosine)
+    return torch.where(far, -across, across), torch.where(far, -along, along)
 
 
 def softmax(logits: Tensor) -> Tensor:
-    """Return probabilities, float64, of logits, shape (rows, classes).
-
-    The sum of up to 4,096 powers is exact, each rounded to 2 ** -40, and the largest is 1.
-    """
+    """Return probabilities, float64, of logits, shape (rows, classes)."""
     _, powers, sums = _powers(logits)
     return powers.div_(sums)
 
@@ -280,7 +232,10 @@ def log_softmax(logits: Tensor) -> Tensor:
 
 
 def _powers(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return logits less their row's largest, e to the power of these, and the sum of each row."""
+    """Return logits less their row's largest, e to the power of these, and the sum of each row.
+
+    Rounded to 2 ** -40, and with 1 for the largest, up to 4,096 powers have an exact sum.
+    """
     wide = logits.to(DOUBLE)
     centred = wide - wide.amax(dim=1, keepdim=True)
     powers = exp(centred)

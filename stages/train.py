@@ -12,7 +12,6 @@ same bytes.
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, astuple
-from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
 
@@ -25,9 +24,9 @@ from digits.data.tensors import PREPARED, map_labelled
 from digits.files import write_json
 from digits.network.checkpoint import Checkpoint, identify
 from digits.network.device import choose_device, describe_device
-from digits.network.model import MLP, MODEL, Ensemble, save_model
-from digits.network.training import DIGEST, Epoch, Labelled, TrainingState, begin, fit, trained
-from digits.params import Train, load_params
+from digits.network.model import MODEL, Ensemble, save_model
+from digits.network.training import Epoch, Labelled, Trainer, brief
+from digits.params import load_params
 
 METRICS = Path("metrics/train.json")
 CURVES = Path("plots/training.csv")
@@ -42,32 +41,42 @@ def load_split(classes: int) -> tuple[Labelled, Labelled]:
     return training, Labelled(torch.from_numpy(held_out), torch.from_numpy(truth))
 
 
-def fit_network(
-    state: TrainingState,
-    training: Labelled,
-    validation: Labelled,
-    train: Train,
-    checkpoint: Checkpoint,
-) -> tuple[MLP, list[Epoch]]:
+def train_network(trainer: Trainer, checkpoint: Checkpoint, *, held_out: bool) -> None:
     """Train to the last epoch, and keep a checkpoint; print a row for each epoch, old ones too."""
-    checkpoint.restore(state)
+    checkpoint.restore(trainer)
     print("epoch  training loss  validation loss  accuracy")
-    for epoch in state.history:
+    for epoch in trainer.history:
         print_row(epoch)
-    for epoch in fit(state, training, validation, train):
+    for epoch in trainer.run():
         print_row(epoch)
-        checkpoint.save(state)
-        write_history(state.history, held_out=train.rows == "train")
-    return trained(state), state.history
+        checkpoint.save(trainer)
+        write_history(trainer.history, held_out=held_out)
 
 
 def print_row(epoch: Epoch) -> None:
     """Print the row of an epoch in the table."""
-    print(
-        f"{epoch.epoch:5}  {epoch.training_loss:13.4f}  {epoch.validation_loss:15.4f}  "
-        f"{epoch.validation_accuracy:8.4f}",
-        flush=True,
-    )
+    losses = f"{epoch.training_loss:13.4f}  {epoch.validation_loss:15.4f}"
+    print(f"{epoch.epoch:5}  {losses}  {epoch.validation_accuracy:8.4f}", flush=True)
+
+
+def mean_history(histories: Sequence[Sequence[Epoch]]) -> Sequence[Epoch]:
+    """Return the mean over networks of each epoch, and the digests of their digests."""
+    if len(histories) == 1:
+        return histories[0]
+    means = []
+    for epochs in zip(*histories, strict=True):
+        (number, *_), *columns = zip(*map(astuple, epochs), strict=True)
+        loss, held_out_loss, accuracy = map(fmean, columns[:3])
+        digests = (brief(*column) for column in columns[3:])
+        means.append(Epoch(number, loss, held_out_loss, accuracy, *digests))
+    return means
+
+
+def write_history(history: Sequence[Epoch], *, held_out: bool) -> None:
+    """Write the curves, and the metrics of the last epoch, and whether validation was held out."""
+    write_table(CURVES, [pd.DataFrame(history)])
+    last = {name: value for name, value in asdict(history[-1]).items() if name not in DIGESTS}
+    write_json(METRICS, last | {"held_out": held_out})
 
 
 def warn_of_chance(last: Epoch, labels: torch.Tensor) -> None:
@@ -81,57 +90,28 @@ def warn_of_chance(last: Epoch, labels: torch.Tensor) -> None:
         )
 
 
-def mean_history(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
-    """Return the mean over networks of each epoch, and the digests of their digests."""
-    if len(histories) == 1:
-        return list(histories[0])
-    means = []
-    for number, epochs in enumerate(zip(*histories, strict=True), start=1):
-        _, *columns = zip(*map(astuple, epochs), strict=True)
-        numbers, digests = columns[: -len(DIGESTS)], columns[-len(DIGESTS) :]
-        joined = (sha256("".join(column).encode()).hexdigest()[:DIGEST] for column in digests)
-        loss, held_out_loss, accuracy = map(fmean, numbers)
-        means.append(Epoch(number, loss, held_out_loss, accuracy, *joined))
-    return means
-
-
-def write_history(history: Sequence[Epoch], *, held_out: bool) -> None:
-    """Write the curves, and the metrics of the last epoch, and whether validation was held out."""
-    write_table(CURVES, [pd.DataFrame(history)])
-    last = {name: value for name, value in asdict(history[-1]).items() if name not in DIGESTS}
-    write_json(METRICS, last | {"held_out": held_out})
-
-
-def write_results(
-    fits: Sequence[tuple[MLP, list[Epoch]]], labels: torch.Tensor, *, held_out: bool
-) -> None:
-    """Write the networks, and the mean of their histories on validation rows of those labels."""
-    networks, histories = zip(*fits, strict=True)
-    history = mean_history(histories)
-    warn_of_chance(history[-1], labels)
-    save_model(Ensemble(networks), MODEL)
-    write_history(history, held_out=held_out)
-
-
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
     train, classes = params.train, len(load_classes())
     training, validation = load_split(classes)
-    if train.rows == "all":
+    held_out, device = train.rows == "train", choose_device()
+    if not held_out:
         training = training.joined(validation)
-    device = choose_device()
     there = training.to(device), validation.to(device)
-    fits, checkpoints = [], []
+    networks, histories, checkpoints = [], [], []
     for number, member in enumerate(train.members(), start=1):
         if train.networks > 1:
             print(f"network {number} of {train.networks}, with seed {member.seed}")
         checkpoints.append(Checkpoint(identify((member, classes), *there)))
-        state = begin(training.images.shape[1], classes, member, device)
-        network, history = fit_network(state, *there, member, checkpoints[-1])
-        fits.append((network.cpu(), history))
-    held_out = train.rows == "train"
-    write_results(fits, validation.labels, held_out=held_out)
+        trainer = Trainer(*there, classes, member)
+        train_network(trainer, checkpoints[-1], held_out=held_out)
+        networks.append(trainer.network().cpu())
+        histories.append(trainer.history)
+    history = mean_history(histories)
+    warn_of_chance(history[-1], validation.labels)
+    save_model(Ensemble(networks), MODEL)
+    write_history(history, held_out=held_out)
     for checkpoint in checkpoints:
         checkpoint.remove()
     told = "" if held_out else " (the validation rows among them)"

@@ -14,7 +14,7 @@ from digits.evaluation.measures import Predictions, negative_log_likelihood
 from digits.network.device import choose_device
 from digits.network.inference import infer, probabilities
 from digits.network.model import MLP, Ensemble, encode
-from digits.network.training import Labelled, begin, fit, trained
+from digits.network.training import Labelled, Trainer
 from digits.params import Params
 
 
@@ -94,11 +94,11 @@ def train_network(params: Params, fold: int, rows: Rows) -> Fit:
     """Train one network on the rows that a fold does not hold out."""
     training, held_out = rows.choose(rows.folds != fold), rows.choose(rows.folds == fold)
     device = choose_device()
-    state = begin(rows.images.shape[1], rows.classes, params.train, device)
+    trainer = Trainer(training.to(device), held_out.to(device), rows.classes, params.train)
     start = perf_counter()
-    for _ in fit(state, training.to(device), held_out.to(device), params.train):
+    for _ in trainer.run():
         pass
-    return Fit(trained(state).cpu(), perf_counter() - start)
+    return Fit(trainer.network().cpu(), perf_counter() - start)
 
 
 def judge(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> Result:

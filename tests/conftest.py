@@ -1,6 +1,6 @@
 """Tiny synthetic data: images of 4 x 4 pixels in three classes, easy to tell apart."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -75,6 +75,12 @@ def save_huge(path: Path) -> None:
     for parameter in model.parameters():
         parameter.data.fill_(1e30)
     save_model(model, path)
+
+
+def new_network(widths: Sequence[int], seed: int = 0) -> MLP:
+    """Draw a network, as nn.Linear does it."""
+    torch.manual_seed(seed)
+    return MLP(widths)
 
 
 def draw_labelled(rows: int, seed: int = 0) -> Labelled:

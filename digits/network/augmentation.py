@@ -28,8 +28,7 @@ NOISE_BITS, GAUSSIAN_BITS = 8, 11
 def augment(images: Tensor, params: Augment, draws: Draws) -> Tensor:
     """Return images of the same shape, (rows, pixels), each distorted in its own way.
 
-    Each pixel is taken from another place, between pixels by linear interpolation, and from the
-    nearest one where that is outside.
+    Each pixel is taken from another place, between pixels by linear interpolation.
     """
     rows, side = len(images), isqrt(images.shape[1])
     places = _affine(draws.uniform(6, rows) * 2 - 1, side, params)
@@ -44,13 +43,9 @@ def augment(images: Tensor, params: Augment, draws: Draws) -> Tensor:
 def _affine(draws: Tensor, side: int, params: Augment) -> Tensor:
     """Return where each pixel comes from, in pixels off the centre, shape (rows, 2, pixels).
 
-    The places are scaled along both axes, sheared, turned about the centre and then shifted; so
-    with a scale of 0.1 an image is drawn 0.9 to 1.1 times as small.
-
-    Args:
-        draws: how far, from -1 to 1, shape (6, rows).
-        side: of the images, in pixels.
-        params: the most that each may be.
+    The places are scaled along both axes, sheared, turned about the centre and then shifted, each
+    as far as draws, shape (6, rows), say from -1 to 1: with a scale of 0.1 an image is drawn 0.9 to
+    1.1 times as small.
     """
     draws = draws.to(torch.float64)
     sin, cos = exact.sine_and_cosine(draws[0] * (params.rotation / 360))
@@ -63,12 +58,7 @@ def _affine(draws: Tensor, side: int, params: Augment) -> Tensor:
 
 
 def _smooth(noise: Tensor, gaussian: Quantised) -> Tensor:
-    """Return noise as fields, shape (fields * side, side), each of them turned.
-
-    Args:
-        noise: at the points of a grid, shape (fields * points, points).
-        gaussian: what each point gives to each pixel of a row, shape (points, side).
-    """
+    """Return noise, (fields * points, points), as turned fields, (fields * side, side)."""
     points, side = gaussian.values.shape
     along_one = product(quantise(noise, NOISE_BITS), gaussian)
     turned = along_one.view(-1, points, side).transpose(1, 2).reshape(-1, points)

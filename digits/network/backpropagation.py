@@ -7,10 +7,9 @@ back, each with one unit for a whole matrix. Measured over seeds, that is as goo
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, log2, prod
-from typing import Self
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +18,7 @@ from digits import exact
 from digits.exact import FLOAT, PRECISION, Quantised, product, quantise
 from digits.network.draws import Draws
 from digits.network.model import FORWARD_BITS, IMAGE_BITS
-from digits.network.normalisation import Normalised, fold
+from digits.network.normalisation import EPSILON, Normalised
 from digits.params import Train
 
 # At least and at most: errors differ more in size than the rest. With 8 for all of them, `plain`
@@ -28,98 +27,82 @@ from digits.params import Train
 BACKWARD_BITS = 8, 12
 
 
-@dataclass(frozen=True)
-class Layers:
-    """The numbers of a network in training, as views of one vector, each by layer.
+class Layer(NamedTuple):
+    """The numbers of a layer in training, or the gradient by them, as views of one vector."""
 
-    Attributes:
-        weights: shape (inputs, outputs), transposed, as their gradient takes less time so.
-        biases: shape (outputs,).
-        gains: of the hidden layers, shape (outputs,); none without batch normalisation.
-        means: running, alike.
-        variances: running, alike.
+    weights: Tensor  # shape (inputs, outputs), transposed, as their gradient takes less time so
+    bias: Tensor  # shape (outputs,)
+    norm: Sequence[Tensor]  # of batch normalisation: gains, running means and variances, if any
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Return weights, (outputs, inputs), and bias of the plain layer that answers alike."""
+        if not self.norm:
+            return self.weights.T, self.bias
+        gains, means, variances = self.norm
+        factor = gains / exact.root(variances + EPSILON)
+        return self.weights.T * factor[:, None], self.bias - means * factor
+
+
+def view_layers(vector: Tensor, widths: Sequence[int]) -> list[Layer]:
+    """Return the layers of a vector: weights, then biases, gains, means and variances of them all.
+
+    It may end before any of the last three.
     """
-
-    weights: Sequence[Tensor]
-    biases: Sequence[Tensor]
-    gains: Sequence[Tensor]
-    means: Sequence[Tensor]
-    variances: Sequence[Tensor]
-
-    @classmethod
-    def of(cls, vector: Tensor, widths: Sequence[int]) -> Self:
-        """Return the views of a vector, which holds these attributes one after the other."""
-        hidden = [(width,) for width in widths[1:-1]]
-        shapes: list[tuple[int, ...]] = list(pairwise(widths))
-        shapes += [*((width,) for width in widths[1:]), *hidden * 3]
-        left, views = vector, []
-        for shape in shapes:
-            view, left = left[: prod(shape)], left[prod(shape) :]
-            views += [view.view(shape)] if len(view) else []
-        layers, ends = len(widths) - 1, len(hidden)
-        parts = [views[:layers], views[layers : 2 * layers]]
-        parts += [views[2 * layers + n * ends :][:ends] for n in range(3)]
-        return cls(*parts)
-
-    def fold(self) -> list[tuple[Tensor, Tensor]]:
-        """Return weights, (outputs, inputs), and biases of the plain network that answers alike."""
-        folded = [(part.T, bias) for part, bias in zip(self.weights, self.biases, strict=True)]
-        norms = zip(self.gains, self.means, self.variances, strict=True)
-        for number, norm in enumerate(norms):
-            folded[number] = fold(*folded[number], *norm)
-        return folded
+    outputs = [(width,) for width in widths[1:]]
+    kinds: list[Sequence[tuple[int, ...]]] = [[*pairwise(widths)], outputs, *[outputs[:-1]] * 3]
+    left, views = vector, list[list[Tensor]]()
+    for shapes in kinds:
+        sizes = list(map(prod, shapes))
+        if sum(sizes) <= len(left):
+            *parts, left = left.split([*sizes, len(left) - sum(sizes)])
+            views.append([part.view(shape) for part, shape in zip(parts, shapes, strict=True)])
+    weights, biases, *norms = views
+    return [
+        Layer(*pair, [kind[number] for kind in norms if number < len(kind)])
+        for number, pair in enumerate(zip(weights, biases, strict=True))
+    ]
 
 
-@dataclass(frozen=True)
-class Passed:
-    """What the way back needs of a layer that a batch went through.
+class Passed(NamedTuple):
+    """What the way back needs of a layer that a batch went through."""
 
-    Attributes:
-        inputs: shape (rows, inputs).
-        weights: shape (inputs, outputs).
-        normalised: what batch normalisation made of its sums, if there is any.
-        outputs: shape (rows, outputs): above 0 where the gradient passes.
-    """
-
-    inputs: Quantised
-    weights: Quantised
-    normalised: Normalised | None
-    outputs: Tensor
+    values: Tensor  # what came in, shape (rows, inputs): above 0 where the gradient passes
+    inputs: Quantised  # these, rounded
+    weights: Quantised  # shape (inputs, outputs)
+    normalised: Normalised | None  # what batch normalisation made of its sums, if there is any
 
 
 def backpropagate(
-    network: Layers, gradient: Layers, images: Tensor, labels: Tensor, draws: Draws, params: Train
+    network: Sequence[Layer],
+    gradient: Sequence[Layer],
+    images: Tensor,
+    labels: Tensor,
+    draws: Draws,
+    params: Train,
 ) -> Tensor:
     """Return the logits of a batch, shape (rows, classes), and write the gradient of its mean loss.
 
-    Args:
-        network: whose running statistics, if any, are moved as well.
-        gradient: of the same shapes; it is overwritten.
-        images: shape (rows, pixels), normalised.
-        labels: shape (rows,), int64.
-        draws: noise and dropout are made of.
-        params: label smoothing, dropout and noise.
+    The running statistics of the network, if any, are moved as well. Images have the shape (rows,
+    pixels), labels (rows,); noise and dropout are made of the draws.
     """
-    passed = _go_forward(network, images, draws, params)
-    errors = slope(passed[-1].outputs, labels, params.label_smoothing)
-    for number, layer in reversed(list(enumerate(passed))):
-        if layer.normalised:
-            found = layer.normalised.differentiate(errors, network.gains[number])
-            gradient.gains[number].copy_(found[0])
-            gradient.biases[number].copy_(found[1])
-            errors = found[2]
+    logits, passed = _go_forward(network, images, draws, params)
+    errors = slope(logits, labels, params.label_smoothing)
+    for layer, by_layer, one in reversed(list(zip(network, gradient, passed, strict=True))):
+        if one.normalised:
+            by_gains, by_bias, errors = one.normalised.differentiate(errors, layer.norm[0])
+            by_layer.norm[0].copy_(by_gains)
+            by_layer.bias.copy_(by_bias)
         wrong = quantise(errors, _backward_bits(len(errors)))
-        product(layer.inputs.coarser(FORWARD_BITS).T, wrong, out=gradient.weights[number])
-        if not layer.normalised:
-            gradient.biases[number].copy_(wrong.sums())
-        if number:
+        product(one.inputs.coarser(FORWARD_BITS).T, wrong, out=by_layer.weights)
+        if not one.normalised:
+            by_layer.bias.copy_(wrong.sums())
+        if one is not passed[0]:
             coarser = wrong.coarser(_backward_bits(errors.shape[1]))
-            errors = product(coarser, layer.weights.T)
-            below = passed[number - 1].outputs
-            errors = torch.ops.aten.threshold_backward(errors, below, 0)
+            errors = product(coarser, one.weights.T)
+            errors = torch.ops.aten.threshold_backward(errors, one.values, 0)
             if params.dropout:
                 errors.mul_(1 / (1 - params.dropout))
-    return passed[-1].outputs
+    return logits
 
 
 def _backward_bits(terms: int) -> int:
@@ -128,37 +111,34 @@ def _backward_bits(terms: int) -> int:
     return max(least, min(most, PRECISION[FLOAT] - FORWARD_BITS - ceil(log2(terms))))
 
 
-def _go_forward(network: Layers, images: Tensor, draws: Draws, params: Train) -> list[Passed]:
-    values, passed = _disturb(images, params.input_noise, draws), []
-    for number, bias in enumerate(network.biases):
-        inputs = quantise(values, FORWARD_BITS if number else IMAGE_BITS)
-        weights = quantise(network.weights[number], FORWARD_BITS)
-        values, normalised = product(inputs, weights), None
-        if number < len(network.gains):
-            statistics = network.means[number], network.variances[number]
-            normalised = Normalised.of(values, *statistics)
-            values = normalised.scaled(network.gains[number])
-        values.add_(bias)
-        if number < len(network.biases) - 1:
+def _go_forward(
+    network: Sequence[Layer], images: Tensor, draws: Draws, params: Train
+) -> tuple[Tensor, list[Passed]]:
+    """Return the logits, and what each layer leaves for the way back."""
+    values, passed = _disturb(images, params.input_noise, draws), list[Passed]()
+    for number, layer in enumerate(network, start=1):
+        inputs = quantise(values, FORWARD_BITS if passed else IMAGE_BITS)
+        weights = quantise(layer.weights, FORWARD_BITS)
+        sums, normalised = product(inputs, weights), None
+        if layer.norm:
+            gains, means, variances = layer.norm
+            normalised = Normalised.of(sums, means, variances)
+            sums = normalised.scaled(gains)
+        passed.append(Passed(values, inputs, weights, normalised))
+        values = sums.add_(layer.bias)
+        if number < len(network):
             values = _disturb(values, params.hidden_noise, draws).relu_()
             values = _drop(values, params.dropout, draws)
-        passed.append(Passed(inputs, weights, normalised, values))
-    return passed
+    return values, passed
 
 
 def _disturb(values: Tensor, deviation: float, draws: Draws) -> Tensor:
-    """Return values with Gaussian noise of a deviation.
-
-    Rasmus et al. (2015, "Semi-supervised learning with ladder networks", section 3).
-    """
+    # Rasmus et al. (2015, "Semi-supervised learning with ladder networks", section 3).
     return values + draws.normal(*values.shape) * deviation if deviation else values
 
 
 def _drop(values: Tensor, share: float, draws: Draws) -> Tensor:
-    """Return values, a share of them 0 and the others enlarged, so that their expected sum stays.
-
-    Srivastava et al. (2014, "Dropout: a simple way to prevent neural networks from overfitting").
-    """
+    # Srivastava et al. (2014, "Dropout: a simple way to prevent neural networks from overfitting").
     if not share:
         return values
     return values * (draws.uniform(*values.shape) >= share) * (1 / (1 - share))
@@ -174,12 +154,9 @@ def slope(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Return the loss of each row in nats, float64, shape (rows,).
+    """Return the loss of each row in nats, float64, shape (rows,), of logits (rows, classes).
 
-    Args:
-        logits: shape (rows, classes).
-        labels: shape (rows,), int64.
-        label_smoothing: the share of each label that is spread over all classes, from 0 to 1.
+    `label_smoothing` is the share of each label that is spread over all classes, from 0 to 1.
     """
     logarithms = exact.log_softmax(logits)
     own = logarithms.gather(1, labels[:, None])[:, 0]

@@ -1,12 +1,9 @@
 """Checkpoints: a training run that was stopped goes on after its last whole epoch.
 
 A checkpoint is named after params, data and this library's code: what decides a run's bytes, on
-whatever machine. So none is taken for another run's, and one goes on elsewhere. Its file holds
-
-    32 bytes        SHA-256 of that name, as a whole, and of what follows
-    safetensors     values, momentum, averages, generator, and history, as JSON, in bytes
-
-It lies beside the network, whose own place is cleared before training starts.
+whatever machine. So none is taken for another run's, and one goes on elsewhere. Its file holds 32
+bytes, the SHA-256 of that name, as a whole, and of what follows; and safetensors. It lies beside
+the network, whose own place is cleared before training starts.
 """
 
 import hashlib
@@ -19,73 +16,66 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load, save
-from torch import Tensor
 
-from digits.errors import InputError, expecting
+from digits.errors import expecting
 from digits.files import replacing
 from digits.network.model import MODEL
-from digits.network.training import Epoch, Labelled, TrainingState
+from digits.network.training import Epoch, Labelled, Trainer
 
-_DIGEST = 32
 _NUMBERS = ("values", "momentum", "averages")
 
 
 def identify(settings: Sequence[object], *parts: Labelled) -> str:
     """Return a SHA-256, in hexadecimal, of all that decides the bytes of a training run.
 
-    Args:
-        settings: the params that the run depends on.
-        parts: the rows that it depends on.
+    That are params and rows, and this library, as a stage took it before it was imported, or as is.
     """
-    digest = hashlib.sha256(repr(settings).encode())
-    digest.update(_identify_code().encode())
-    for part in parts:
-        digest.update(part.sha256.encode())
-    return digest.hexdigest()
-
-
-def _identify_code() -> str:
-    """Return a digest of this library, as a stage took it before it was imported, or else as is."""
     modules = sorted(Path(__file__).parent.parent.rglob("*.py"))
     contents = b"".join(module.read_bytes() for module in modules)
-    return os.environ.get("STAGE_CODE") or hashlib.sha256(contents).hexdigest()
+    code = os.environ.get("STAGE_CODE") or hashlib.sha256(contents).hexdigest()
+    told = repr(settings) + code + "".join(part.sha256 for part in parts)
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of one training run, kept on disk.
+    """The state of one training run, kept on disk as long as it has not ended."""
 
-    Attributes:
-        run: what `identify` returned for the run.
-    """
-
-    run: str
+    run: str  # what `identify` returned for it
 
     @property
     def path(self) -> Path:
-        """Where the state lies, as long as the run has not ended."""
+        """Where the state lies."""
         return MODEL.with_name(f"{self.run[:16]}.checkpoint")
 
-    def save(self, state: TrainingState) -> None:
-        """Keep `state` in the place of the one before."""
-        content = save(_flatten(state))
+    def save(self, trainer: Trainer) -> None:
+        """Keep where training is, in the place of where it was before."""
+        history = json.dumps([asdict(epoch) for epoch in trainer.history])
+        tensors = {name: getattr(trainer.descent, name).cpu() for name in _NUMBERS}
+        tensors["generator"] = trainer.generator.get_state()
+        tensors["history"] = torch.tensor(list(history.encode()), dtype=torch.uint8)
+        content = save(tensors)
         with replacing(self.path) as temporary:
             temporary.write_bytes(self._digest(content) + content)
 
-    def restore(self, state: TrainingState) -> None:
-        """Bring a new `state` to where the run was stopped, if it was.
-
-        A checkpoint that cannot be used is reported in one line on standard error, and ignored.
-        """
+    def restore(self, trainer: Trainer) -> None:
+        """Bring a new training to where the run was stopped, if it was, and say so."""
         if not self.path.exists():
             return
-        try:
-            tensors = self._load()
-        except InputError as error:
-            print(f"warning: {error}; training starts at the first epoch", file=sys.stderr)
+        with expecting(self.path, "a checkpoint"):
+            content = self.path.read_bytes()
+        if self._digest(content[32:]) != content[:32]:
+            told = "damaged, or of another run; expected its own checkpoint"
+            where = "training starts at the first epoch"
+            print(f"warning: {self.path}: {told}; {where}", file=sys.stderr)
             return
-        _unflatten(tensors, state)
-        print(f"train: goes on after epoch {len(state.history)}, from {self.path}")
+        tensors = load(content[32:])
+        for name in _NUMBERS:
+            getattr(trainer.descent, name).copy_(tensors[name])
+        trainer.generator.set_state(tensors["generator"])
+        history = json.loads(tensors["history"].numpy().tobytes())
+        trainer.history = [Epoch(**epoch) for epoch in history]
+        print(f"train: goes on after epoch {len(history)}, from {self.path}")
 
     def remove(self) -> None:
         """Remove the checkpoint of a run that has ended."""
@@ -93,29 +83,3 @@ class Checkpoint:
 
     def _digest(self, content: bytes) -> bytes:
         return hashlib.sha256(self.run.encode() + content).digest()
-
-    def _load(self) -> dict[str, Tensor]:
-        with expecting(self.path, "a checkpoint"):
-            content = self.path.read_bytes()
-        if self._digest(content[_DIGEST:]) != content[:_DIGEST]:
-            raise InputError(
-                f"{self.path}: damaged, or of another run; expected its own checkpoint"
-            )
-        return load(content[_DIGEST:])
-
-
-def _flatten(state: TrainingState) -> dict[str, Tensor]:
-    history = json.dumps([asdict(epoch) for epoch in state.history])
-    return {
-        **{name: getattr(state, name).cpu() for name in _NUMBERS},
-        "generator": state.generator.get_state(),
-        "history": torch.tensor(list(history.encode()), dtype=torch.uint8),
-    }
-
-
-def _unflatten(tensors: dict[str, Tensor], state: TrainingState) -> None:
-    for name in _NUMBERS:
-        getattr(state, name).copy_(tensors[name])
-    state.generator.set_state(tensors["generator"])
-    history = json.loads(bytes(tensors["history"].tolist()))
-    state.history[:] = [Epoch(**epoch) for epoch in history]

@@ -1,8 +1,9 @@
 """Where training runs, and with how many threads: whatever is fastest, as no result shows it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from math import inf
 from time import perf_counter
 
 import torch
@@ -18,10 +19,8 @@ APART = 30  # times as long as a trial took, until the next
 def choose_device() -> torch.device:
     """Return a GPU where there is one, else the CPU, unless DIGITS_DEVICE says which.
 
-    From there on, no product of float32 has fewer bits, whatever the environment allows.
-
-    Raises:
-        InputError: it names something else, or a GPU that torch does not find.
+    An InputError tells what it cannot say. From there on, no product of float32 has fewer bits,
+    whatever the environment allows.
     """
     asked, available = os.environ.get(VARIABLE, ""), torch.cuda.is_available()
     if asked not in ("", "cpu", "cuda"):
@@ -48,46 +47,36 @@ class Pace:
     """
 
     def __init__(self) -> None:
-        """Begin with a trial, of up to as many threads as there are now."""
-        self._most = self._threads = torch.get_num_threads()
-        numbers = [2**power for power in range(self._most.bit_length()) if 2**power < self._most]
-        self._turns = [number for number in (*numbers, self._most) for _ in range(TRIED)]
-        self._left: list[int] = []  # of the turns, while there is a trial
-        self._least: dict[int, float] = {}  # seconds of a step in the trial, by number of threads
-        self._begun = self._due = 0.0
+        self._most = torch.get_num_threads()
+        self._choices = self._choose()
+        self._threads = next(self._choices)
+
+    def _choose(self) -> Generator[int, float, None]:
+        """Yield the threads of each step; what is sent back are the seconds that it took."""
+        powers = (2**power for power in range(self._most.bit_length()))
+        numbers = [*(number for number in powers if number < self._most), self._most]
+        while True:
+            begun, least = perf_counter(), dict.fromkeys(numbers, inf)
+            for number in (number for number in numbers for _ in range(TRIED)):
+                took = yield number
+                least[number] = min(took, least[number])
+                if took > GIVEN_UP * min(least.values()):
+                    break
+            now, fastest = perf_counter(), min(numbers, key=least.__getitem__)
+            due = now + APART * (now - begun)
+            while perf_counter() < due:
+                took = yield fastest
+                if fastest > 1 and took > GIVEN_UP * least[fastest]:
+                    break
 
     @contextmanager
     def step(self) -> Iterator[None]:
         """Run a step with as many threads as its turn has."""
+        if torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
         start = perf_counter()
-        if not self._left and start >= self._due:
-            self._left, self._least, self._begun = self._turns.copy(), {}, start
-        trial = bool(self._left)
-        if trial:
-            self._use(self._left.pop(0))
         yield
-        took = perf_counter() - start
-        if trial:
-            self._note(took)
-        elif self._threads > 1 and self._is_slow(took):
-            self._due = 0.0
-
-    def _use(self, threads: int) -> None:
-        self._threads = threads
-        torch.set_num_threads(threads)
-
-    def _is_slow(self, took: float) -> bool:
-        return took > GIVEN_UP * min(self._least.values())
-
-    def _note(self, took: float) -> None:
-        """Note what a step of a trial took, and end the trial where there is no more to learn."""
-        self._least[self._threads] = min(took, self._least.get(self._threads, took))
-        if self._is_slow(took):
-            self._left.clear()
-        if not self._left:
-            now = perf_counter()
-            self._due = now + APART * (now - self._begun)
-            self._use(min(self._least, key=lambda number: self._least[number]))
+        self._threads = self._choices.send(perf_counter() - start)
 
     def end(self) -> None:
         """Let what follows have as many threads as there were before."""

@@ -12,24 +12,17 @@ _LATTICE = 12  # bits that choose a radius, and bits that choose an angle
 
 
 class Draws:
-    """Draws from a generator, moved to a device.
-
-    Attributes:
-        device: where they are used.
-    """
+    """Draws from a generator, moved to the device where they are used."""
 
     def __init__(self, generator: torch.Generator, device: torch.device) -> None:
-        self._generator = generator
-        self.device = device
+        self._generator, self.device = generator, device
 
     def uniform(self, *shape: int) -> Tensor:
         """Return float32 numbers from 0 to below 1, multiples of 2 ** -24, in a shape."""
         drawn = torch.rand(shape, generator=self._generator)
-        return (
-            drawn
-            if self.device.type == "cpu"
-            else drawn.pin_memory().to(self.device, non_blocking=True)
-        )
+        if self.device.type == "cpu":
+            return drawn
+        return drawn.pin_memory().to(self.device, non_blocking=True)
 
     def normal(self, *shape: int) -> Tensor:
         """Return float32 numbers of the standard normal distribution, in a shape.
@@ -45,13 +38,8 @@ class Draws:
 
 
 @cache
-def _polar(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def _polar(device: torch.device) -> list[Tensor]:
     """Return radii, and sines and cosines of angles, float32, each in the midst of its share."""
     midst = (torch.arange(2**_LATTICE, dtype=torch.float64) + 0.5) / 2**_LATTICE
     radii = exact.root((-2 * exact.log(midst)).to(torch.float32))
-    sines, cosines = exact.sine_and_cosine(midst)
-    return (
-        radii.to(device),
-        sines.to(torch.float32).to(device),
-        cosines.to(torch.float32).to(device),
-    )
+    return [one.to(torch.float32).to(device) for one in (radii, *exact.sine_and_cosine(midst))]

@@ -43,24 +43,15 @@ class Graph:
     """A function whose work on a GPU is captured when it has run once, and then done again."""
 
     def __init__(self, generator: torch.Generator, device: torch.device) -> None:
-        """Begin with nothing captured.
-
-        Args:
-            generator: of the draws.
-            device: the GPU.
-        """
         self._draws = Slots(generator, device)
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def run(self, function: Function, *inputs: Tensor) -> Tensor:
-        """Return what the function does, without waiting for it.
+        """Return what the function does, the same at each call, without waiting for it.
 
-        So the draws of a call are made while the GPU is still at work for those before.
-
-        Args:
-            function: the same at each call, of draws and inputs. It changes in place what it
-                changes, does not wait for the GPU, and what it keeps for later, it makes at once.
-            inputs: of the same shapes and types at each call.
+        So the draws of a call are made while the GPU is still at work for those before. Inputs have
+        the same shapes and types at each call. The function changes in place what it changes, does
+        not wait for the GPU, and what it keeps for later, it makes at once.
         """
         if self._graph is None:
             output = function(self._draws, *inputs)

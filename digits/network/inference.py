@@ -20,20 +20,14 @@ SMALLER = "a smaller train.lr, or else a smaller train.weight_decay"
 
 
 def infer(model: nn.Module, images: Tensor, shift: int = 0, path: Path | None = None) -> Tensor:
-    """Return logits, shape (rows, classes), computed block by block, which bounds memory.
+    """Return logits, shape (rows, classes), of normalised images, shape (rows, pixels).
 
-    Args:
-        model: answers images, shape (rows, pixels), with logits.
-        images: shape (rows, pixels), normalised.
-        shift: pixels, 0 or more. The logits are averaged over each image as it is and shifted by up
-            to so many pixels along each axis.
-        path: the file that the model is from; none of one that training has just come to.
-
-    Raises:
-        InputError: a logit is not finite: weights can be, and yet be too large.
+    They are averaged over each image as it is and shifted by up to `shift` pixels along each axis.
+    Where one is not finite, as weights can be that are too large, an InputError names the file that
+    the model is from, or where there is none, the params of the training.
     """
     with torch.inference_mode():
-        blocks = images.split(BLOCK)
+        blocks = images.split(BLOCK)  # which bounds memory
         logits = torch.cat([mean(map(model, shifted(block, shift))) for block in blocks])
     if not logits.isfinite().all():
         where, expected = (path, WRITTEN) if path else ("params.yaml: train.lr", SMALLER)

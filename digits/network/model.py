@@ -1,10 +1,10 @@
 """The network: a multilayer perceptron, or several as one, and their file of weights."""
 
-import itertools
 import json
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from itertools import pairwise
-from math import sqrt
+from operator import add
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from digits import exact
 from digits.errors import InputError, expecting, shorten
-from digits.exact import Quantised, product, quantise
+from digits.exact import product, quantise
 from digits.files import replacing
 
 MODEL = Path("models/mlp.safetensors")
@@ -26,23 +26,15 @@ IMAGE_BITS = 8  # of images, as they have no more; networks of `fast` answer 1 %
 class MLP(nn.Module):
     """Linear layers with ReLU between them.
 
-    Attributes:
-        widths: the width of each layer: inputs, hidden layers, classes; at least two. With two, the
-            network is a linear classifier.
+    `widths` are those of inputs, hidden layers and classes: with none hidden, it is a linear
+    classifier.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
         self.widths = tuple(widths)
-        # What nn.Linear draws here, unseeded, is never used: `reset` or a file gives the weights.
+        # What nn.Linear draws here, unseeded, is never used: training or a file gives the weights.
         self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
-
-    def reset(self, generator: torch.Generator) -> None:
-        """Draw weights and biases as nn.Linear does: uniform within 1 / sqrt(inputs) of 0."""
-        for layer, inputs in zip(self.layers, self.widths, strict=False):
-            for parameter in layer.parameters():
-                drawn = torch.rand(parameter.shape, generator=generator) * 2 - 1
-                parameter.data.copy_(drawn * (1 / sqrt(inputs)))
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
@@ -50,17 +42,13 @@ class MLP(nn.Module):
 
         What a layer multiplies is rounded, line by line, to a few bits and a sign.
         """
-        first, *others = self.layers
-        values = _apply(first, quantise(images, IMAGE_BITS, dim=1))
-        for layer in others:
-            values = _apply(layer, quantise(values.relu_(), FORWARD_BITS, dim=1))
+        values = images
+        for number, layer in enumerate(self.layers):
+            bits = FORWARD_BITS if number else IMAGE_BITS
+            rows = quantise(values.relu_() if number else values, bits, dim=1)
+            weights, bias = layer.parameters()
+            values = product(rows, quantise(weights, FORWARD_BITS, dim=1).T).add_(bias)
         return values
-
-
-def _apply(layer: nn.Module, rows: Quantised) -> Tensor:
-    """Return what a linear layer makes of values, shape (rows, inputs): (rows, outputs)."""
-    weights, bias = layer.parameters()
-    return product(rows, quantise(weights, FORWARD_BITS, dim=1).T).add_(bias)
 
 
 class Ensemble(nn.Module):
@@ -68,10 +56,6 @@ class Ensemble(nn.Module):
 
     That is a logarithmic opinion pool of equal weights (Hinton 1999, "Products of experts"). One
     network alone is an ensemble too.
-
-    Attributes:
-        widths: of each network.
-        networks: at least one.
     """
 
     def __init__(self, networks: Sequence[MLP]) -> None:
@@ -86,11 +70,8 @@ class Ensemble(nn.Module):
 
 def mean(terms: Iterable[Tensor]) -> Tensor:
     """Return the mean of at least one tensor of one shape, added in their order, one at a time."""
-    remaining = iter(terms)
-    total, count = next(remaining), 1
-    for term in remaining:
-        total, count = total + term, count + 1
-    return exact.over(total, count)
+    found = list(terms)
+    return exact.over(reduce(add, found), len(found))
 
 
 def encode(model: Ensemble) -> bytes:
@@ -110,57 +91,25 @@ def save_model(model: Ensemble, path: Path) -> None:
 def load_model(path: Path, pixels: int, classes: int) -> Ensemble:
     """Read networks that `save_model` wrote.
 
-    No network is made before the names, shapes and types in the file are known to be one's.
-
-    Raises:
-        InputError: there is no such file, or it does not hold exactly the weights of networks from
-            that many pixels to that many classes, all of them finite.
+    An InputError tells where the file does not hold exactly the weights of networks from that many
+    pixels to that many classes, all of them finite.
     """
-    damaged = (SafetensorError, TypeError, KeyError, ValueError, RecursionError)
+    damaged = (SafetensorError, KeyError, TypeError, ValueError, RuntimeError)
     with expecting(path, WRITTEN, *damaged), safe_open(path, framework="pt") as file:
-        widths, networks = _read_architecture(file)
-        model = Ensemble([MLP(widths) for _ in range(networks)])
-        model.load_state_dict({name: file.get_tensor(name) for name in model.state_dict()})
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        architecture = json.loads((file.metadata() or {})["architecture"])
+        widths, networks = architecture["widths"], architecture["networks"]
+        if min(widths) < 1 or networks * 2 * (len(widths) - 1) != len(tensors):
+            raise ValueError(f"{len(tensors)} tensors for {shorten(architecture)}")
+        with torch.device("meta"):  # without memory, until the file is known to hold just these
+            model = Ensemble([MLP(widths) for _ in range(networks)])
+        model.load_state_dict(tensors, assign=True)
     if (widths[0], widths[-1]) != (pixels, classes):
         raise InputError(
             f"{path}: a network from {widths[0]} pixels to {widths[-1]} classes; "
             f"expected {pixels} to {classes}"
         )
-    for name, parameter in model.named_parameters():
-        if not parameter.isfinite().all():
-            raise InputError(f"{path}: {name} is not finite; expected {WRITTEN}")
+    for name, tensor in tensors.items():
+        if tensor.dtype != torch.float32 or not tensor.isfinite().all():
+            raise InputError(f"{path}: {name} is not finite float32; expected {WRITTEN}")
     return model.eval()
-
-
-def _read_architecture(file: safe_open) -> tuple[list[int], int]:
-    """Return the widths and the number of networks that `file` names.
-
-    Raises:
-        ValueError: they are none, or the file does not hold just such tensors.
-    """
-    slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-    found = {name: (tensor.get_dtype(), tensor.get_shape()) for name, tensor in slices.items()}
-    architecture = json.loads((file.metadata() or {})["architecture"])
-    widths, networks = architecture["widths"], architecture["networks"]
-    _check_architecture(widths, networks, len(found))
-    expected = {}
-    numbered = list(enumerate(pairwise(widths)))
-    for network, (number, (inputs, outputs)) in itertools.product(range(networks), numbered):
-        layer = f"networks.{network}.layers.{number}"
-        expected[f"{layer}.weight"] = ("F32", [outputs, inputs])
-        expected[f"{layer}.bias"] = ("F32", [outputs])
-    for name in sorted(expected.keys() | found.keys()):
-        if found.get(name) != expected.get(name):
-            raise ValueError(f"{shorten(name)} is {found.get(name)}, and not {expected.get(name)}")
-    return widths, networks
-
-
-def _check_architecture(widths: object, networks: object, tensors: int) -> None:
-    """Raise ValueError unless these are widths, and a number of networks for so many tensors."""
-    whole = [width for width in widths if type(width) is int] if isinstance(widths, list) else []
-    if whole != widths or len(whole) < 2 or min(whole) < 1:
-        raise ValueError(f"widths = {shorten(widths)}")
-    if type(networks) is not int or networks < 1:
-        raise ValueError(f"networks = {shorten(networks)}")
-    if networks * 2 * (len(whole) - 1) != tensors:
-        raise ValueError(f"{tensors} tensors for {networks} x {len(whole) - 1} layers")

@@ -1,11 +1,10 @@
-"""Batch normalisation: of what a layer gives for a batch, the way back, and folded into the layer.
+"""Batch normalisation: of what a layer gives for a batch, and the way back.
 
 Ioffe and Szegedy (2015, "Batch normalization: accelerating deep network training by reducing
 internal covariate shift"), section 3.
 """
 
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -17,27 +16,18 @@ EPSILON = 1e-5  # is added to each variance
 KEPT = 0.9  # of the running statistics, at each step
 
 
-@dataclass(frozen=True)
-class Normalised:
-    """Values of a batch, centred, and their deviation.
+class Normalised(NamedTuple):
+    """Values of a batch, centred, and their deviation."""
 
-    Attributes:
-        centred: less their mean, shape (rows, width), float32, rounded to `BITS`.
-        deviation: standard deviation of each column, shape (width,), float32.
-    """
-
-    centred: Tensor
-    deviation: Tensor
+    centred: Tensor  # less their mean, shape (rows, width), float32, rounded to `BITS`
+    deviation: Tensor  # standard deviation of each column, shape (width,), float32
 
     @classmethod
     def of(cls, values: Tensor, means: Tensor, variances: Tensor) -> Self:
         """Normalise values, and move the running means and variances towards theirs, in place.
 
-        Args:
-            values: shape (rows, width), a product of matrices with one unit each, whose sums
-                float64 holds; it is overwritten.
-            means: running, shape (width,).
-            variances: running, of the population, shape (width,).
+        Values, shape (rows, width), are a product of matrices with one unit each, whose sums
+        float64 holds; they are overwritten. Running variances are those of the population.
         """
         rows = len(values)
         mean = _mean(values.sum(dim=0, dtype=torch.float64), rows)
@@ -54,9 +44,7 @@ class Normalised:
     def differentiate(self, errors: Tensor, gains: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the gradients by gains, by biases and by the values before.
 
-        Args:
-            errors: the gradient by what `scaled` returned, shape (rows, width).
-            gains: those of `scaled`.
+        `errors` is the gradient by what `scaled` returned with those gains, shape (rows, width).
         """
         errors, rows = exact.rounded(errors, BITS), len(errors)
         deviation = self.deviation.to(torch.float64)
@@ -69,11 +57,3 @@ class Normalised:
 
 def _mean(sums: Tensor, rows: int) -> Tensor:
     return exact.over(sums, rows).to(torch.float32)
-
-
-def fold(
-    weights: Tensor, biases: Tensor, gains: Tensor, means: Tensor, variances: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return weights and biases of a layer that does in one what it and its normalisation did."""
-    factor = gains / exact.root(variances + EPSILON)
-    return weights * factor[:, None], biases - means * factor

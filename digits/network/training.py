@@ -1,10 +1,11 @@
 """Stochastic gradient descent on a network, batch by batch, epoch by epoch."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isfinite
+from itertools import chain, pairwise
+from math import isfinite, sqrt
 from typing import Self
 
 import torch
@@ -14,30 +15,23 @@ from tqdm import tqdm
 from digits import exact
 from digits.errors import InputError
 from digits.network.augmentation import augment
-from digits.network.backpropagation import Layers, backpropagate, cross_entropy
+from digits.network.backpropagation import backpropagate, cross_entropy, view_layers
+from digits.network.descent import Descent
 from digits.network.device import Pace
 from digits.network.draws import Draws
 from digits.network.graph import Graph
 from digits.network.inference import SMALLER, infer
 from digits.network.model import MLP
+from digits.network.schedule import learning_rate, share_averaged
 from digits.params import Train
-
-CPU = torch.device("cpu")
-BLOCK = 2**18  # numbers
-DIGEST = 12  # hexadecimal digits
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images and their labels, in memory or mapped.
+    """Images and their labels, in memory or mapped."""
 
-    Attributes:
-        images: shape (rows, pixels), float32, normalised.
-        labels: shape (rows,), int64.
-    """
-
-    images: Tensor
-    labels: Tensor
+    images: Tensor  # shape (rows, pixels), float32, normalised
+    labels: Tensor  # shape (rows,), int64
 
     def to(self, device: torch.device) -> Self:
         """Return the same rows on a device."""
@@ -63,192 +57,115 @@ def digest(*tensors: Tensor) -> str:
     return found.hexdigest()
 
 
+def brief(*digests: str) -> str:
+    """Return the beginning of a SHA-256 of digests, as the history has it."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:12]
+
+
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to.
+    """What one epoch came to; digests are the beginnings of a SHA-256, in hexadecimal."""
+
+    epoch: int  # counted from 1
+    training_loss: float  # mean of its rows, each before its step, with labels smoothed, in nats
+    validation_loss: float  # mean negative log-likelihood after the epoch, in nats
+    validation_accuracy: float  # share of right validation rows after the epoch, from 0 to 1
+    weights_sha256: str  # of all that training carries on
+    draws_sha256: str  # of what was drawn so far: the order of the rows, and the generator's state
+    data_sha256: str  # of the training and the validation rows
+
+
+class Trainer:
+    """The training of a network from its first epoch on, or from where a checkpoint has brought it.
 
     Attributes:
-        epoch: counted from 1.
-        training_loss: mean loss of the epoch's rows, each before the step that it was part of, with
-            label smoothing where there is any.
-        validation_loss: mean negative log-likelihood after the epoch, in nats.
-        validation_accuracy: share of right validation rows after the epoch, from 0 to 1.
-        weights_sha256: the beginning of a SHA-256 of all that training carries on.
-        draws_sha256: of what was drawn so far: the order of the rows, and the generator's state.
-        data_sha256: of the training and the validation rows.
-    """
-
-    epoch: int
-    training_loss: float
-    validation_loss: float
-    validation_accuracy: float
-    weights_sha256: str
-    draws_sha256: str
-    data_sha256: str
-
-
-@dataclass(frozen=True)
-class TrainingState:
-    """What an epoch changes, in place: all that the next one depends on, besides data and params.
-
-    Attributes:
-        widths: of the layers, from pixels to classes.
-        values: all numbers of the network: what `Layers` views, float32.
-        momentum: the running sum of the gradients, as the next step begins with it, of the
-            parameters alone: `values` begins with weights, biases and gains, and running statistics
-            are no parameters.
-        averages: of `values`, over the steps; empty without `averaging`.
-        generator: draws whatever is random, the order of the rows first of all.
+        descent: the numbers of the network, and those that each step changes besides.
+        generator: draws whatever is random, on the CPU: the network, then the order of the rows.
         history: the epochs so far.
     """
 
-    widths: tuple[int, ...]
-    values: Tensor
-    momentum: Tensor
-    averages: Tensor
-    generator: torch.Generator
-    history: list[Epoch]
+    def __init__(
+        self, training: Labelled, validation: Labelled, classes: int, params: Train
+    ) -> None:
+        """Draw a network for so many classes; it is trained where the rows lie, on one device."""
+        self._training, self._validation, self._params = training, validation, params
+        self._widths = (training.images.shape[1], *params.widths, classes)
+        self.generator = torch.Generator().manual_seed(params.seed)
+        self.history: list[Epoch] = []
+        device = training.images.device
+        values = draw_network(self._widths, self.generator, batch_norm=params.batch_norm)
+        self.descent = Descent(values.to(device), self._widths, params)
+        self._draws = Draws(self.generator, device)
+        self._graph = Graph(self.generator, device)
 
-
-def learning_rate(step: int, steps: int, params: Train) -> float:
-    """Return the learning rate of `step`, from 0, of `steps`.
-
-    It rises in a straight line to `lr` over the share `warm_up` of the steps. From there one_cycle
-    falls in a straight line to nearly 0: the 1cycle policy of Smith and Topin (2017, "Super-
-    convergence"), without its cycle of momentum. cosine falls in half a wave: Loshchilov and Hutter
-    (2017, "SGDR", section 3), without restarts. No step has a rate of 0.
-    """
-    if params.schedule == "constant":
-        return params.lr
-    peak = params.warm_up * steps
-    if step + 1 < peak:
-        return params.lr * ((step + 1) / peak)
-    left = min((steps - step) / (steps - peak), 1)
-    if params.schedule == "cosine":
-        _, cosine = exact.sine_and_cosine(torch.tensor(left / 2, dtype=torch.float64))
-        left = (1 - cosine.item()) / 2
-    return params.lr * left
-
-
-def share_averaged(step: int, kept: float) -> float:
-    """Return the share of the network after `step`, from 0, that its averages take.
-
-    They keep the share `kept` of what they were, and less in the first steps, so that little is
-    left of the network before training (as TensorFlow's ExponentialMovingAverage does it).
-    """
-    return max(1 - kept, 9 / (step + 10))
-
-
-def begin(pixels: int, classes: int, params: Train, device: torch.device = CPU) -> TrainingState:
-    """Return the state before the first epoch of a network from `pixels` to `classes`."""
-    widths = (pixels, *params.widths, classes)
-    generator = torch.Generator().manual_seed(params.seed)
-    model = MLP(widths)
-    model.reset(generator)
-    units = sum(params.widths) if params.batch_norm else 0
-    parameters = sum(parameter.numel() for parameter in model.parameters()) + units
-    values = torch.zeros(parameters + 2 * units)
-    network = Layers.of(values, widths)
-    for number, layer in enumerate(model.layers):
-        weights, bias = layer.parameters()
-        network.weights[number].copy_(weights.data.T)
-        network.biases[number].copy_(bias.data)
-    for ones in (*network.gains, *network.variances):
-        ones.fill_(1)
-    values = values.to(device)
-    averages = values.clone() if params.averaging else values[:0]
-    momentum = torch.zeros_like(values[:parameters])
-    return TrainingState(widths, values, momentum, averages, generator, history=[])
-
-
-def trained(state: TrainingState) -> MLP:
-    """Return the plain network that training has come to: its averages, if there are any."""
-    values = state.averages if len(state.averages) else state.values
-    model = MLP(state.widths).to(values.device)
-    folded = Layers.of(values, state.widths).fold()
-    for layer, found in zip(model.layers, folded, strict=True):
-        for parameter, value in zip(layer.parameters(), found, strict=True):
+    def network(self) -> MLP:
+        """Return the plain network that training has come to: of the averages, if there are any."""
+        descent = self.descent
+        values = descent.averages if len(descent.averages) else descent.values
+        model, layers = MLP(self._widths).to(values.device), view_layers(values, self._widths)
+        found = chain.from_iterable(layer.folded() for layer in layers)
+        for parameter, value in zip(model.parameters(), found, strict=True):
             parameter.data.copy_(value)
-    return model
+        return model
 
+    def run(self) -> Iterator[Epoch]:
+        """Train to the last epoch, and yield each epoch as it ends.
 
-def fit(
-    state: TrainingState, training: Labelled, validation: Labelled, params: Train
-) -> Iterator[Epoch]:
-    """Fit the network to the training rows, from `state` on, and yield each epoch as it ends.
+        Each takes the rows in a new order, in batches; the last batch has what is left. A loss, or
+        answers, that are no longer finite are an InputError.
+        """
+        self._check_batches()
+        pace = Pace()
+        try:
+            for number in range(len(self.history) + 1, self._params.epochs + 1):
+                order = torch.randperm(len(self._training.labels), generator=self.generator)
+                loss = self._run_epoch(number, order, pace)
+                found = validate(self.network(), self._validation)
+                self.history.append(Epoch(number, loss, *found, *self._digests(order)))
+                yield self.history[-1]
+        finally:
+            pace.end()
 
-    Each epoch takes the rows in a new order, in batches; the last batch has what is left. The rows
-    and the network lie on one device; what is random is drawn on the CPU in any case.
+    def _check_batches(self) -> None:
+        rows, params = len(self._training.labels), self._params
+        alone = params.batch_size == 1 or rows % params.batch_size == 1
+        if params.batch_norm and params.widths and alone:
+            raise InputError(
+                f"params.yaml: train.batch_size = {params.batch_size}: a batch of 1 of {rows} "
+                "rows, which has no deviation; expected another size, or train.batch_norm = false"
+            )
 
-    Raises:
-        InputError: loss or answers are no longer finite, or a batch of one row is to be normalised.
-    """
-    _check_batches(len(training.labels), params)
-    descent = Descent(state, training, params)
-    try:
-        for number in range(len(state.history) + 1, params.epochs + 1):
-            order = torch.randperm(len(training.labels), generator=state.generator)
-            loss = descent.run_epoch(number, order)
-            found = validate(trained(state), validation)
-            digests = _digest_all(state, order, training, validation)
-            state.history.append(Epoch(number, loss, *found, *digests))
-            yield state.history[-1]
-    finally:
-        descent.pace.end()
-
-
-def _check_batches(rows: int, params: Train) -> None:
-    alone = params.batch_size == 1 or rows % params.batch_size == 1
-    if params.batch_norm and params.widths and alone:
-        raise InputError(
-            f"params.yaml: train.batch_size = {params.batch_size}: a batch of 1 of {rows} rows, "
-            "which has no deviation; expected another size, or train.batch_norm = false"
-        )
-
-
-def _digest_all(state: TrainingState, order: Tensor, *data: Labelled) -> list[str]:
-    """Return the beginnings of the SHA-256 of weights, draws and data."""
-    before = state.history[-1].draws_sha256 if state.history else ""
-    # The sign of a product that is 0 is its kernel's: it reaches running sums, but no weight.
-    weights = digest(*(part + 0.0 for part in (state.values, state.momentum, state.averages)))
-    draws = before + digest(order, state.generator.get_state())
-    parts = (weights, draws, "".join(rows.sha256 for rows in data))
-    return [hashlib.sha256(part.encode()).hexdigest()[:DIGEST] for part in parts]
-
-
-class Descent:
-    """The steps down the gradient, each in place, in a training's state."""
-
-    def __init__(self, state: TrainingState, training: Labelled, params: Train) -> None:
-        self._state, self._training, self._params = state, training, params
-        self._network = Layers.of(state.values, state.widths)
-        self._gradient = torch.zeros_like(state.momentum)
-        self._by_layer = Layers.of(self._gradient, state.widths)
-        self._draws = Draws(state.generator, state.values.device)
-        self._graph = Graph(state.generator, state.values.device)
-        self.pace = Pace()
-        weights = sum(part.numel() for part in self._network.weights)
-        vectors = state.values[: len(self._gradient)], state.momentum, self._gradient
-        self._weights = list(cut(*(vector[:weights] for vector in vectors)))
-        self._others = list(cut(*(vector[weights:] for vector in vectors)))
-        self._averaged = list(cut(state.averages, state.values)) if params.averaging else []
+    def _digests(self, order: Tensor) -> list[str]:
+        """Return those of weights, draws and data after an epoch."""
+        descent = self.descent
+        before = self.history[-1].draws_sha256 if self.history else ""
+        # The sign of a product that is 0 is its kernel's: it reaches running sums, but no weight.
+        numbers = (descent.values + 0.0, descent.momentum + 0.0, descent.averages + 0.0)
+        return [
+            brief(digest(*numbers)),
+            brief(before, digest(order, self.generator.get_state())),
+            brief(self._training.sha256, self._validation.sha256),
+        ]
 
     @torch.inference_mode()
-    def run_epoch(self, epoch: int, order: Tensor) -> float:
-        """Take the steps of an epoch, counted from 1; return the mean loss of its rows."""
-        params, device = self._params, self._draws.device
-        batches = order.to(device).split(params.batch_size)
+    def _run_epoch(self, epoch: int, order: Tensor, pace: Pace) -> float:
+        """Take the steps of an epoch; return the mean loss of its rows."""
+        params, order = self._params, order.to(self._draws.device)
+        batches = order.split(params.batch_size)
         steps = range((epoch - 1) * len(batches), epoch * len(batches))
         rates = [learning_rate(step, params.epochs * len(batches), params) for step in steps]
         shares = [share_averaged(step, params.averaging) for step in steps]
-        schedule = torch.tensor([rates, shares]).to(device).unbind(1)
+        schedule = torch.tensor([rates, shares]).to(order.device).unbind(1)
         shown = tqdm(batches, f"epoch {epoch}", unit=" batches", leave=False, disable=None)
         logits = []
         for batch, at in zip(shown, schedule, strict=True):
-            with self.pace.step():
-                logits.append(self.take_step(batch, at))
+            with pace.step():
+                if batch.is_cuda and len(batch) == params.batch_size:
+                    logits.append(self._graph.run(self._step, batch, at))
+                else:
+                    logits.append(self._step(self._draws, batch, at))
         # Looked at when the epoch is over: a GPU would be waited for at each step.
-        labels = self._training.labels[torch.cat(batches)]
+        labels = self._training.labels[order]
         loss = _mean(cross_entropy(torch.cat(logits), labels, params.label_smoothing))
         if not isfinite(loss):
             # One row's NaN is every row's, as all losses are rounded together.
@@ -257,57 +174,33 @@ class Descent:
             raise InputError(f"params.yaml: train.lr: the loss is {told}; expected {SMALLER}")
         return loss
 
-    def take_step(self, batch: Tensor, schedule: Tensor) -> Tensor:
-        """Take one step, as a graph on a GPU; return the logits before it, shape (rows, classes).
+    def _step(self, draws: Draws, batch: Tensor, schedule: Tensor) -> Tensor:
+        """Take one step; return the logits before it, shape (rows, classes).
 
-        Args:
-            batch: the indices of its rows, shape (rows,).
-            schedule: its learning rate, and the share of the values that averages take, shape (2,).
+        `batch` has the indices of its rows, `schedule` the learning rate and the share averaged.
         """
-        if batch.is_cuda and len(batch) == self._params.batch_size:
-            return self._graph.run(self._take_step, batch, schedule)
-        return self._take_step(self._draws, batch, schedule)
-
-    def _take_step(self, draws: Draws, batch: Tensor, schedule: Tensor) -> Tensor:
         images = self._training.images.index_select(0, batch)
         labels = self._training.labels.index_select(0, batch)
         if self._params.augment.distorts:
             images = augment(images, self._params.augment, draws)
-        found = (self._network, self._by_layer, images, labels, draws, self._params)
-        logits = backpropagate(*found)
-        rate, share = schedule.unbind()
-        self._descend(rate)
-        for averages, values in self._averaged:
-            averages.add_((values - averages).mul_(share))
+        network, gradient = self.descent.network, self.descent.gradient
+        logits = backpropagate(network, gradient, images, labels, draws, self._params)
+        self.descent.step(*schedule.unbind())
         return logits
 
-    def _descend(self, rate: Tensor) -> None:
-        """Move every parameter against its gradient, with momentum and weight decay."""
-        decay = self._params.weight_decay
-        spared = 0.0 if self._params.decayed == "weights" else decay
-        for block in self._weights:
-            self._move(rate, decay, *block)
-        for block in self._others:
-            self._move(rate, spared, *block)
 
-    def _move(
-        self, rate: Tensor, decay: float, values: Tensor, momentum: Tensor, gradient: Tensor
-    ) -> None:
-        if decay:
-            gradient.add_(values * decay)
-        momentum.add_(gradient)
-        if self._params.nesterov:
-            gradient.add_(momentum.mul_(self._params.momentum)).mul_(rate)
-        else:
-            torch.mul(momentum, rate, out=gradient)
-            momentum.mul_(self._params.momentum)
-        values.sub_(gradient)
-
-
-def cut(*vectors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Yield parts of vectors of one length, so small on a CPU that its cache holds them."""
-    size = BLOCK if vectors[0].device.type == "cpu" else len(vectors[0])
-    return zip(*(vector.split(size) for vector in vectors), strict=True)
+def draw_network(widths: Sequence[int], generator: torch.Generator, *, batch_norm: bool) -> Tensor:
+    """Return the numbers of a new network, as `view_layers` views them."""
+    sizes = [(inputs + 1) * outputs for inputs, outputs in pairwise(widths)]
+    values = torch.ones(sum(sizes) + (3 * sum(widths[1:-1]) if batch_norm else 0))
+    for layer in view_layers(values, widths):
+        # As nn.Linear does it: uniform within 1 / sqrt(inputs) of 0.
+        for part in (layer.weights.T, layer.bias):
+            drawn = torch.rand(part.shape, generator=generator) * 2 - 1
+            part.copy_(drawn * (1 / sqrt(len(layer.weights))))
+        if layer.norm:
+            layer.norm[1].zero_()  # running means
+    return values
 
 
 def validate(model: MLP, validation: Labelled) -> tuple[float, float]:

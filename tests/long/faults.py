@@ -49,7 +49,7 @@ EDITS = (
     ("prepare", "digits/data/split.py", r"\[:share\]", "[-share:]"),
     ("prepare", TEST, LAST_CELL, "150"),
     ("train", str(PARAMS), r"(?<=momentum: )0.9", "0.5"),
-    ("train", "digits/network/training.py", r"return params.lr\n", "return params.lr / 2\n"),
+    ("train", "digits/network/schedule.py", r"return params.lr\n", "return params.lr / 2\n"),
     ("evaluate", str(PARAMS), r"(?<=gallery: )60", "9"),
     ("evaluate", "digits/evaluation/calibration.py", "BINS = 15", "BINS = 14"),
     ("predict", str(PARAMS), r"(?<=predict:\n  shift: )0", "1"),

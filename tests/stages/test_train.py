@@ -2,6 +2,7 @@ import csv
 import json
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +18,21 @@ from tests.conftest import ParamsWriter
 
 OUTPUTS = (MODEL, train.METRICS, train.CURVES)
 
+pytestmark = pytest.mark.usefixtures("prepared")
+
 
 @pytest.fixture
 def prepared(project: Path) -> None:
     prepare.main()
+
+
+def read_outputs() -> list[bytes]:
+    return [path.read_bytes() for path in OUTPUTS]
+
+
+def read_metrics() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(train.METRICS.read_text())
+    return found
 
 
 def read_curves() -> list[dict[str, str]]:
@@ -28,54 +40,29 @@ def read_curves() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.usefixtures("prepared")
-def test_training_again_gives_the_same_bytes() -> None:
-    train.main()
-    before = [path.read_bytes() for path in OUTPUTS]
-    train.main()
-    assert [path.read_bytes() for path in OUTPUTS] == before
-
-
-@pytest.mark.usefixtures("prepared")
-def test_the_network_has_the_widths_of_the_params(write_params: ParamsWriter) -> None:
-    write_params({"train.widths": [7, 6]})
-    train.main()
-    assert load_model(MODEL, 16, 3).widths == (16, 7, 6, 3)
-
-
-@pytest.mark.usefixtures("prepared")
-def test_all_rows_are_the_training_and_the_validation_rows(
-    write_params: ParamsWriter,
-) -> None:
+def test_all_rows_are_the_training_and_the_validation_rows(write_params: ParamsWriter) -> None:
     write_params({"train.rows": "all"})
     told = train.main()
     assert told.startswith("read 90 rows (the validation rows among them), 3 times, on ")
-    assert json.loads(train.METRICS.read_text())["held_out"] is False
+    assert read_metrics()["held_out"] is False
     write_params({})
     assert train.main().startswith("read 60 rows, 3 times, on ")
-    assert json.loads(train.METRICS.read_text())["held_out"] is True
+    assert read_metrics()["held_out"] is True
 
 
-@pytest.mark.usefixtures("prepared")
 def test_a_regularised_network_is_kept_as_the_plain_one_that_was_validated(
     write_params: ParamsWriter,
 ) -> None:
-    changes = {
-        "batch_norm": True,
-        "dropout": 0.2,
-        "input_noise": 0.1,
-        "averaging": 0.9,
-        "batch_size": 20,
-    }
-    write_params({f"train.{key}": value for key, value in changes.items()})
+    changes = {"batch_norm": True, "dropout": 0.2, "averaging": 0.9, "batch_size": 20}
+    write_params({f"train.{key}": value for key, value in {**changes, "widths": [7, 6]}.items()})
     train.main()
+    model = load_model(MODEL, 16, 3)
+    assert model.widths == (16, 7, 6, 3)
     images, labels = map_labelled(PREPARED / "validation", 3)
-    logits = infer(load_model(MODEL, 16, 3), torch.from_numpy(images))
-    right = (logits.argmax(dim=1).numpy() == labels).mean()
-    assert right == json.loads(train.METRICS.read_text())["validation_accuracy"]
+    right = (infer(model, torch.from_numpy(images)).argmax(dim=1).numpy() == labels).mean()
+    assert right == read_metrics()["validation_accuracy"]
 
 
-@pytest.mark.usefixtures("prepared")
 def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(
     write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,13 +72,13 @@ def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(
         train.main()
         [network] = load_model(MODEL, 16, 3).networks
         alone.append(network.state_dict())
-        metrics.append(json.loads(train.METRICS.read_text()))
+        metrics.append(read_metrics())
         curves.append(read_curves())
     write_params({"train.seed": 5, "train.networks": 2})
     train.main()
     for network, expected in zip(load_model(MODEL, 16, 3).networks, alone, strict=True):
         assert all(torch.equal(network.state_dict()[name], expected[name]) for name in expected)
-    found = json.loads(train.METRICS.read_text())
+    found = read_metrics()
     assert found == pytest.approx({key: (metrics[0][key] + metrics[1][key]) / 2 for key in found})
     for row, first, second in zip(read_curves(), *curves, strict=True):
         for name in train.DIGESTS:
@@ -100,7 +87,6 @@ def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(
     assert "\nnetwork 2 of 2, with seed 6\nepoch " in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("prepared")
 def test_the_table_the_curves_and_the_metrics_agree(capsys: pytest.CaptureFixture[str]) -> None:
     train.main()
     curves = [list(row.values()) for row in read_curves()]
@@ -108,7 +94,7 @@ def test_the_table_the_curves_and_the_metrics_agree(capsys: pytest.CaptureFixtur
     columns = ["epoch", "training_loss", "validation_loss", "validation_accuracy"]
     assert list(read_curves()[0]) == [*columns, "weights_sha256", "draws_sha256", "data_sha256"]
     last = dict(zip(columns, map(float, curves[-1][:4]), strict=True))
-    assert last | {"held_out": True} == json.loads(train.METRICS.read_text())
+    assert last | {"held_out": True} == read_metrics()
     header, *rows = capsys.readouterr().out.splitlines()
     assert header.split("  ") == ["epoch", "training loss", "validation loss", "accuracy"]
     printed = np.array([[float(cell) for cell in row.split()] for row in rows])
@@ -116,7 +102,6 @@ def test_the_table_the_curves_and_the_metrics_agree(capsys: pytest.CaptureFixtur
     assert printed == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.usefixtures("prepared")
 def test_curves_and_metrics_grow_while_it_trains(
     monkeypatch: pytest.MonkeyPatch, write_params: ParamsWriter
 ) -> None:
@@ -125,16 +110,14 @@ def test_curves_and_metrics_grow_while_it_trains(
 
     def look(_: object) -> None:
         if train.METRICS.exists():
-            epoch = json.loads(train.METRICS.read_text())["epoch"]
-            grown.append((len(train.CURVES.read_text().splitlines()) - 1, epoch))
+            grown.append((len(read_curves()), read_metrics()["epoch"]))
 
     monkeypatch.setattr(train, "print_row", look)
     train.main()
     assert grown == [(1, 1), (2, 2), (3, 3), (1, 1), (2, 2)]
-    assert len(train.CURVES.read_text().splitlines()) == 4
+    assert len(read_curves()) == 3
 
 
-@pytest.mark.usefixtures("prepared")
 def test_a_loss_that_is_not_finite_writes_no_model(write_params: ParamsWriter) -> None:
     write_params({"train.lr": 1e20})
     with pytest.raises(InputError, match="expected a smaller"):
@@ -142,10 +125,12 @@ def test_a_loss_that_is_not_finite_writes_no_model(write_params: ParamsWriter) -
     assert not any(path.exists() for path in OUTPUTS)
 
 
-@pytest.mark.usefixtures("prepared")
-def test_a_network_left_at_chance_is_warned_of(
+def test_a_network_left_at_chance_and_no_other_is_warned_of(
     write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    write_params({"train.epochs": 10})
+    train.main()
+    assert capsys.readouterr().err == ""
     write_params({"train.lr": 1e-12, "train.weight_decay": 0.0})
     train.main()
     warning = capsys.readouterr().err
@@ -153,21 +138,8 @@ def test_a_network_left_at_chance_is_warned_of(
     assert "no better than always giving the commonest class (0.3333)" in warning
 
 
-@pytest.mark.usefixtures("prepared")
-def test_a_network_that_learns_is_not_warned_of(
-    write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_params({"train.epochs": 10})
-    train.main()
-    assert capsys.readouterr().err == ""
-
-
 class Killed(BaseException):
     pass
-
-
-def die(*_: object) -> None:
-    raise Killed
 
 
 def die_in_the_third_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,61 +147,48 @@ def die_in_the_third_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
         if epoch.epoch == 3:
             raise Killed
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(train, "print_row", die_late)
-        with pytest.raises(Killed):
-            train.main()
+        train.main()
 
 
-@pytest.mark.usefixtures("prepared")
 def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train.main()
-    expected = [path.read_bytes() for path in OUTPUTS]
-    quiet = capsys.readouterr().out
+    expected, quiet = read_outputs(), capsys.readouterr().out
     for path in OUTPUTS:
         path.unlink()
     die_in_the_third_epoch(monkeypatch)
-    assert not MODEL.exists()
     [checkpoint] = Path("models").iterdir()
     capsys.readouterr()
     train.main()
-    assert [path.read_bytes() for path in OUTPUTS] == expected
+    assert read_outputs() == expected
     assert capsys.readouterr().out == f"train: goes on after epoch 2, from {checkpoint}\n{quiet}"
     assert list(Path("models").iterdir()) == [MODEL]
 
 
-@pytest.mark.usefixtures("prepared")
-def test_networks_that_were_trained_before_a_kill_are_not_trained_again(
+def test_networks_that_were_trained_before_a_kill_are_not_trained_again_but_with_other_params(
     monkeypatch: pytest.MonkeyPatch, write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def die(*_: object) -> None:
+        raise Killed
+
     write_params({"train.networks": 2})
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(train, "save_model", die)
-        with pytest.raises(Killed):
-            train.main()
-    assert len(list(Path("models").glob("*.checkpoint"))) == 2
+        train.main()
     capsys.readouterr()
+    write_params({"train.networks": 2, "train.momentum": 0.5})
+    train.main()
+    assert "goes on" not in capsys.readouterr().out
+    assert len(list(Path("models").glob("*.checkpoint"))) == 2
+    write_params({"train.networks": 2})
     train.main()
     assert capsys.readouterr().out.count("train: goes on after epoch 3") == 2
     assert list(Path("models").iterdir()) == [MODEL]
 
 
-@pytest.mark.usefixtures("prepared")
-def test_a_run_with_other_params_starts_anew(
-    monkeypatch: pytest.MonkeyPatch, write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "save_model", die)
-        with pytest.raises(Killed):
-            train.main()
-    write_params({"train.seed": 1})
-    train.main()
-    assert "goes on" not in capsys.readouterr().out
-
-
-@pytest.mark.usefixtures("prepared")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_gpu_gives_the_bytes_of_the_cpu_and_goes_on_where_one_stopped(
@@ -246,11 +205,11 @@ def test_a_gpu_gives_the_bytes_of_the_cpu_and_goes_on_where_one_stopped(
     for device in ("cpu", "cuda"):
         monkeypatch.setenv("DIGITS_DEVICE", device)
         train.main()
-        made.append([path.read_bytes() for path in OUTPUTS])
+        made.append(read_outputs())
     assert made[0] == made[1]
     monkeypatch.setenv("DIGITS_DEVICE", "cpu")
     die_in_the_third_epoch(monkeypatch)
     monkeypatch.setenv("DIGITS_DEVICE", "cuda")
     train.main()
     assert "goes on after epoch 2" in capsys.readouterr().out
-    assert [path.read_bytes() for path in OUTPUTS] == made[0]
+    assert read_outputs() == made[0]

@@ -4,16 +4,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from digits.network.model import MLP, Ensemble, encode
+from digits.network.model import Ensemble, encode
 from digits.params import load_params
 from studies.journal import Journal, name_training
 from studies.trial import Fit
+from tests.conftest import new_network
 
 
 def new_fit(seed: int) -> Fit:
-    network = MLP([4, 3])
-    network.reset(torch.Generator().manual_seed(seed))
-    return Fit(network, seconds=1.5 + seed)
+    return Fit(new_network([4, 3], seed), seconds=1.5 + seed)
 
 
 def test_what_was_written_down_is_read_again(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
 from collections.abc import Callable
-from math import pi, sqrt
+from math import exp, pi, sqrt
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,7 +12,6 @@ from digits.network.draws import Draws
 from digits.params import Augment
 
 NONE = Augment(rotation=0, scale=0, shear=0, shift=0, elastic=0, smoothness=4)
-PICTURE = torch.arange(25.0).view(1, 25)
 
 
 def distort(images: Tensor, *, seed: int = 0, **strengths: Any) -> Tensor:
@@ -33,26 +31,15 @@ def test_strengths_of_0_leave_an_image_of_8_bits_alone(side: int) -> None:
     [
         (1, {"rotation": 90}, lambda x, y: (-y, x)),
         (0, {"rotation": 90}, lambda x, y: (y, -x)),
-        (1, {"rotation": 180}, lambda x, y: (-x, -y)),
         (1, {"shift": 1}, lambda x, y: (x + 1, y + 1)),
         (1, {"scale": 0.5}, lambda x, y: (1.5 * x, 1.5 * y)),
         (0, {"scale": 0.5}, lambda x, y: (0.5 * x, 0.5 * y)),
         (1, {"shear": 0.5}, lambda x, y: (x + 0.5 * y, y)),
         (
-            1,
+            1,  # one after the other
             {"scale": 0.5, "shear": 0.5, "rotation": 90, "shift": 1},
             lambda x, y: (1 - 1.5 * y, 1 + 1.5 * x + 0.75 * y),
         ),
-    ],
-    ids=[
-        "quarter turn",
-        "back",
-        "half turn",
-        "shift",
-        "scale",
-        "smaller",
-        "shear",
-        "one after the other",
     ],
 )
 def test_each_strength_is_the_most_that_the_places_of_pixels_are_moved(
@@ -61,31 +48,28 @@ def test_each_strength_is_the_most_that_the_places_of_pixels_are_moved(
     strengths: dict[str, Any],
     source: Callable[..., tuple[Tensor, Tensor]],
 ) -> None:
-    monkeypatch.setattr(
-        "digits.network.draws.torch.rand", lambda shape, **_: torch.full(shape, float(drawn))
-    )
+    monkeypatch.setattr("torch.rand", lambda shape, **_: torch.full(shape, float(drawn)))
     places = torch.arange(5.0) - 2
     x, y = source(places.repeat(5), places.repeat_interleave(5))
     expected = 5 * (y.clamp(-2, 2) + 2) + x.clamp(-2, 2) + 2
     # Places are rounded along both axes, and one pixel down is 5 more.
-    assert torch.allclose(distort(PICTURE, **strengths)[0], expected, atol=6 / PLACES)
+    found = distort(torch.arange(25.0).view(1, 25), **strengths)[0]
+    assert torch.allclose(found, expected, atol=6 / PLACES)
 
 
 @pytest.mark.parametrize("smoothness", [0.8, 2.0, 3.0])
 def test_elastic_displacements_are_smooth_and_as_strong_as_simards(smoothness: float) -> None:
     side, strength = 28, 5 * smoothness
     across = torch.arange(side, dtype=torch.float32).repeat(side).expand(2000, -1)
-    bent = distort(across, elastic=strength, smoothness=smoothness).view(-1, side, side)
-    moved = (bent - across.view(-1, side, side))[:, 8:20, 8:20]
-    expected = strength * sqrt(1 / 3) / (2 * smoothness * sqrt(pi))
-    assert moved.std().item() == pytest.approx(expected, rel=0.03)
-    for neighbours in ((moved[:, 1:], moved[:, :-1]), (moved[:, :, 1:], moved[:, :, :-1])):
-        found = torch.corrcoef(torch.stack([part.flatten() for part in neighbours]))[0, 1].item()
-        assert found == pytest.approx(np.exp(-1 / (4 * smoothness**2)), abs=0.01)
     down = torch.arange(side, dtype=torch.float32).repeat_interleave(side).expand(2000, -1)
-    bent = distort(down, elastic=strength, smoothness=smoothness)
-    at_the_sides = (bent - down).view(-1, side, side)[:, 8:20, [0, -1]]
-    assert at_the_sides.std().item() == pytest.approx(expected, rel=0.03)
+    bent = [distort(one, elastic=strength, smoothness=smoothness) - one for one in (across, down)]
+    moved, sides = bent[0].view(-1, side, side)[:, 8:20, 8:20], bent[1].view(-1, side, side)
+    expected = pytest.approx(strength * sqrt(1 / 3) / (2 * smoothness * sqrt(pi)), rel=0.03)
+    assert moved.std().item() == expected
+    assert sides[:, 8:20, [0, -1]].std().item() == expected
+    for pair in ((moved[:, 1:], moved[:, :-1]), (moved[:, :, 1:], moved[:, :, :-1])):
+        found = torch.corrcoef(torch.stack([part.flatten() for part in pair]))[0, 1].item()
+        assert found == pytest.approx(exp(-1 / (4 * smoothness**2)), abs=0.01)
 
 
 def test_each_image_is_distorted_in_its_own_way_and_the_same_from_the_same_seed() -> None:
@@ -98,13 +82,11 @@ def test_each_image_is_distorted_in_its_own_way_and_the_same_from_the_same_seed(
         "elastic": 5.0,
     }
     found = distort(images, **strengths)
-    assert found.shape == images.shape
     assert len({image.numpy().tobytes() for image in found}) == 5
     assert torch.equal(found, distort(images, **strengths))
     assert not torch.equal(found, distort(images, seed=1, **strengths))
     # Images are rounded to 8 bits.
-    assert found.min() >= images.min() - 2**-9
-    assert found.max() <= images.max() + 2**-9
+    assert images.min() - 2**-9 <= found.min() < found.max() <= images.max() + 2**-9
 
 
 @pytest.mark.parametrize("side", [7, 28])

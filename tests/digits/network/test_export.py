@@ -12,10 +12,10 @@ from digits.data.classes import save_classes
 from digits.data.tensors import PREPARED, Statistics, map_images, read_images
 from digits.errors import InputError
 from digits.network.inference import infer, probabilities
-from digits.network.model import MLP, MODEL, Ensemble, load_model, save_model
+from digits.network.model import MODEL, Ensemble, load_model, save_model
 from digits.params import load_params
 from stages._inputs import hash_path
-from tests.conftest import LABELS, PIXELS, ParamsWriter
+from tests.conftest import LABELS, PIXELS, ParamsWriter, new_network
 from tests.sandbox import CLASSES, ROOT
 
 pytest.importorskip("onnx", reason="ONNX comes with `make test-results`")
@@ -38,10 +38,7 @@ def plain_products(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def new_ensemble(widths: list[int], networks: int = 1) -> Ensemble:
-    models = [MLP(widths) for _ in range(networks)]
-    for seed, model in enumerate(models):
-        model.reset(torch.Generator().manual_seed(seed))
-    return Ensemble(models)
+    return Ensemble([new_network(widths, seed) for seed in range(networks)])
 
 
 def new_statistics(pixels: int = PIXELS) -> Statistics:

@@ -9,9 +9,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from digits.network.draws import Draws
 from digits.network.graph import Graph
-from digits.network.training import Epoch, begin, fit
+from digits.network.training import Epoch, Trainer
 from digits.params import Augment, Train, load_params
-from tests.conftest import PIXELS, draw_labelled
+from tests.conftest import draw_labelled
 from tests.sandbox import CLASSES
 
 
@@ -78,19 +78,14 @@ def step(draws: Draws, state: Tensor, given: Tensor) -> Tensor:
 
 @pytest.mark.usefixtures("recorded")
 def test_a_graph_does_what_its_function_does_with_the_draws_of_each_call() -> None:
-    states, generators = [torch.zeros(3), torch.zeros(3)], [torch.Generator(), torch.Generator()]
-    for generator in generators:
-        generator.manual_seed(0)
-    draws, inputs = (
-        Draws(generators[0], torch.device("cpu")),
-        [torch.ones(3), torch.arange(3.0), torch.zeros(3)],
-    )
+    inputs, cpu = [torch.ones(3), torch.arange(3.0), torch.zeros(3)], torch.device("cpu")
+    states, generators = torch.zeros(2, 3), [torch.Generator().manual_seed(0) for _ in range(2)]
+    draws, graph = Draws(generators[0], cpu), Graph(generators[1], cpu)
     expected = [step(draws, states[0], given) for given in inputs]
 
     def second(draws: Draws, given: Tensor) -> Tensor:
         return step(draws, states[1], given)
 
-    graph = Graph(generators[1], draws.device)
     found = [graph.run(second, given) for given in inputs]
     assert torch.equal(torch.stack(found), torch.stack(expected))
     assert torch.equal(*states)
@@ -114,7 +109,7 @@ def test_training_as_a_graph_comes_to_the_same_bytes(
     train: Train = load_params().train.model_copy(update={"epochs": 3, **changes})
 
     def run() -> list[Epoch]:
-        return list(fit(begin(PIXELS, CLASSES, train), draw_labelled(95), draw_labelled(30), train))
+        return list(Trainer(draw_labelled(95), draw_labelled(30), CLASSES, train).run())
 
     expected = run()
     assert not recorded

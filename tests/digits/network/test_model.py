@@ -1,6 +1,6 @@
 import json
-from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,23 +9,8 @@ from torch import Tensor, nn
 
 from digits.errors import InputError
 from digits.exact import quantise
-from digits.network.model import MLP, Ensemble, load_model, save_model
-
-
-def new_model(widths: list[int], seed: int = 0) -> MLP:
-    model = MLP(widths)
-    model.reset(torch.Generator().manual_seed(seed))
-    return model
-
-
-@pytest.mark.parametrize("hidden", [[], [5], [5, 4], [200, 200, 200]])
-def test_there_is_a_layer_between_each_pair_of_widths(hidden: list[int]) -> None:
-    widths = [9, *hidden, 3]
-    model = MLP(widths)
-    assert len(model.layers) == len(widths) - 1
-    expected = sum(inputs * outputs + outputs for inputs, outputs in pairwise(widths))
-    assert sum(parameter.numel() for parameter in model.parameters()) == expected
-    assert model(torch.zeros(2, 9)).shape == (2, 3)
+from digits.network.model import Ensemble, encode, load_model, save_model
+from tests.conftest import new_network
 
 
 def multiply(values: Tensor, bits: int, layer: nn.Module) -> Tensor:
@@ -36,7 +21,7 @@ def multiply(values: Tensor, bits: int, layer: nn.Module) -> Tensor:
 
 
 def test_hidden_layers_are_rectified_logits_are_not_and_rows_are_rounded_each_alone() -> None:
-    model = new_model([40, 50, 3])
+    model = new_network([40, 50, 3])
     images = torch.randn(6, 40, generator=torch.Generator().manual_seed(7))
     images[0] *= 1000  # with its unit the others would be 0
     first, last = model.layers
@@ -47,116 +32,90 @@ def test_hidden_layers_are_rectified_logits_are_not_and_rows_are_rounded_each_al
     assert torch.equal(torch.cat([model(image) for image in images.split(1)]), found)
 
 
-def test_the_generator_alone_decides_the_weights() -> None:
-    first, again, other = (new_model([4, 5, 3], seed).state_dict() for seed in (0, 0, 1))
-    assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not any(torch.equal(first[name], other[name]) for name in first)
-    assert first["layers.0.weight"].abs().max() <= 4**-0.5
-    assert first["layers.1.bias"].abs().max() <= 5**-0.5
+def new_ensemble(widths: list[int], networks: int) -> Ensemble:
+    return Ensemble([new_network(widths, seed) for seed in range(networks)])
 
 
-def test_an_ensemble_gives_the_mean_of_its_networks_logits() -> None:
-    networks = [new_model([4, 5, 3], seed) for seed in range(3)]
-    images = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
-    expected = torch.stack([network(images) for network in networks]).mean(dim=0)
-    assert torch.allclose(Ensemble(networks)(images), expected)
-    assert torch.equal(Ensemble(networks[:1])(images), networks[0](images))
-
-
-def new_ensemble(widths: list[int], networks: int = 1) -> Ensemble:
-    return Ensemble([new_model(widths, seed) for seed in range(networks)])
-
-
-@pytest.mark.parametrize("networks", [1, 3])
-def test_networks_are_loaded_as_they_were_saved_the_same_bytes_each_time(
-    tmp_path: Path, networks: int
+@pytest.mark.parametrize(("widths", "networks"), [([4, 5, 3], 1), ([4, 3], 3), ([4, 5, 6, 3], 2)])
+def test_an_ensemble_gives_the_mean_of_its_networks_and_is_loaded_as_it_was_saved(
+    tmp_path: Path, widths: list[int], networks: int
 ) -> None:
-    model = new_ensemble([4, 5, 3], networks)
-    save_model(model, tmp_path / "first")
-    save_model(model, tmp_path / "again")
-    assert (tmp_path / "first").read_bytes() == (tmp_path / "again").read_bytes()
-    loaded = load_model(tmp_path / "first", pixels=4, classes=3)
-    assert loaded.widths == (4, 5, 3)
+    model, images = new_ensemble(widths, networks), torch.ones(1, 4)
+    found = model(images)
+    expected = torch.stack([network(images) for network in model.networks]).mean(dim=0)
+    assert torch.allclose(found, expected)
+    save_model(model, tmp_path / "model")
+    assert (tmp_path / "model").read_bytes() == encode(model)
+    loaded = load_model(tmp_path / "model", pixels=4, classes=3)
+    assert loaded.widths == tuple(widths)
     assert len(loaded.networks) == networks
-    assert torch.equal(loaded(torch.ones(1, 4)), model(torch.ones(1, 4)))
+    assert torch.equal(loaded(images), found)
+    assert encode(loaded) == encode(model)
+
+
+# Of tensors for two networks from 4 pixels over 5 units to 3 classes.
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        ({"widths": [4, 6, 3]}, "size mismatch"),
+        ({"widths": [4, 5, 5, 3]}, "8 tensors for {'networks': 2, 'widths'"),
+        ({"widths": [4, 5]}, "8 tensors for"),
+        ({"widths": [4, 0, 3]}, "8 tensors for"),
+        ({"widths": [4, -5, 3]}, "8 tensors for"),
+        ({"widths": [4]}, "8 tensors for"),
+        ({"widths": [4, 2**62, 3]}, "overflow"),
+        ({"widths": [4, 5.0, 3]}, ""),
+        ({"widths": "four"}, ""),
+        ({"widths": None}, ""),
+        *(({"networks": networks}, "") for networks in (0, -2, 1, 3, 2.0, None, 2**62, "2")),
+        ([2], ""),
+        (None, ""),
+    ],
+    ids=str,
+)
+def test_tensors_of_another_architecture_than_the_file_names_are_refused(
+    tmp_path: Path, architecture: object, message: str
+) -> None:
+    if isinstance(architecture, dict):
+        architecture = {"widths": [4, 5, 3], "networks": 2, **architecture}
+    path, metadata = tmp_path / "model", {"architecture": json.dumps(architecture)}
+    save_file(dict(new_ensemble([4, 5, 3], 2).state_dict()), path, metadata)
+    with pytest.raises(InputError, match=f"{message}.*; expected a network that train w") as error:
+        load_model(path, pixels=4, classes=3)
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("damage", ["no file", "no tensors", "no metadata", "nested", "names"])
+def test_files_that_hold_no_network_are_refused(tmp_path: Path, damage: str) -> None:
+    path, tensors = tmp_path / "model", dict(new_ensemble([4, 3], 1).state_dict())
+    metadata = {"architecture": json.dumps({"widths": [4, 3], "networks": 1})}
+    if damage == "no tensors":
+        path.write_bytes(b"not safetensors")
+    elif damage == "no metadata":
+        save_file(tensors, path)
+    elif damage == "nested":
+        save_file({}, path, {"architecture": "[" * 100_000})
+    elif damage == "names":
+        save_file({f"a.{name}": value for name, value in tensors.items()}, path, metadata)
+    with pytest.raises(InputError, match=r"expected a network that train wrote$"):
+        load_model(path, 4, 3)
 
 
 @pytest.mark.parametrize(
-    ("widths", "message"),
-    [
-        ([4, 6, 3], r"'networks.0.layers.0.bias' is \('F32', \[5\]\), and not \('F32', \[6\]\)"),
-        ([4, 5, 5, 3], "4 tensors for 1 x 3 layers"),
-        ([4, 5], "4 tensors for 1 x 1 layers"),
-        ([4, 2**62, 3], "'networks.0.layers.0.bias' is"),
-        ("four", "widths = 'four'"),
-        ([-4, 3], "widths ="),
-        ([4, 0, 3], "widths ="),
-        ([4, 5.0, 3], r"widths = \[4, 5.0, 3\]"),
-        ([True, 5, 3], "widths ="),
-        ([4], "widths ="),
-        (None, "widths ="),
-    ],
+    "change", [lambda one: one.half(), lambda one: one.long(), lambda one: one / 0], ids=str
 )
-def test_weights_that_are_not_the_networks_are_refused(
-    tmp_path: Path, widths: object, message: str
-) -> None:
-    path = tmp_path / "model.safetensors"
-    metadata = {"architecture": json.dumps({"widths": widths, "networks": 1})}
-    save_file(dict(new_ensemble([4, 5, 3]).state_dict()), path, metadata=metadata)
-    with pytest.raises(InputError, match=message) as error:
-        load_model(path, pixels=4, classes=3)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("networks", [0, -2, 1, 3, 2.0, True, None, 2**62])
-def test_another_number_of_networks_than_there_are_is_refused(
-    tmp_path: Path, networks: object
-) -> None:
-    path = tmp_path / "model.safetensors"
-    metadata = {"architecture": json.dumps({"widths": [4, 3], "networks": networks})}
-    save_file(dict(new_ensemble([4, 3], 2).state_dict()), path, metadata=metadata)
-    message = f"networks = {networks}|4 tensors for {networks} x 1 layers"
-    with pytest.raises(InputError, match=message):
-        load_model(path, pixels=4, classes=3)
-
-
-def test_files_that_hold_no_network_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file; expected a network that train wrote"):
-        load_model(tmp_path / "no.safetensors", 4, 3)
-    (tmp_path / "bytes").write_bytes(b"not safetensors")
-    save_file({"weight": torch.zeros(1)}, tmp_path / "bare")
-    for name in ("bytes", "bare"):
-        with pytest.raises(InputError, match="expected a network that train wrote"):
-            load_model(tmp_path / name, 4, 3)
-
-
-def test_an_architecture_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    save_file({}, path, metadata={"architecture": "[" * 100_000})
-    with pytest.raises(InputError, match="recursion"):
-        load_model(path, 4, 3)
-
-
-def test_weights_of_another_type_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    halves = {name: value.half() for name, value in new_ensemble([4, 3]).state_dict().items()}
-    metadata = {"architecture": json.dumps({"widths": [4, 3], "networks": 1})}
-    save_file(halves, path, metadata=metadata)
-    with pytest.raises(InputError, match="'F16'"):
-        load_model(path, 4, 3)
-
-
-def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
-    model = new_ensemble([4, 3], 2)
-    model.state_dict()["networks.1.layers.0.bias"][1] = float("nan")
-    save_model(model, tmp_path / "model")
-    with pytest.raises(InputError, match=r"networks\.1\.layers\.0\.bias is not finite"):
+def test_weights_that_are_not_finite_float32_are_refused(tmp_path: Path, change: Any) -> None:
+    tensors = dict(new_ensemble([4, 3], 2).state_dict())
+    tensors["networks.1.layers.0.bias"] = change(tensors["networks.1.layers.0.bias"])
+    metadata = {"architecture": json.dumps({"widths": [4, 3], "networks": 2})}
+    save_file(tensors, tmp_path / "model", metadata)
+    with pytest.raises(InputError, match=r"expected a network that train wrote$"):
         load_model(tmp_path / "model", 4, 3)
 
 
 @pytest.mark.parametrize(("pixels", "classes"), [(9, 3), (4, 2)])
 def test_a_network_for_other_images_is_refused(tmp_path: Path, pixels: int, classes: int) -> None:
-    save_model(new_ensemble([4, 5, 3]), tmp_path / "model")
+    save_model(new_ensemble([4, 5, 3], 1), tmp_path / "model")
     message = f"a network from 4 pixels to 3 classes; expected {pixels} to {classes}"
     with pytest.raises(InputError, match=message):
         load_model(tmp_path / "model", pixels, classes)
