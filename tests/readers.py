@@ -267,7 +267,7 @@ def examples(reader: str) -> list[bytes]:
     makers: dict[str, Callable[[], list[bytes]]] = {
         "images": _examples_of_images,
         "submission": lambda: [b"ImageId,Label\n1,0\n2,2\n3,1\n"],
-        "params": lambda: [path.read_bytes() for path in sorted((ROOT / "recipes").glob("*.yaml"))],
+        "params": lambda: [(ROOT / "params.yaml").read_bytes()],
         "weights": _examples_of_weights,
         "tensors": _examples_of_tensors,
         "statistics": lambda: [b'{"mean": 33.5, "std": 78.25, "pixels": 4}'],
@@ -288,7 +288,7 @@ def _examples_of_images() -> list[bytes]:
 
 
 def _examples_of_weights() -> list[bytes]:
-    train = load_params(ROOT / "recipes" / "seed.yaml").train
+    train = load_params(ROOT / "params.yaml").train
     train = train.model_copy(update={"widths": (2,)})
     model = Ensemble([trained(begin(PIXELS, CLASSES, train))])
     content = encode(model)

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from digits.data.mnist import IDX_SHA256, write_idx
+from tools.recipe import apply
 
 ROOT = Path(__file__).parent.parent
 CLASSES = 3
@@ -127,7 +128,8 @@ class Sandbox:
         (self.folder / ".dvc").mkdir()
         shutil.copy(ROOT / ".dvc" / "config", self.folder / ".dvc" / "config")
         (self.folder / ".dvc" / ".gitignore").write_text("/config.local\n/site\n/tmp\n/cache\n")
-        shutil.copy(ROOT / "recipes" / "seed.yaml", self.folder / "params.yaml")
+        shutil.copy(ROOT / "recipes" / "one_cycle.yaml", self.folder / "params.yaml")
+        apply(ROOT / "recipes" / "seed.yaml", self.folder / "params.yaml")
 
     def _use_mirror(self, url: str, rows: int, side: int) -> None:
         pixels, labels = draw_images(rows * 5 // 3, side=side)
