@@ -33,7 +33,7 @@ from tools.recipe import apply
 ROOT = Path(__file__).parent.parent
 CLASSES = 3
 COPIED = (
-    *("digits", "stages", "tools", "labels", "dvc.yaml", "requirements.txt"),
+    *("digits", "stages", "tools", "dvc.yaml", "requirements.txt", "data/suspects.csv"),
     *(".gitignore", ".gitattributes", ".dvcignore"),
 )
 
@@ -119,6 +119,7 @@ class Sandbox:
         self.commit("Begin")
 
     def _copy(self) -> None:
+        (self.folder / "data").mkdir()
         for name in COPIED:
             if (ROOT / name).is_dir():
                 ignored = shutil.ignore_patterns("__pycache__")
