@@ -12,12 +12,11 @@ goes on with what is missing: studies/NAME.journal keeps the trained networks un
 import hashlib
 from argparse import ArgumentParser
 from collections.abc import Mapping
-from dataclasses import astuple, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from digits.data.answers import ANSWERS
@@ -35,7 +34,7 @@ from studies.cluster import Cluster, Task, cluster
 from studies.design import RESULTS, Study, Trial, load_study
 from studies.journal import Journal
 from studies.summary import draw_study, summarise
-from studies.trial import Fit, Result, Rows, judge, train_network
+from studies.trial import Fit, Judged, Rows, judge, train_network
 from tools.repository import git
 
 CODE = ("digits", "stages", "studies/*.py")
@@ -110,7 +109,7 @@ def train_all(
     return fits
 
 
-def conduct(path: Path) -> tuple[Study, Rows, dict[Trial, tuple[Result, NDArray[np.float64]]]]:
+def conduct(path: Path) -> tuple[Study, Rows, dict[Trial, Judged]]:
     """Run the study in a file; return what `judge` says of each trial.
 
     Raises `InputError` where it cannot be run, a training has failed, or its code or recipes were
@@ -139,21 +138,18 @@ def _edits(path: Path) -> list[bytes]:
     return [git("diff", "HEAD", "--", *names) for names in (CODE, ("recipes", str(path)))]
 
 
-def write_results(path: Path, study: Study, rows: Rows, results: Mapping[Trial, Result]) -> None:
+def write_results(path: Path, study: Study, rows: Rows, judged: Mapping[Trial, Judged]) -> None:
     """Write the results of the study in a file: a table, a summary and a chart."""
     changed = git("status", "--porcelain", "--", *CODE, "recipes")
     commit = git("rev-parse", "HEAD").decode().strip() + "-dirty" * bool(changed)
-    columns = [field.name for kind in (Trial, Result) for field in fields(kind)]
-    table = pd.DataFrame(
-        [
-            (study.variants[trial.variant].recipe, *astuple(trial), *astuple(result))
-            for trial, result in results.items()
-        ],
-        columns=["recipe", *columns],
-    ).assign(commit=commit, data=rows.sha256)
+    found = [
+        {"recipe": study.variants[trial.variant].recipe, **asdict(trial), **figures}
+        for trial, (figures, _) in judged.items()
+    ]
+    table = pd.DataFrame(found).assign(commit=commit, data=rows.sha256)
     write_table(RESULTS / f"{path.stem}.csv", [without_formulas(table)])
-    write_json(RESULTS / f"{path.stem}.json", summarise(results, len(rows.labels)))
-    draw_study(RESULTS / f"{path.stem}.png", results)
+    write_json(RESULTS / f"{path.stem}.json", summarise(table, len(rows.labels)))
+    draw_study(RESULTS / f"{path.stem}.png", table)
 
 
 def parse_path(description: str) -> Path:
@@ -167,8 +163,7 @@ def parse_path(description: str) -> Path:
 def main() -> None:
     """Run the study, and write what it finds."""
     path = parse_path("Train variants of recipes with many seeds and folds.")
-    study, rows, judged = conduct(path)
-    write_results(path, study, rows, {trial: result for trial, (result, _) in judged.items()})
+    write_results(path, *conduct(path))
     Journal.of(path).remove()
     print((RESULTS / f"{path.stem}.json").read_text(encoding="utf-8"))
 

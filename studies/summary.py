@@ -1,23 +1,18 @@
 """What a study found: a summary with intervals, and a chart."""
 
-from collections.abc import Mapping
-from dataclasses import replace
 from math import pi, sqrt
 from pathlib import Path
 from statistics import fmean, stdev
 
+import pandas as pd
 import torch
 
 from digits import exact
 from digits.evaluation.measures import wilson_interval
 from digits.report.figures import saved_figure
-from studies.design import Trial
-from studies.trial import Result
-
-Results = Mapping[Trial, Result]
 
 
-def corrected_mean(values: Mapping[Trial, float], held_out: float) -> dict[str, float | None]:
+def corrected_mean(values: "pd.Series[float]", held_out: float) -> dict[str, float | None]:
     """Return the mean of one value for each trial, with its 95 % interval by Student's t.
 
     Seeds of one fold see the same rows, so that their mean counts as one value. Folds share rows
@@ -25,17 +20,13 @@ def corrected_mean(values: Mapping[Trial, float], held_out: float) -> dict[str, 
     corrected, by the share of the rows that a training does not see, as Nadeau and Bengio (2003,
     "Inference for the generalization error", section 3) do. With one fold, nobody knows the error.
     """
-    mean, error, margin = fmean(values.values()), None, None
-    deviation = stdev(values.values()) if len(values) > 1 else None
-    folds: dict[int, list[float]] = {}
-    for trial, value in values.items():
-        folds.setdefault(trial.fold, []).append(value)
-    found: dict[str, float | None] = {"mean": mean, "deviation": deviation}
-    if (count := len(folds)) == 1:
-        return found | dict.fromkeys(("error", "low", "high"))
-    error = stdev(map(fmean, folds.values())) * sqrt(1 / count + held_out / (1 - held_out))
-    margin = error * quantile(count - 1)
-    return found | {"error": error, "low": mean - margin, "high": mean + margin}
+    mean, found = fmean(values), [fmean(seeds) for _, seeds in values.groupby("fold")]
+    result = {"mean": mean, "deviation": stdev(values.tolist()) if len(values) > 1 else None}
+    if len(found) == 1:
+        return result | dict.fromkeys(("error", "low", "high"))
+    error = stdev(found) * sqrt(1 / len(found) + held_out / (1 - held_out))
+    margin = error * quantile(len(found) - 1)
+    return result | {"error": error, "low": mean - margin, "high": mean + margin}
 
 
 def quantile(freedom: int) -> float:
@@ -63,48 +54,46 @@ def _sine_and_cosine(turns: float) -> tuple[float, float]:
     return sine.item(), cosine.item()
 
 
-def summarise(results: Results, rows: int) -> dict[str, dict[str, object]]:
+def accuracies(table: pd.DataFrame) -> "pd.Series[float]":
+    """Return the share of the held-out rows that are right, by variant, seed and fold."""
+    trials = table.set_index(["variant", "seed", "fold"])
+    return (trials["rows"] - trials["errors"]) / trials["rows"]
+
+
+def summarise(table: pd.DataFrame, rows: int) -> dict[str, dict[str, object]]:
     """Return what each variant came to, and the difference of each further one from the first.
 
-    Pairs of trials with the same seed and fold make the difference. `rows` are all labelled ones.
+    Pairs of trials with the same seed and fold make the difference. `table` has a row for each
+    trial; `rows` are all labelled ones.
     """
-    accuracies = {trial: result.accuracy for trial, result in results.items()}
-    first, one = next(iter(results.items()))
+    values, one = accuracies(table), table.iloc[0]
+    first, held_out, tested = one["variant"], one["rows"] / rows, int(one["test_rows"])
     summary: dict[str, dict[str, object]] = {}
-    for name, found in by_variant(results).items():
-        accuracy = corrected_mean({trial: accuracies[trial] for trial in found}, one.rows / rows)
-        summary[name] = {"trials": len(found), "accuracy": accuracy}
-        if one.test_rows:
-            right = one.test_rows - fmean(result.test_errors for result in found.values())
-            low, high = wilson_interval(right, one.test_rows)
-            test = {"mean": right / one.test_rows, "low": low, "high": high}
-            summary[name]["test"] = {"rows": one.test_rows, **test}
-        others = {trial: replace(trial, variant=first.variant) for trial in found}
-        pairs = {t: accuracies[t] - accuracies[o] for t, o in others.items() if o in accuracies}
-        if name != first.variant:
-            difference = corrected_mean(pairs, one.rows / rows)
-            summary[name]["difference"] = {"from": first.variant, "pairs": len(pairs), **difference}
+    for name, trials in table.groupby("variant", sort=False):
+        own = values.xs(name)
+        accuracy = corrected_mean(own, held_out)
+        found: dict[str, object] = {"trials": len(own), "accuracy": accuracy}
+        if tested:
+            right = tested - fmean(trials["test_errors"])
+            low, high = wilson_interval(right, tested)
+            found["test"] = {"rows": tested, "mean": right / tested, "low": low, "high": high}
+        if name != first:
+            pairs = (own - values.xs(first)).dropna()
+            difference = corrected_mean(pairs, held_out)
+            found["difference"] = {"from": first, "pairs": len(pairs), **difference}
+        summary[str(name)] = found
     return summary
 
 
-def by_variant(results: Results) -> dict[str, dict[Trial, Result]]:
-    """Return the results of the trials of each variant, in the order of seeds and folds."""
-    variants: dict[str, dict[Trial, Result]] = {}
-    for trial, result in results.items():
-        variants.setdefault(trial.variant, {})[trial] = result
-    return variants
-
-
-def draw_study(path: Path, results: Results) -> None:
+def draw_study(path: Path, table: pd.DataFrame) -> None:
     """Draw the accuracy of each trial as a dot, and the mean of each variant as a line."""
-    variants = by_variant(results)
+    variants = accuracies(table).groupby("variant", sort=False)
     with saved_figure(path, 800, 120 + 60 * len(variants)) as figure:
         axes = figure.subplots()
-        for place, found in enumerate(variants.values()):
-            values = [result.accuracy for result in found.values()]
+        for place, (_, values) in enumerate(variants):
             axes.plot(values, [place] * len(values), "o", color="C0", alpha=0.5)
             axes.plot([fmean(values)] * 2, [place - 0.3, place + 0.3], color="black")
-        axes.set_yticks(range(len(variants)), list(variants))
+        axes.set_yticks(range(len(variants)), table["variant"].unique())
         axes.invert_yaxis()  # the first on top
         axes.set_xlabel("accuracy on the rows held out: a dot for each trial, a line for the mean")
         axes.grid(axis="x", alpha=0.3)

@@ -19,6 +19,9 @@ from digits.network.model import MLP, Ensemble, encode
 from digits.network.training import Labelled, begin, fit, trained
 from digits.params import Params
 
+# What `judge` finds.
+Judged = tuple[dict[str, object], NDArray[np.float64]]
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -50,24 +53,6 @@ class Fit:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Result:
-    """What the networks of a trial do on rows that they were not trained on."""
-
-    rows: int  # held out
-    errors: int
-    negative_log_likelihood: float  # mean over the rows, in nats
-    test_rows: int  # those whose label is known
-    test_errors: int
-    seconds: float  # of all trainings
-    network: str  # SHA-256, in hexadecimal, of the file that train writes
-
-    @property
-    def accuracy(self) -> float:
-        """The share of the held-out rows that are right, from 0 to 1."""
-        return (self.rows - self.errors) / self.rows
-
-
 def train_network(params: Params, fold: int, rows: Rows) -> Fit | InputError:
     """Train one network on the rows that a fold does not hold out; return why where it fails."""
     training, held_out = rows.choose(rows.folds != fold), rows.choose(rows.folds == fold)
@@ -81,25 +66,23 @@ def train_network(params: Params, fold: int, rows: Rows) -> Fit | InputError:
     return Fit(trained(state).cpu(), perf_counter() - start)
 
 
-def judge(
-    params: Params, fold: int, fits: Sequence[Fit], rows: Rows
-) -> tuple[Result, NDArray[np.float64]]:
+def judge(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> Judged:
     """Let networks answer together the rows that a fold holds out, and the test images.
 
-    Returns the probabilities of the held-out rows, (rows, classes), as well.
+    Returns figures by name, and the probabilities of the held-out rows, (rows, classes).
     """
     model, shift = Ensemble([one.network for one in fits]), params.predict.shift
     held_out, known = rows.folds == fold, rows.truth != UNKNOWN
     actual, truth = rows.labels[held_out], rows.truth[known]
     shares, logarithms = probabilities(infer(model, torch.from_numpy(rows.images[held_out]), shift))
     tested, _ = probabilities(infer(model, torch.from_numpy(rows.test[known]), shift))
-    result = Result(
-        rows=len(actual),
-        errors=len(Predictions(actual, shares).misclassified()),
-        negative_log_likelihood=negative_log_likelihood(logarithms, actual),
-        test_rows=len(truth),
-        test_errors=len(Predictions(truth, tested).misclassified()),
-        seconds=sum(one.seconds for one in fits),
-        network=hashlib.sha256(encode(model)).hexdigest(),
-    )
-    return result, shares
+    figures: dict[str, object] = {
+        "rows": len(actual),
+        "errors": len(Predictions(actual, shares).misclassified()),
+        "negative_log_likelihood": negative_log_likelihood(logarithms, actual),  # nats, mean
+        "test_rows": len(truth),
+        "test_errors": len(Predictions(truth, tested).misclassified()),
+        "seconds": sum(one.seconds for one in fits),
+        "network": hashlib.sha256(encode(model)).hexdigest(),  # of the file that train writes
+    }
+    return figures, shares

@@ -9,7 +9,7 @@ import torch
 
 from digits.errors import InputError
 from digits.params import load_params
-from studies.trial import Fit, Rows, train_network
+from studies.trial import Rows
 from tests.conftest import list_listening
 from tests.sandbox import CLASSES, draw_images
 
@@ -41,31 +41,10 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             yield machines
 
 
-def test_what_ray_has_written_goes_even_when_the_block_fails(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("TMPDIR", "/" + 100 * "a")
-    with pytest.raises(ZeroDivisionError), sheltered() as variables:
-        folder = Path(variables["RAY_TMPDIR"])
-        (folder / "ray").mkdir()
-        divide()
-    assert not folder.exists()
-
-
 def test_a_task_has_one_thread_and_the_cpu_whatever_is_exported(
     project: Path, machines: Cluster
 ) -> None:
     assert list(machines.run(describe_process, {0: (load_params(),)})) == [(0, (1, "cpu"))]
-
-
-def test_a_training_that_fails_says_why_and_the_others_go_on(
-    project: Path, machines: Cluster
-) -> None:
-    params = [load_params(changes={"train.lr": x}) for x in (1e20, 0.1)]
-    found = dict(machines.run(train_network, {one.train.lr: (one, 0) for one in params}))
-    assert isinstance(found[0.1], Fit)
-    assert isinstance(found[1e20], InputError)
-    assert str(found[1e20]).startswith("params.yaml: train.lr: the loss is ")
 
 
 def test_a_ray_of_this_machine_is_out_of_reach_of_others(project: Path, machines: Cluster) -> None:
@@ -77,13 +56,15 @@ def test_a_ray_of_this_machine_is_out_of_reach_of_others(project: Path, machines
     assert folder.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_bug_in_a_task_shows_where_it_is(project: Path, machines: Cluster) -> None:
-    with pytest.raises(ZeroDivisionError, match=r"in divide"):
-        list(machines.run(divide, {0: (load_params(),)}))
-
-
-def divide(*_: object) -> float:
-    return 1 / 0
+def test_what_ray_has_written_goes_even_when_the_block_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/" + 100 * "a")  # too long for the path of a socket
+    with pytest.raises(ZeroDivisionError), sheltered() as variables:
+        folder = Path(variables["RAY_TMPDIR"])
+        (folder / "ray").mkdir()
+        raise ZeroDivisionError
+    assert not folder.exists()
 
 
 def describe_process(*_: object) -> tuple[int, str]:

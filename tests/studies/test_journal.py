@@ -7,26 +7,24 @@ from digits.network.model import MLP, Ensemble, encode
 from studies.journal import Journal
 from studies.trial import Fit
 
-
-def new_fit(seed: int) -> Fit:
-    network = MLP([4, 3])
-    network.reset(torch.Generator().manual_seed(seed))
-    return Fit(network, seconds=1.5 + seed)
+FITS = [Fit(MLP([4, 3]), seconds) for seconds in (1.5, 2.5)]
+for number, fit in enumerate(FITS):
+    fit.network.reset(torch.Generator().manual_seed(number))
 
 
 def test_what_was_written_down_is_read_again(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "study.journal")
-    assert journal.read("one", pixels=4, classes=3) is None
-    for name, seed in (("one", 0), ("two", 1)):
-        journal.add(name, new_fit(seed))
+    for name, fit in zip("ab", FITS, strict=True):
+        assert journal.read(name, pixels=4, classes=3) is None
+        journal.add(name, fit)
     assert journal.count() == 2
-    for name, seed in (("one", 0), ("two", 1)):
-        found, expected = journal.read(name, pixels=4, classes=3), new_fit(seed)
+    for name, fit in zip("ab", FITS, strict=True):
+        found = journal.read(name, pixels=4, classes=3)
         assert found is not None
-        assert found.seconds == expected.seconds
-        assert torch.equal(found.network(torch.ones(1, 4)), expected.network(torch.ones(1, 4)))
+        assert found.seconds == fit.seconds
+        assert torch.equal(found.network(torch.ones(1, 4)), fit.network(torch.ones(1, 4)))
     journal.remove()
-    assert journal.read("one", pixels=4, classes=3) is None
+    assert journal.read("a", pixels=4, classes=3) is None
 
 
 @pytest.mark.parametrize(
@@ -34,12 +32,12 @@ def test_what_was_written_down_is_read_again(tmp_path: Path) -> None:
     [
         *(("one.json", content) for content in (b"", b"[]", b"{}", b'{"seconds": null}', b"\xff")),
         ("one", b""),
-        ("one", encode(Ensemble([new_fit(0).network]))[:-1]),
-        ("one", encode(Ensemble([new_fit(0).network, new_fit(1).network]))),
+        ("one", encode(Ensemble([FITS[0].network]))[:-1]),
+        ("one", encode(Ensemble([FITS[0].network, FITS[1].network]))),
     ],
 )
 def test_what_is_damaged_counts_for_nothing(tmp_path: Path, name: str, content: bytes) -> None:
     journal = Journal(tmp_path)
-    journal.add("one", new_fit(0))
+    journal.add("one", FITS[0])
     (tmp_path / name).write_bytes(content)
     assert journal.read("one", pixels=4, classes=3) is None

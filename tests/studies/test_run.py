@@ -1,7 +1,6 @@
 import csv
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,12 @@ from digits.data.image_table import write_images
 from digits.errors import InputError
 from digits.network.model import MODEL
 from digits.params import Params
-from stages import train
+from stages import evaluate, train
 from studies.design import load_study
 from studies.journal import Journal
 from studies.trial import Rows, train_network
-from tests.sandbox import ROOT, draw_images
+from tests.conftest import ParamsWriter
+from tests.sandbox import CLASSES, ROOT, draw_images
 from tests.studies.conftest import OneAfterTheOther
 from tools.repository import git
 
@@ -67,16 +67,24 @@ def test_every_trial_is_a_row_that_says_where_it_comes_from(
     assert not Path("study.journal").exists()
 
 
-def test_with_one_fold_a_trial_is_what_the_stage_trains(
-    study: Path, write_params: Callable[[dict[str, Any]], None]
+def test_with_one_fold_a_trial_is_what_the_stages_find(
+    study: Path, write_params: ParamsWriter
 ) -> None:
+    common = {"train.epochs": 1, "train.lr": 0.02, "predict.shift": 1}
+    write_params(common)
     study.write_text(STUDY.replace("folds: 2", "folds: 1"))
     run.main()
-    networks = {(row["variant"], row["seed"]): row["network"] for row in read_results()}
-    for networks_trained, trial in ((1, ("plain", "0")), (2, ("pair", "0"))):
-        write_params({"train.networks": networks_trained})
+    results = {(row["variant"], row["seed"]): row for row in read_results()}
+    for changes, trial in (({}, ("plain", "0")), ({"train.networks": 2}, ("pair", "0"))):
+        write_params(common | changes)
         train.main()
-        assert networks[trial] == hashlib.sha256(MODEL.read_bytes()).hexdigest()
+        evaluate.main()
+        evaluation = json.loads(Path("metrics/evaluation.json").read_text())
+        found = results[trial]
+        assert found["network"] == hashlib.sha256(MODEL.read_bytes()).hexdigest()
+        assert (int(found["rows"]), int(found["errors"])) == (30, evaluation["errors"])
+        assert float(found["negative_log_likelihood"]) == evaluation["negative_log_likelihood"]
+        assert (found["test_rows"], found["test_errors"]) == ("0", "0")
 
 
 def test_where_a_training_fails_the_others_go_on_and_are_kept(
@@ -140,10 +148,17 @@ def test_all_that_decides_a_training_decides_its_name(study: Path) -> None:
 
 
 def test_the_test_images_are_looked_at_where_the_study_says_so(study: Path) -> None:
-    write_answers(Path("data/mnist/answers.csv"), *draw_images(12, seed=1))
-    study.write_text(STUDY.replace("test: false", "test: true"))
+    pixels, truth = draw_images(12, seed=1)
+    truth[5] = (truth[5] + 1) % CLASSES
+    write_answers(Path("data/mnist/answers.csv"), pixels[:11], truth[:11])
+    study.write_text(
+        STUDY.replace("test: false", "test: true").replace(
+            "seed", "set: {train.epochs: 10}, seed", 1
+        )
+    )
     run.main()
-    assert {row["test_rows"] for row in read_results()} == {"12"}
+    assert {row["test_rows"] for row in read_results()} == {"11"}
+    assert read_results()[0]["test_errors"] == "1"
     write_images(Path("test.csv"), draw_images(9, seed=1)[0])
     with pytest.raises(InputError, match=r"test\.csv: 9 images; expected the 12 in data/prepared"):
         run.main()
