@@ -35,7 +35,7 @@ from studies.design import RESULTS, Study, Trial, load_study
 from studies.journal import Journal
 from studies.summary import draw_study, summarise
 from studies.trial import Fit, Judged, Rows, judge, train_network
-from tools.repository import git
+from tools.repository import find_commit, git
 
 CODE = ("digits", "stages", "studies/*.py")
 
@@ -67,17 +67,14 @@ def plan(study: Study, rows: Rows) -> dict[Trial, dict[str, Task]]:
     # `identify` looks at the library's code itself.
     origin = identify((Path(trial_code.__file__).read_bytes(), rows.sha256))
     variants = study.params()
-    plans: dict[Trial, dict[str, Task]] = {}
-    for trial in study.trials():
+    plans: dict[Trial, dict[str, Task]] = {trial: {} for trial in study.trials()}
+    for trial, tasks in plans.items():
         params = variants[trial.variant]
         first = params.train.seed + trial.seed * params.train.networks
-        plans[trial] = {
-            hashlib.sha256(repr((origin, train, trial.fold, study.folds)).encode()).hexdigest(): (
-                params.model_copy(update={"train": train}),
-                trial.fold,
-            )
-            for train in params.train.model_copy(update={"seed": first}).members()
-        }
+        for train in params.train.model_copy(update={"seed": first}).members():
+            decisive = repr((origin, train, trial.fold, study.folds)).encode()
+            task = (params.model_copy(update={"train": train}), trial.fold)
+            tasks[hashlib.sha256(decisive).hexdigest()] = task
     return plans
 
 
@@ -115,7 +112,8 @@ def conduct(path: Path) -> tuple[Study, Rows, dict[Trial, Judged]]:
     Raises `InputError` where it cannot be run, a training has failed, or its code or recipes were
     edited while it ran.
     """
-    before = _edits(path)
+    commit = find_commit("HEAD")
+    before = _edits(commit, path)
     study, journal = load_study(path), Journal.of(path)
     rows = load_rows(study)
     plans = plan(study, rows)
@@ -126,7 +124,7 @@ def conduct(path: Path) -> tuple[Study, Rows, dict[Trial, Judged]]:
             [(params, fold), *_] = own.values()
             trained[trial] = (params, fold, [fits[name] for name in own])
         judged = dict(machines.run(judge, trained))
-    after = _edits(path)
+    after = _edits(commit, path)
     if after[0] != before[0]:
         journal.remove()  # nobody knows which code has trained what
     if after != before:  # and DVC would record what stands there now
@@ -134,14 +132,14 @@ def conduct(path: Path) -> tuple[Study, Rows, dict[Trial, Judged]]:
     return study, rows, {trial: judged[trial] for trial in plans}
 
 
-def _edits(path: Path) -> list[bytes]:
-    return [git("diff", "HEAD", "--", *names) for names in (CODE, ("recipes", str(path)))]
+def _edits(commit: str, path: Path) -> list[bytes]:
+    return [git("diff", commit, "--", *names) for names in (CODE, ("recipes", str(path)))]
 
 
 def write_results(path: Path, study: Study, rows: Rows, judged: Mapping[Trial, Judged]) -> None:
     """Write the results of the study in a file: a table, a summary and a chart."""
     changed = git("status", "--porcelain", "--", *CODE, "recipes")
-    commit = git("rev-parse", "HEAD").decode().strip() + "-dirty" * bool(changed)
+    commit = find_commit("HEAD") + "-dirty" * bool(changed)
     found = [
         {"recipe": study.variants[trial.variant].recipe, **asdict(trial), **figures}
         for trial, (figures, _) in judged.items()

@@ -60,7 +60,6 @@ def test_one_fold_is_refused(clusters: list[OneAfterTheOther]) -> None:
         ("train,a,0", "invalid"),
         ("train,2,1", "range"),
         ("train,1,0", "row 2: 0 for the label 1"),
-        ("test,0,0", "range"),
     ],
 )
 def test_a_list_of_published_errors_of_another_kind_is_refused(
