@@ -88,21 +88,19 @@ def train_all(
     tasks = {name: task for own in plans.values() for name, task in own.items()}
     read = {name: journal.read(name, rows.images.shape[1], rows.classes) for name in tasks}
     fits = {name: fit for name, fit in read.items() if fit}
-    if fits:
-        print(f"{len(fits)} of {len(tasks)} trainings were done before")
     missing = {name: task for name, task in tasks.items() if name not in fits}
     failed: dict[str, InputError] = {}
     ended = machines.run(train_network, missing)
-    for name, found in tqdm(ended, "trainings", len(missing), disable=None):
+    for name, found in tqdm(ended, "trainings", len(tasks), initial=len(fits), disable=None):
         if isinstance(found, InputError):
             failed[name] = found
         else:
             journal.add(name, found)
             fits[name] = found
     for trial, own in plans.items():
-        for name in own.keys() & failed:
-            reason = f"{failed[name]} ({len(failed)} of {len(tasks)} trainings failed)"
-            raise InputError(f"{trial}: {reason.removeprefix(f'{PARAMS}: ')}")
+        for reason in (failed[name] for name in own if name in failed):
+            told = str(reason).removeprefix(f"{PARAMS}: ")
+            raise InputError(f"{trial}: {told} ({len(failed)} of {len(tasks)} trainings failed)")
     return fits
 
 
