@@ -12,6 +12,7 @@ from benchmarks.measure import Cost, run
 from digits.network.device import VARIABLE
 from tests.sandbox import ROOT, change_params
 from tools.project import LOCK, copy_files, read_lock
+from tools.recipe import apply
 
 STAGES = ("prepare", "train", "evaluate", "predict")
 MADE = (
@@ -31,7 +32,7 @@ class Workspace:
         """Make it in a new `folder`, and change the params of `recipe`, such as "train.lr"."""
         self.folder = folder
         copy_files(ROOT, folder)
-        shutil.copy(recipe, folder / "params.yaml")
+        apply(recipe, folder / "params.yaml")
         change_params(folder / "params.yaml", changes)
         subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
         self.clear()

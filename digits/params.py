@@ -24,6 +24,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from digits.errors import InputError, expecting, one_line, shorten
 
 PARAMS = Path("params.yaml")
+ONE_CYCLE = (
+    Path(__file__).parent.parent / "recipes" / "one_cycle.yaml"
+)  # what recipes are laid over
 BYTES = 2**18  # of a file of YAML, at most, and values in it
 NAME = 60  # characters of a class's name, at most
 # What params.yaml once had, and what became of it.
@@ -189,6 +192,19 @@ def load_params(path: Path = PARAMS, changes: Mapping[str, object] | None = None
             another type or out of range.
     """
     return load_section(path, Params, changes)
+
+
+def load_recipe(path: Path, changes: Mapping[str, object] | None = None) -> Params:
+    """Read a recipe: its values are laid over those of recipes/one_cycle.yaml, `changes` over both.
+
+    Raises:
+        InputError: as of `load_params`; the message names `path`.
+    """
+    content = load_yaml(ONE_CYCLE, "the parameters")
+    values = dict(leaves("", load_yaml(path, "a recipe"))) | dict(changes or {})
+    for key, value in values.items():
+        content = _changed(content, key.split("."), value)
+    return check(path, Params, content)
 
 
 def load_section(path: Path, kind: type[Kind], changes: Mapping[str, object] | None = None) -> Kind:

@@ -3,7 +3,7 @@
     python -m stages report
 
 Reads data/prepared/, data/probabilities.npy, models/mlp.safetensors, metrics/, plots/training.csv,
-plots/reliability.csv and labels/suspects.csv; writes report/index.html, and the model card,
+plots/reliability.csv and data/suspects.csv; writes report/index.html, and the model card,
 models/README.md.
 """
 

@@ -9,6 +9,8 @@ A study's file, such as studies/fast.yaml, holds
         seeds: 5                  # the recipe's, and those after it
     folds: 5                      # or 1: the validation rows that prepare chose
     test: false                   # whether the test images are looked at, once all is chosen
+
+Of a recipe it is `train` and `predict` that count: the data are those that params.yaml names.
 """
 
 from collections.abc import Iterator
@@ -19,43 +21,36 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from digits.params import Params, Section, load_params, load_section
+from digits.errors import InputError
+from digits.params import Params, Section, load_recipe, load_section
 
-PIPELINE, RESULTS = Path("studies/dvc.yaml"), Path("studies/results")
-
+RESULTS = Path("studies/results")
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")]
+Key = Annotated[str, Field(pattern=r"^(train|predict)\.")]
 
 
 class Variant(Section):
     """A recipe, what is different from it, and how often it is trained."""
 
     recipe: Annotated[str, Field(min_length=1)]
-    set: Annotated[dict[str, Any], Field(default_factory=dict)]
+    set: Annotated[dict[Key, Any], Field(default_factory=dict)]
     seeds: Annotated[int, Field(ge=1, le=1000)]
-
-    def load(self) -> Params:
-        """Read the recipe, with what is different.
-
-        Raises:
-            InputError: a param cannot be used.
-        """
-        return load_params(Path(self.recipe), self.set)
 
 
 @dataclass(frozen=True, order=True)
 class Trial:
-    """What a variant comes to with one seed on one fold.
+    """A variant with one seed on one fold, both counted from 0.
 
-    Attributes:
-        variant: its name.
-        seed: counted from 0, which stands for the recipe's own seed, 1 for the next one; of an
-            ensemble, 0 for as many as it has networks, 1 for the next so many.
-        fold: the one held out, from 0; with one fold, the validation rows that prepare chose.
+    Seed 0 stands for the recipe's own, 1 for the next one; of an ensemble, 0 for as many as it has
+    networks, 1 for the next so many.
     """
 
     variant: str
     seed: int
     fold: int
+
+    def __str__(self) -> str:
+        return f"variants.{self.variant}, seed {self.seed}, fold {self.fold}"
 
 
 class Study(Section):
@@ -71,11 +66,17 @@ class Study(Section):
             for seed, fold in product(range(variant.seeds), range(self.folds)):
                 yield Trial(name, seed, fold)
 
+    def params(self) -> dict[str, Params]:
+        """Return those of each variant; raise InputError where they cannot be used."""
+        params = {}
+        for name, variant in self.variants.items():
+            try:
+                params[name] = load_recipe(Path(variant.recipe), variant.set)
+            except InputError as error:
+                raise InputError(f"variants.{name}: {error}") from None
+        return params
+
 
 def load_study(path: Path) -> Study:
-    """Read a study's file.
-
-    Raises:
-        InputError: it is missing or no YAML, or a key is missing, unknown or out of range.
-    """
+    """Read a study's file; raise InputError where a key is missing, unknown or out of range."""
     return load_section(path, Study)

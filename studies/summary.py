@@ -1,93 +1,52 @@
 """What a study found: a summary with intervals, and a chart."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from math import pi, sqrt
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TypeVar
 
+import pandas as pd
 import torch
 
 from digits import exact
-from digits.errors import InputError
 from digits.evaluation.measures import wilson_interval
 from digits.report.figures import saved_figure
-from studies.design import Trial
-from studies.trial import Result
-
-Results = Mapping[Trial, Result]
-Failures = dict[Trial, InputError]
-Outcomes = Mapping[Trial, Result | InputError]
-Found = TypeVar("Found")
 
 
-@dataclass(frozen=True)
-class Mean:
-    """A mean over trials, and how sure it is; with one fold only, nobody knows how sure.
-
-    Attributes:
-        mean: of accuracies, or of their differences.
-        deviation: standard deviation between trials, unless there is one only.
-        error: standard error of the mean, for rows that were drawn anew.
-        low: lower end of its 95 % interval.
-        high: upper end.
-    """
-
-    mean: float
-    deviation: float | None = None
-    error: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-
-def corrected_mean(values: Mapping[Trial, float], held_out: float) -> Mean:
-    """Return the mean of one value for each trial, with its interval over folds by Student's t.
+def corrected_mean(values: "pd.Series[float]", held_out: float) -> dict[str, float | None]:
+    """Return the mean of one value for each trial, with its 95 % interval by Student's t.
 
     Seeds of one fold see the same rows, so that their mean counts as one value. Folds share rows
     that they train on, so that their deviation alone would promise too much: the variance is
-    corrected as Nadeau and Bengio (2003, "Inference for the generalization error", section 3) do.
-
-    Args:
-        values: of each trial.
-        held_out: the share of the rows that a training does not see, from 0 to below 1.
+    corrected, by the share of the rows that a training does not see, as Nadeau and Bengio (2003,
+    "Inference for the generalization error", section 3) do. With one fold, nobody knows the error.
     """
-    mean = fmean(values.values())
-    deviation = stdev(values.values()) if len(values) > 1 else None
-    folds = {
-        trial.fold: [values[one] for one in values if one.fold == trial.fold] for trial in values
-    }
-    means, count = [fmean(found) for found in folds.values()], len(folds)
-    if count < 2:
-        return Mean(mean, deviation)
-    error = stdev(means) * sqrt(1 / count + held_out / (1 - held_out))
-    margin = error * quantile(count - 1)
-    return Mean(mean, deviation, error, mean - margin, mean + margin)
+    mean, found = fmean(values), [fmean(seeds) for _, seeds in values.groupby("fold")]
+    result = {"mean": mean, "deviation": stdev(values.tolist()) if len(values) > 1 else None}
+    if len(found) == 1:
+        return result | dict.fromkeys(("error", "low", "high"))
+    error = stdev(found) * sqrt(1 / len(found) + held_out / (1 - held_out))
+    margin = error * quantile(len(found) - 1)
+    return result | {"error": error, "low": mean - margin, "high": mean + margin}
 
 
 def quantile(freedom: int) -> float:
     """Return the two-sided 95 % quantile of Student's t, of arithmetic that is the same anywhere.
 
-    Args:
-        freedom: degrees of it, at least 1.
+    Bisects how often t is nearer to 0 (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4), a series in
+    the angle whose tangent is t / sqrt(freedom). SciPy's depends on the machine in its last digits.
     """
-    low, high = 0.0, 0.25  # turns, of the angle whose tangent is t / sqrt(freedom)
+    low, high, odd = 0.0, 0.25, freedom % 2
     for _ in range(53):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _share_within(middle, freedom) < 0.95 else (low, middle)
+        turns = (low + high) / 2
+        sine, cosine = _sine_and_cosine(turns)
+        term, total = cosine if odd else 1.0, 0.0
+        for number in range(1 + odd, freedom, 2):
+            total += term
+            term *= cosine * cosine * number / (number + 1)
+        share = 4 * turns + sine * total * 2 / pi if odd else sine * total
+        low, high = (turns, high) if share < 0.95 else (low, turns)
     sine, cosine = _sine_and_cosine(low)
     return sqrt(freedom) * sine / cosine
-
-
-def _share_within(turns: float, freedom: int) -> float:
-    """Return how often t is nearer to 0 (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4)."""
-    sine, cosine = _sine_and_cosine(turns)
-    odd = freedom % 2
-    term, total = cosine if odd else 1.0, 0.0
-    for number in range(1 + odd, freedom, 2):
-        total += term
-        term *= cosine * cosine * number / (number + 1)
-    return 4 * turns + sine * total * 2 / pi if odd else sine * total
 
 
 def _sine_and_cosine(turns: float) -> tuple[float, float]:
@@ -95,99 +54,46 @@ def _sine_and_cosine(turns: float) -> tuple[float, float]:
     return sine.item(), cosine.item()
 
 
-def split(outcomes: Mapping[Trial, Found | InputError]) -> tuple[dict[Trial, Found], Failures]:
-    """Return what trials came to, and why others have failed."""
-    failed = {key: one for key, one in outcomes.items() if isinstance(one, InputError)}
-    return {key: one for key, one in outcomes.items() if not isinstance(one, InputError)}, failed
+def accuracies(table: pd.DataFrame) -> "pd.Series[float]":
+    """Return the share of the held-out rows that are right, by variant, seed and fold."""
+    trials = table.set_index(["variant", "seed", "fold"])
+    return (trials["rows"] - trials["errors"]) / trials["rows"]
 
 
-def check(outcomes: Mapping[Trial, Found | InputError]) -> dict[Trial, Found]:
-    """Return what all trials came to.
-
-    Raises:
-        InputError: some have failed; it says where and why the first one did.
-    """
-    results, failed = split(outcomes)
-    for trial, reason in failed.items():
-        where = f"variants.{trial.variant}, seed {trial.seed}, fold {trial.fold}"
-        raise InputError(f"{where}: {reason} ({len(failed)} of {len(outcomes)} trials failed)")
-    return results
-
-
-def summarise(outcomes: Outcomes, rows: int) -> dict[str, dict[str, object]]:
+def summarise(table: pd.DataFrame, rows: int) -> dict[str, dict[str, object]]:
     """Return what each variant came to, and the difference of each further one from the first.
 
-    A variant that has failed altogether has no accuracy, and nothing differs from it.
-
-    Args:
-        outcomes: of all trials of a study.
-        rows: labelled rows, held out or not.
+    Pairs of trials with the same seed and fold make the difference. `table` has a row for each
+    trial; `rows` are all labelled ones.
     """
-    results, failed = split(outcomes)
-    variants: dict[str, Results] = {name: {} for name in by_variant(outcomes)}
-    variants |= by_variant(results)
-    first, *others = variants
-    summary = {name: _summarise(found, rows) for name, found in variants.items()}
-    for name in others:
-        if pairs := _differences(variants[name], variants[first]):
-            held_out = next(iter(results.values())).rows / rows
-            difference = asdict(corrected_mean(pairs, held_out))
-            summary[name]["difference"] = {"from": first, "pairs": len(pairs), **difference}
-    for name, reasons in by_variant(failed).items():
-        summary[name]["failed"] = [
-            {"seed": trial.seed, "fold": trial.fold, "reason": str(why)}
-            for trial, why in reasons.items()
-        ]
+    values, one = accuracies(table), table.iloc[0]
+    first, held_out, tested = one["variant"], one["rows"] / rows, int(one["test_rows"])
+    summary: dict[str, dict[str, object]] = {}
+    for name, trials in table.groupby("variant", sort=False):
+        own = values.xs(name)
+        accuracy = corrected_mean(own, held_out)
+        found: dict[str, object] = {"trials": len(own), "accuracy": accuracy}
+        if tested:
+            right = tested - fmean(trials["test_errors"])
+            low, high = wilson_interval(right, tested)
+            found["test"] = {"rows": tested, "mean": right / tested, "low": low, "high": high}
+        if name != first:
+            pairs = (own - values.xs(first)).dropna()
+            difference = corrected_mean(pairs, held_out)
+            found["difference"] = {"from": first, "pairs": len(pairs), **difference}
+        summary[str(name)] = found
     return summary
 
 
-def _summarise(found: Results, rows: int) -> dict[str, object]:
-    if not found:
-        return {"trials": 0}
-    accuracies = {trial: result.accuracy for trial, result in found.items()}
-    held_out = next(iter(found.values())).rows / rows
-    accuracy = asdict(corrected_mean(accuracies, held_out))
-    return {"trials": len(found), "accuracy": accuracy, **_summarise_test(list(found.values()))}
-
-
-def _differences(found: Results, first: Results) -> dict[Trial, float]:
-    """Return how much better a variant's trials are than the first one's of that seed and fold."""
-    pairs = {(trial.seed, trial.fold): result.accuracy for trial, result in first.items()}
-    return {
-        trial: result.accuracy - pairs[trial.seed, trial.fold]
-        for trial, result in found.items()
-        if (trial.seed, trial.fold) in pairs
-    }
-
-
-def _summarise_test(found: Sequence[Result]) -> dict[str, object]:
-    """Return the mean test accuracy, with the 95 % interval that the number of images allows."""
-    rows = found[0].test_rows
-    if not rows:
-        return {}
-    right = rows - fmean(result.test_errors for result in found)
-    low, high = wilson_interval(right, rows)
-    return {"test": {"rows": rows, "mean": right / rows, "low": low, "high": high}}
-
-
-def by_variant(outcomes: Mapping[Trial, Found]) -> dict[str, dict[Trial, Found]]:
-    """Return what the trials of each variant came to, in the order of seeds and folds."""
-    variants: dict[str, dict[Trial, Found]] = {}
-    for trial, outcome in outcomes.items():
-        variants.setdefault(trial.variant, {})[trial] = outcome
-    return variants
-
-
-def draw_study(path: Path, results: Results) -> None:
+def draw_study(path: Path, table: pd.DataFrame) -> None:
     """Draw the accuracy of each trial as a dot, and the mean of each variant as a line."""
-    variants = by_variant(results)
+    variants = accuracies(table).groupby("variant", sort=False)
     with saved_figure(path, 800, 120 + 60 * len(variants)) as figure:
         axes = figure.subplots()
-        for place, found in enumerate(variants.values()):
-            values = [result.accuracy for result in found.values()]
+        for place, (_, values) in enumerate(variants):
             axes.plot(values, [place] * len(values), "o", color="C0", alpha=0.5)
             axes.plot([fmean(values)] * 2, [place - 0.3, place + 0.3], color="black")
-        axes.set_yticks(range(len(variants)), list(variants))
+        axes.set_yticks(range(len(variants)), table["variant"].unique())
         axes.invert_yaxis()  # the first on top
         axes.set_xlabel("accuracy on the rows held out: a dot for each trial, a line for the mean")
         axes.grid(axis="x", alpha=0.3)

@@ -1,12 +1,13 @@
-"""table: what each recipe comes to, as the README shows it.
+"""table: what each recipe comes to, as docs/results.md shows it.
 
     python -m studies.table
 
 Reads what `python -m studies.run studies/recipes.yaml` wrote to studies/results; puts the table in
-its place in README.md, and prints it.
+its place in docs/results.md, and prints it.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,69 +15,47 @@ import pandas as pd
 
 from digits.data.csv_files import read_table
 from digits.errors import InputError, expecting, run_command
-from digits.files import replacing
 from studies.design import RESULTS
 
-STUDY = "recipes"
-WRITTEN = "what studies.run writes of trials that went well"
+WRITTEN = "what studies.run writes"
 COLUMNS = {"recipe": str, "variant": str, "seconds": float}
-README = Path("README.md")
-START, END = "<!-- what studies.table writes -->\n", "<!-- until here -->\n"
-HEADER = [
-    "| recipe | validation accuracy | test accuracy (95 % interval) | seconds of fit | n |",
-    "|---|---|---|---|---|",
-]
+PAGE = Path("docs/results.md")
+PLACE = re.compile("(?s)(?<=<!-- what studies.table writes -->\n).*?(?=<!-- until here -->\n)")
+HEADER = """\
+| recipe | validation accuracy | test accuracy (95 % interval) | seconds of fit | n |
+|---|---|---|---|---|
+"""
 
 
 def make_table(results: Path) -> str:
-    """Return the table of the study whose summary and rows lie in `results`.
-
-    Raises:
-        InputError: they are missing, or not those of a study that looked at the test images.
-    """
-    summary, rows = results / f"{STUDY}.json", results / f"{STUDY}.csv"
-    damaged = (ValueError, LookupError, TypeError, AttributeError)
-    with expecting(results / STUDY, WRITTEN, *damaged):
-        trials = read_table(rows, COLUMNS, WRITTEN, least=0)
-        variants = json.loads(summary.read_bytes()).items()
-        lines = [_describe(found, trials[trials["variant"] == name]) for name, found in variants]
-    return "\n".join([*HEADER, *lines]) + "\n"
+    """Return the table of the study of the recipes, whose results lie in a folder."""
+    trials = read_table(results / "recipes.csv", COLUMNS, WRITTEN)
+    with expecting(results / "recipes.json", WRITTEN, ValueError):
+        summary = json.loads((results / "recipes.json").read_bytes())
+    groups = trials.groupby("variant", sort=False)
+    return HEADER + "".join(_describe(summary[name], found) for name, found in groups)
 
 
 def _describe(found: dict[str, Any], trials: pd.DataFrame) -> str:
-    """Return the row of a recipe, from its summary and its trials."""
     accuracy, test = found["accuracy"], found["test"]
     seconds = trials["seconds"].median()
     spread = "" if accuracy["deviation"] is None else f" ± {accuracy['deviation']:.4f}"
-    cells = [
-        f"`{trials['recipe'].iloc[0]}`",
-        f"{accuracy['mean']:.4f}{spread}",
-        f"{test['mean']:.4f} ({test['low']:.4f} to {test['high']:.4f})",
-        f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}",
-        str(found["trials"]),
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def replace_table(text: str, table: str) -> str:
-    """Return a text with the table in its place.
-
-    Raises:
-        InputError: the text has no such place.
-    """
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end:
-        raise InputError(f"{README}: no {START.strip()} and {END.strip()}; expected both")
-    return before + start + "\n" + table + "\n" + end + after
+    told = f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}"
+    return (
+        f"| `{trials['recipe'].iloc[0]}` | {accuracy['mean']:.4f}{spread} "
+        f"| {test['mean']:.4f} ({test['low']:.4f} to {test['high']:.4f}) "
+        f"| {told} | {found['trials']} |\n"
+    )
 
 
 def main() -> None:
     """Write the table."""
     table = make_table(RESULTS)
-    text = replace_table(README.read_text(encoding="utf-8"), table)
-    with replacing(README) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    with expecting(PAGE, "a page with a place for the table"):
+        text, places = PLACE.subn(f"\n{table}\n", PAGE.read_text(encoding="utf-8"))
+    if not places:
+        raise InputError(f"{PAGE}: no place for the table; expected {PLACE.pattern!r}")
+    PAGE.write_text(text, encoding="utf-8")
     print(table, end="")
 
 

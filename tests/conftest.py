@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from digits.data.image_table import ImageTable, write_images
 from digits.network.model import MLP, Ensemble, save_model
 from digits.network.training import Labelled
+from digits.params import load_recipe
 from stages import prepare
 from tests.long.faults import Proof
 from tests.sandbox import CLASSES, ROOT, draw_images, sandbox
@@ -51,7 +52,7 @@ def uses_sandbox(item: pytest.Item) -> bool:
 
 def tiny_params(changes: dict[str, Any]) -> dict[str, Any]:
     """Return params for the tiny images, with changes such as {"train.lr": 0.5}."""
-    params: dict[str, Any] = YAML(typ="safe").load(ROOT / "recipes" / "seed.yaml")
+    params = load_recipe(ROOT / "recipes" / "seed.yaml").model_dump(mode="json")
     params["data"] |= {"train": "train.csv", "test": "test.csv"}
     params["prepare"]["validation"] = 30
     params["train"] |= {"widths": [8], "epochs": 3, "batch_size": 10, "lr": 0.1}

@@ -28,11 +28,12 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from digits.data.mnist import IDX_SHA256, write_idx
+from tools.recipe import apply
 
 ROOT = Path(__file__).parent.parent
 CLASSES = 3
 COPIED = (
-    *("digits", "stages", "tools", "labels", "dvc.yaml", "requirements.txt"),
+    *("digits", "stages", "tools", "dvc.yaml", "requirements.txt", "data/suspects.csv"),
     *(".gitignore", ".gitattributes", ".dvcignore"),
 )
 
@@ -118,6 +119,7 @@ class Sandbox:
         self.commit("Begin")
 
     def _copy(self) -> None:
+        (self.folder / "data").mkdir()
         for name in COPIED:
             if (ROOT / name).is_dir():
                 ignored = shutil.ignore_patterns("__pycache__")
@@ -127,7 +129,8 @@ class Sandbox:
         (self.folder / ".dvc").mkdir()
         shutil.copy(ROOT / ".dvc" / "config", self.folder / ".dvc" / "config")
         (self.folder / ".dvc" / ".gitignore").write_text("/config.local\n/site\n/tmp\n/cache\n")
-        shutil.copy(ROOT / "recipes" / "seed.yaml", self.folder / "params.yaml")
+        shutil.copy(ROOT / "recipes" / "one_cycle.yaml", self.folder / "params.yaml")
+        apply(ROOT / "recipes" / "seed.yaml", self.folder / "params.yaml")
 
     def _use_mirror(self, url: str, rows: int, side: int) -> None:
         pixels, labels = draw_images(rows * 5 // 3, side=side)

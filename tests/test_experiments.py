@@ -1,14 +1,14 @@
 """What the README says of changes and experiments, done with DVC in a copy of the project."""
 
 import json
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
 from tests.long.faults import Proof
-from tests.sandbox import ROOT, Sandbox, change_params
+from tests.sandbox import ROOT, Sandbox
 from tests.test_pipeline import edited, repro
+from tools.recipe import apply
 
 pytestmark = pytest.mark.long
 
@@ -39,9 +39,8 @@ def test_experiments_are_run_at_once_or_queued_shown_and_applied(box: Sandbox) -
     assert json.loads((box.folder / "metrics/train.json").read_text())["epoch"] == 2
 
 
-def test_a_recipe_is_used_by_copying_it(box: Sandbox) -> None:
-    shutil.copy(ROOT / "recipes" / "fast.yaml", box.folder / "params.yaml")
-    change_params(box.folder / "params.yaml", {"prepare.validation": 30})
+def test_a_recipe_leaves_what_was_prepared_as_it_is(box: Sandbox) -> None:
+    apply(ROOT / "recipes" / "fast.yaml", box.folder / "params.yaml")
     changed = json.loads(box.run("dvc", "params", "diff", "--json"))["params.yaml"]
     assert changed["train.batch_size"] == {"old": 64, "new": 256, "diff": 192}
     assert {key.partition(".")[0] for key in changed} == {"train"}

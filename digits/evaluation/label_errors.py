@@ -19,7 +19,7 @@ from digits.data.csv_files import read_table, write_table
 from digits.data.tensors import BLOCK, Statistics
 from digits.errors import InputError, shorten
 
-SUSPECTS = Path("labels/suspects.csv")
+SUSPECTS = Path("data/suspects.csv")
 WRITTEN = "what `make labels` writes"
 _LABELS = ("given", "suggested")
 _COLUMNS = {

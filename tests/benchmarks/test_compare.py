@@ -6,7 +6,7 @@ import pytest
 from benchmarks.compare import MODULES, RECIPE, printed, score
 from benchmarks.measure import Cost
 from benchmarks.results import WIDTHS
-from digits.params import load_params
+from digits.params import load_recipe
 from tests.sandbox import ROOT
 
 PEERS = ROOT / "benchmarks" / "peers"
@@ -15,7 +15,7 @@ PEERS = ROOT / "benchmarks" / "peers"
 def test_every_peer_does_the_notebooks_recipe() -> None:
     text = (PEERS / "tables.py").read_text()
     found = dict(re.findall(r"^([A-Z_, ]+) = (.*)$", text, re.MULTILINE))
-    params = load_params(RECIPE)
+    params = load_recipe(RECIPE)
     train = params.train
     assert found["VALIDATION"] == str(params.prepare.validation)
     assert found["WIDTHS"] == str(WIDTHS) == str((784, *train.widths, 10))

@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import load_yaml
-from ruamel.yaml import YAML
 
 from digits.errors import InputError
-from digits.params import as_yaml, load_params
+from digits.params import as_yaml, load_params, load_recipe
 from tests.conftest import ParamsWriter
 from tests.sandbox import ROOT
 
@@ -116,8 +115,7 @@ def test_names_of_classes_may_hold_other_signs(project: Path, write_params: Para
 
 PARAMS = [
     ROOT / "params.yaml",
-    ROOT / "tests" / "long" / "everything.yaml",
-    *(ROOT / "recipes").glob("*"),
+    ROOT / "recipes" / "one_cycle.yaml",
 ]
 
 
@@ -273,11 +271,11 @@ def test_changes_of_what_is_no_param_are_refused(project: Path, key: str, messag
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_recipe_is_valid(path: Path) -> None:
-    assert len(load_params(path).data.class_names) in (0, 10)
+    assert len(load_recipe(path).data.class_names) in (0, 10)
 
 
 def test_the_notebooks_recipe_stays_the_notebooks() -> None:
-    train = YAML(typ="safe").load(ROOT / "recipes" / "seed.yaml")["train"]
+    train = load_recipe(ROOT / "recipes" / "seed.yaml").train.model_dump(mode="json")
     assert train == {
         "rows": "train",
         "widths": [200, 200, 200],

@@ -28,16 +28,16 @@ from tempfile import TemporaryDirectory
 
 from digits.errors import InputError, expecting, run_command
 from digits.evaluation.label_errors import SUSPECTS
-from digits.params import PARAMS, load_params
+from digits.params import PARAMS, as_yaml, load_recipe
 from tests.long import aarch64
-from tests.sandbox import ROOT, change_params
 
+ROOT = aarch64.ROOT
 STAGES = ("prepare", "train", "evaluate", "predict", "score", "report")
 TRAIN = Path("data/mnist/train.csv")
 RECIPES = [*sorted((ROOT / "recipes").glob("*.yaml")), ROOT / "tests/long/everything.yaml"]
 # A batch and `LAST` rows. All are odd: a division by a power of two hides much.
 LAST, VALIDATION, TEST = 37, 51, 21
-FILES = {"data.train": "train.csv", "data.test": "test.csv"}
+FILES: dict[str, object] = {"data.train": "train.csv", "data.test": "test.csv"}
 CHANGES = {
     "prepare.validation": VALIDATION,
     "train.epochs": 2,
@@ -66,7 +66,7 @@ def write_inputs(recipe: Path, folder: Path, *, whole: bool = False) -> None:
     Raises:
         InputError: there is no such recipe, or there are not enough rows.
     """
-    train = load_params(recipe).train.batch_size + LAST + VALIDATION
+    train = load_recipe(recipe).train.batch_size + LAST + VALIDATION
     with expecting(TRAIN, "what download writes"), TRAIN.open(encoding="utf-8") as file:
         header, *rows = islice(file, None if whole else 1 + train + TEST)
     if len(rows) < train + TEST:
@@ -77,8 +77,8 @@ def write_inputs(recipe: Path, folder: Path, *, whole: bool = False) -> None:
     (folder / "train.csv").write_text("".join([header, *rows[:-TEST]]), encoding="utf-8")
     (folder / "test.csv").write_text("".join([header, *rows[-TEST:]]), encoding="utf-8")
     shutil.copy(ROOT / SUSPECTS, folder / SUSPECTS)
-    shutil.copy(recipe, folder / PARAMS)
-    change_params(folder / PARAMS, FILES if whole else FILES | CHANGES)
+    params = load_recipe(recipe, FILES if whole else FILES | CHANGES).model_dump(mode="json")
+    (folder / PARAMS).write_text(as_yaml(params), encoding="utf-8")
 
 
 def digest(recipe: Path, *, whole: bool = False) -> Digests:

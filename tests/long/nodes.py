@@ -22,7 +22,7 @@ import pandas as pd
 import psutil
 
 from digits.errors import InputError, expecting, run_command
-from studies.cluster import REACHABLE, SETTINGS, sheltered
+from studies.cluster import SETTINGS, sheltered
 from studies.design import RESULTS, load_study
 from studies.journal import Journal
 from studies.trial import train_network
@@ -30,6 +30,7 @@ from studies.trial import train_network
 PATIENCE = 300.0  # seconds for a node to start, and then to train
 TRAINING = f"ray::{train_network.__name__}"  # what Ray calls a process that trains
 ASIDE = ["seconds", "commit"]
+REACHABLE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
 
 
 def find_port() -> int:
@@ -81,7 +82,7 @@ def two_nodes(
         with node(environment, *head) as first:
             wait_until(lambda: bool(started(first, "raylet")), "the first node")
             address = f"--address={environment['RAY_ADDRESS']}"
-            with node(environment | {REACHABLE: "1"}, address, f"--num-cpus={cores}") as second:
+            with node(environment | REACHABLE, address, f"--num-cpus={cores}") as second:
                 wait_until(lambda: bool(started(second, "raylet")), "the second node")
                 yield environment, first, second
 

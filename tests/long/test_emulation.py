@@ -5,7 +5,7 @@ import pytest
 
 from digits.data.image_table import write_images
 from digits.errors import InputError
-from digits.params import PARAMS, Augment, Train, load_params
+from digits.params import PARAMS, Augment, Train, load_params, load_recipe
 from tests.long import emulation
 from tests.sandbox import ROOT, draw_images
 
@@ -125,7 +125,7 @@ def test_all_recipes_are_studied_and_one_of_everything() -> None:
 
 def test_everything_that_may_be_on_is_on_in_a_run_on_other_processors() -> None:
     seed, everything = (
-        load_params(ROOT / name) for name in ("recipes/seed.yaml", "tests/long/everything.yaml")
+        load_recipe(ROOT / name) for name in ("recipes/seed.yaml", "tests/long/everything.yaml")
     )
     # What a study changes by itself.
     aside = {"rows", "widths", "epochs", "batch_size", "seed"}

@@ -103,7 +103,7 @@ def test_images_in_doubt_are_shown_where_they_lie() -> None:
     assert [entry[1:3] for entry in listed] == [[one.given, one.suggested] for one in suspects]
     assert [entry[5:] for entry in listed] == [[100, 700]] * 3
     assert listed[1][0] == 0
-    assert "labels/suspects.csv; 1 of " in told
+    assert "data/suspects.csv; 1 of " in told
 
 
 @pytest.mark.usefixtures("reported")
@@ -213,7 +213,7 @@ def test_many_classes_have_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
         ("metrics/evaluation.json", '{"rows": 1}'),
         ("data/prepared/counts.json", '{"rows": {}}'),
         ("plots/reliability.csv", "rows,raw_confidence\n1,0.5\n"),
-        ("labels/suspects.csv", "sha256\na\n"),
+        ("data/suspects.csv", "sha256\na\n"),
         ("data/probabilities.npy", "x"),
     ],
 )
