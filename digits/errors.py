@@ -1,11 +1,4 @@
-"""Errors that a person can mend, told in one line.
-
-    Exception
-    └── InputError      a file, row, column, key or value that cannot be used
-
-So is a lack of memory, and a standard output that cannot be written. Everything else is a bug, and
-keeps its traceback.
-"""
+"""Errors that a person can mend, told in one line; all else is a bug, and keeps its traceback."""
 
 import os
 import re
@@ -27,31 +20,22 @@ class InputError(Exception):
 
     def __init__(self, message: str) -> None:
         """Keep `message`, with what cannot be printed in one line written as Python escapes it."""
-        super().__init__("".join(map(_escape, message)))
-
-
-def _escape(character: str) -> str:
-    return character if character.isprintable() else repr(character)[1:-1]
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
 
 
 @contextmanager
 def expecting(path: Path, expected: str, *damaged: type[Exception]) -> Iterator[None]:
-    """Raise an `InputError` where the block cannot read the file `path`.
+    """Raise an `InputError` that says what is `expected` where the block cannot read a file.
 
-    Args:
-        path: the file, as named in the message.
-        expected: what it should be.
-        damaged: what the block raises, besides OSError, where the file holds something else.
+    It cannot where it raises OSError, or one of `damaged`, as of a file that holds something else.
     """
     try:
         yield
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected {expected}") from None
-    except OSError as error:
-        reason = error.strerror or one_line(error)
+    except (OSError, *damaged) as error:  # type: ignore[misc]  # mypy reads no starred classes
+        reason = getattr(error, "strerror", None) or one_line(error)
         raise InputError(f"{path}: {reason}; expected {expected}") from None
-    except damaged as error:
-        raise InputError(f"{path}: {one_line(error)}; expected {expected}") from None
 
 
 def one_line(error: Exception) -> str:
@@ -62,9 +46,7 @@ def one_line(error: Exception) -> str:
 
 def shorten(value: object) -> str:
     """Return `value` as Python writes it, cut to 40 characters, for a message."""
-    # reprlib goes no deeper than it shows: aliases in YAML can make one list name another 2**60
-    # times over.
-    brief = reprlib.Repr()
+    brief = reprlib.Repr()  # goes no deeper than it shows
     brief.maxstring = brief.maxother = brief.maxlong = 100
     try:
         text = brief.repr(value)

@@ -127,14 +127,3 @@ def test_the_librarys_code_decides_the_name(
     assert identify((train,), draw_labelled(9)) == before
     (tmp_path / "training.py").write_text("two")
     assert identify((train,), draw_labelled(9)) != before
-
-
-def test_a_run_is_of_the_code_that_was_imported_and_not_of_what_lies_there_by_now(
-    train: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("STAGE_CODE", "before")
-    name = identify((train,), draw_labelled(4))
-    monkeypatch.setattr(checkpoint, "__file__", "/nothing/there/checkpoint.py")
-    assert identify((train,), draw_labelled(4)) == name
-    monkeypatch.setenv("STAGE_CODE", "after")
-    assert identify((train,), draw_labelled(4)) != name
