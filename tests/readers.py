@@ -17,7 +17,6 @@ from contextlib import chdir, redirect_stdout
 from functools import wraps
 from math import isqrt
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -219,7 +218,7 @@ def check_answers(content: bytes, folder: Path) -> None:
 def check_lock(content: bytes, folder: Path) -> None:
     """Put right what a dvc.lock names: no file outside the project and the cache may be touched."""
     project, cache = folder / "project", folder / "cache"
-    (project / ".dvc" / "tmp").mkdir(parents=True)
+    project.mkdir()
     (project / "dvc.lock").write_bytes(content)
     # Outside, and in the cache under any hash of the example, the same bytes, which are damaged.
     canaries = [folder / "canary", folder / "canary.01234567.partial"]
@@ -227,10 +226,10 @@ def check_lock(content: bytes, folder: Path) -> None:
     for path in (*canaries, *damaged):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"damaged")
-    seams: dict[str, Any] = {"find_cache": lambda: cache, "restore_lock": lambda: None}
+    seam = patch.object(recovery, "find_cache", lambda: cache)
     try:
-        with chdir(project), patch.multiple(recovery, **seams), redirect_stdout(io.StringIO()):
-            recovery.recover()
+        with chdir(project), seam, redirect_stdout(io.StringIO()):
+            recovery.mend_cache()
     finally:
         assert all(path.read_bytes() == b"damaged" for path in canaries)
 

@@ -80,15 +80,17 @@ def mend_cache() -> None:
         for output in outputs(read_lock())
         for path, md5 in {output.path: output.md5, **files(output, cache)}.items()
     ]
-    kept = [stored(cache, md5) for _, md5 in known]
+    copies = [stored(cache, md5) for _, md5 in known]
     with ThreadPoolExecutor() as pool:
-        whole = pool.map(is_whole, kept, [md5 for _, md5 in known])
-    for (path, md5), copy, fine in zip(known, kept, whole, strict=True):
-        if not fine and copy.exists():
-            copy.unlink()
-            if path.is_file() and not is_whole(path, md5):
-                path.unlink()
-            print(f"recovery: DVC's cache held damaged bytes of {path}; removed, to be built anew")
+        whole = pool.map(is_whole, copies, [md5 for _, md5 in known])
+    found = zip(known, copies, whole, strict=True)
+    for path, md5, copy in [
+        (*one, copy) for one, copy, fine in found if not fine and copy.exists()
+    ]:
+        copy.unlink(missing_ok=True)  # it may be that of several
+        if path.is_file() and not is_whole(path, md5):
+            path.unlink()
+        print(f"recovery: DVC's cache held damaged bytes of {path}; removed, to be built anew")
 
 
 def sweep() -> None:
