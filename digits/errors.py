@@ -6,6 +6,7 @@ import reprlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from errno import ENOSPC, EPIPE
 from pathlib import Path
 
 # What torch, the kernel, threads and libraries that are loaded say where Python says MemoryError.
@@ -58,32 +59,20 @@ def shorten(value: object) -> str:
 def run_command(main: Callable[[], None]) -> None:
     """Run a command's `main`; what a person can mend becomes a line on standard error, status 1."""
     try:
-        with _flushing():
-            main()
+        main()
+        if sys.stdout:  # there is none where it was closed
+            sys.stdout.flush()
     except InputError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted")
     except Exception as error:
-        if not isinstance(error, MemoryError) and not _NO_MEMORY.search(str(error)):
-            raise
-        expected = "enough for these images and this network"
-        sys.exit(f"error: not enough memory ({one_line(error)}); expected {expected}")
-
-
-@contextmanager
-def _flushing() -> Iterator[None]:
-    """Write what the block has printed; raise an `InputError` if that cannot be."""
-    try:
-        yield
-    finally:
-        try:
-            if isinstance(sys.exception(), OSError):  # of a line that went out at once, perhaps:
-                print()  # then one more fails as well
-            if sys.stdout:  # there is none where it was closed
-                sys.stdout.flush()
-        except OSError as error:
-            # Else Python would try again as it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, OSError) and error.errno in (EPIPE, ENOSPC):
+            # Of what was printed: Python would try again as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             expected = "to be able to write it"
-            raise InputError(f"standard output: {error.strerror}; expected {expected}") from None
+            sys.exit(f"error: standard output: {error.strerror}; expected {expected}")
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+            expected = "enough for these images and this network"
+            sys.exit(f"error: not enough memory ({one_line(error)}); expected {expected}")
+        raise

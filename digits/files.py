@@ -11,19 +11,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
-from digits.errors import InputError, one_line
+from digits.errors import expecting
+
+_WRITABLE = "to be able to write it"
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path`, and move the file written there to `path` at the end.
 
-    When the block raises, that file goes, and what stood at `path` before stays. Raises
-    `InputError` where it cannot be written.
+    When the block raises, that file goes, and what stood at `path` before stays. `InputError` where
+    it cannot be written.
     """
     temporary = _name_partial(path)
     try:
-        with _writing(path):
+        with expecting(path, _WRITABLE):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
             temporary.replace(path)
@@ -54,7 +56,7 @@ def directory_beside(path: Path) -> Iterator[Path]:
     """
     temporary = _name_partial(path)
     try:
-        with _writing(path):
+        with expecting(path, _WRITABLE):
             temporary.mkdir(parents=True)
             yield temporary
     finally:
@@ -68,15 +70,6 @@ def _name_partial(path: Path) -> Path:
 def find_partial(folder: Path, pattern: str) -> list[Path]:
     """Return what runs that were killed left in a folder of files whose names match `pattern`."""
     return list(folder.glob(f"{pattern}.{'[0-9a-f]' * 8}.partial"))
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or one_line(error)
-        raise InputError(f"{path}: {reason}; expected to be able to write it") from None
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:

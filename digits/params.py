@@ -23,7 +23,10 @@ _SCALAR = re.compile(
     r"|(?P<int>(?!_)[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9_]+))"
 )
 _TAG = "tag:yaml.org,2002:"
+# Also raised: of a date that the calendar does not have, and of a tag whose value is not its own.
+_NO_YAML = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
+Width = Annotated[int, Field(ge=1, le=65536)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Names = TypeVar("Names", bound=Sequence[str])
 
@@ -35,10 +38,7 @@ def _rows_or_fraction(value: object) -> int | float:
 
 
 def check_names(names: Names) -> Names:
-    """Return names, or labels, that can stand for classes wherever these are told.
-
-    Raises ValueError for others.
-    """
+    """Return names, or labels; ValueError if they cannot stand for classes wherever they are told."""
     if len(set(names)) != len(names):
         raise ValueError("expected names that differ from each other")
     for name in names:
@@ -103,9 +103,7 @@ class Train(Section):
 
     rows: Literal["train", "all"]
     # Not strict, as the names of the classes.
-    widths: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=65536)], ...], Field(strict=False, max_length=64)
-    ]
+    widths: Annotated[tuple[Width, ...], Field(strict=False, max_length=64)]
     batch_norm: bool
     dropout: Annotated[float, Field(ge=0, lt=1)]
     input_noise: Annotated[float, Field(ge=0, le=100)]
@@ -157,8 +155,7 @@ class Params(Section):
 def load_params(path: Path = PARAMS, changes: Mapping[str, object] | None = None) -> Params:
     """Read and check every parameter in `path`, with `changes` by key, such as {"train.lr": 0.2}.
 
-    Raises `InputError` where the file is missing or no YAML, or where a key is missing, unknown,
-    repeated, of another type or out of range.
+    `InputError` where the file cannot be read, or a key is missing, unknown, repeated or unusable.
     """
     content = load_yaml(path, "the parameters")
     for key, value in (changes or {}).items():
@@ -236,11 +233,7 @@ _Loader.add_constructor(f"{_TAG}int", _Loader.construct_yaml_int)
 
 
 def load_yaml(path: Path, expected: str, name: str = "") -> Any:  # noqa: ANN401
-    """Return what a file of YAML 1.2 holds, as DVC reads it.
-
-    Raises `InputError`, which calls the file `name`, if not by its path, where it cannot be read,
-    is no YAML, or has a key twice.
-    """
+    """Return what a file of YAML 1.2 holds, as DVC reads it; `InputError` calls the file `name`."""
     named = Path(name or path)
     try:
         with expecting(named, expected):
@@ -248,15 +241,7 @@ def load_yaml(path: Path, expected: str, name: str = "") -> Any:  # noqa: ANN401
         root = loader.get_single_node()
         _check_nodes(root)
         return loader.construct_document(root) if root else None
-    # Not all are of YAML: a date that the calendar does not have, a tag whose value is not its own.
-    except (
-        yaml.YAMLError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+    except _NO_YAML as error:
         mark = getattr(error, "problem_mark", None)
         where = f"row {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         reason = getattr(error, "problem", None) or one_line(error)
@@ -274,9 +259,8 @@ def _check_nodes(root: yaml.Node | None) -> None:
             keys = [key.value for key, _ in node.value]
             for place, (key, value) in enumerate(node.value):
                 if key.value in keys[:place]:
-                    raise yaml.MarkedYAMLError(
-                        problem=f"found duplicate key {key.value!r}", problem_mark=key.start_mark
-                    )
+                    problem = f"found duplicate key {key.value!r}"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
                 inside += [key, value]
         elif isinstance(node, yaml.SequenceNode):
             inside += node.value
