@@ -38,7 +38,7 @@ def _rows_or_fraction(value: object) -> int | float:
 
 
 def check_names(names: Names) -> Names:
-    """Return names, or labels; ValueError if they cannot stand for classes wherever they are told."""
+    """Return names, or labels, that can stand for classes wherever they are told, or ValueError."""
     if len(set(names)) != len(names):
         raise ValueError("expected names that differ from each other")
     for name in names:
@@ -241,6 +241,8 @@ def load_yaml(path: Path, expected: str, name: str = "") -> Any:  # noqa: ANN401
         root = loader.get_single_node()
         _check_nodes(root)
         return loader.construct_document(root) if root else None
+    except UnicodeDecodeError:
+        raise InputError(f"{named}: not a text file; expected YAML") from None
     except _NO_YAML as error:
         mark = getattr(error, "problem_mark", None)
         where = f"row {mark.line + 1}, column {mark.column + 1}: " if mark else ""

@@ -22,12 +22,11 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = (
     "filelock",
     "matplotlib",
-    "numpy",
     "pandas",
     "psutil",
     "pydantic",
+    "safetensors",
     "torch",
-    "tqdm",
     "yaml",
 )
 # Of notebooks, desktops and progress bars: it breaks what it is not meant for, or moves a pixel.
@@ -82,7 +81,6 @@ def main() -> None:
 if __name__ == "__main__":
     use_environment()
     main()
-    # DVC looks at what a stage has read once it has ended. What Python and torch do before their
-    # end, and nobody needs, would make that a third of a second later.
+    # What Python and torch do before their end, and nobody needs, takes up to a third of a second.
     atexit._run_exitfuncs()  # noqa: SLF001  (such as matplotlib's, which removes a folder)
     os._exit(0)

@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial, reduce
 from itertools import chain
@@ -23,16 +22,15 @@ MISSING = "missing"
 NAMED = 3  # changes in a message, at most
 _MD5 = partial(hashlib.md5, usedforsecurity=False)
 
-# Params by file and key, such as "params.yaml: train.lr", and the hashes of all else by path.
-Inputs = Mapping[str, object]
+Inputs = Mapping[str, object]  # params by "params.yaml: train.lr", all else by path
 
 
 @contextmanager
 def unchanged(pipeline: Path, stage: str) -> Iterator[Callable[[], None]]:
     """Raise `InputError` at the end of the block if a stage's inputs are not as at its beginning.
 
-    They are those that the dvc.yaml `pipeline` lists; nobody records a stage that is not there.
-    Yields a function that looks at once.
+    They are those that the dvc.yaml `pipeline` lists: nobody records a stage that is not there.
+    Yields what looks at once.
     """
     stages = load_yaml(pipeline, "stages")["stages"] if pipeline.exists() else {}
     entry = stages.get(stage, {})
@@ -49,12 +47,13 @@ def unchanged(pipeline: Path, stage: str) -> Iterator[Callable[[], None]]:
 
 def read_inputs(entry: Mapping[str, Any]) -> dict[str, object]:
     """Return what a stage of a dvc.yaml reads: params, hashes of code, and times of data."""
-    params = entry.get("params", [])
-    files = {str(PARAMS): [one for one in params if isinstance(one, str)]}
-    files |= dict(chain.from_iterable(one.items() for one in params if isinstance(one, dict)))
+    files: dict[str, list[str]] = {}
+    for one in entry.get("params", []):
+        for file, keys in (one if isinstance(one, dict) else {str(PARAMS): [one]}).items():
+            files.setdefault(file, []).extend(keys)
     found: dict[str, object] = {}
     for file, keys in files.items():
-        found |= read_params(Path(), file, keys) if keys else {}
+        found |= read_params(Path(), file, keys)
     for dep in entry.get("deps", []):
         path = re.sub(r"\$\{(.+?)\}", lambda key: str(found[f"{PARAMS}: {key[1]}"]), dep)
         found[path] = hash_path(Path(path)) if path.endswith(".py") else _written(Path(path))
@@ -82,9 +81,7 @@ def _inside(content: object, key: str) -> object:
 
 def hash_paths(paths: Iterable[str], folder: Path = Path()) -> dict[str, object]:
     """Return the hash of each path in `folder`, by the path; `MISSING` where nothing is."""
-    names = list(paths)
-    with ThreadPoolExecutor() as pool:
-        return dict(zip(names, pool.map(hash_path, (folder / name for name in names)), strict=True))
+    return {path: hash_path(folder / path) for path in paths}
 
 
 def hash_path(path: Path) -> str:

@@ -65,24 +65,20 @@ def test_names_of_classes_may_hold_other_signs(project: Path, write_params: Para
     assert load_params().data.class_names == names
 
 
-FILES = [
-    ROOT / "params.yaml",
-    ROOT / "tests" / "long" / "everything.yaml",
-    *(ROOT / "recipes").glob("*"),
-]
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_file_of_params_is_valid_and_has_the_style_that_dvc_writes(
-    tmp_path: Path, path: Path
+@pytest.mark.parametrize("name", ["params.yaml", "recipes/one_cycle.yaml"])
+def test_dvc_leaves_a_file_as_it_is_where_it_sets_the_values_that_are_there(
+    tmp_path: Path, name: str
 ) -> None:
     copy = tmp_path / "params.yaml"
-    copy.write_bytes(path.read_bytes())
-    found = load_params(path)
-    assert len(found.data.class_names) in (0, 10)
-    train = found.train
+    copy.write_bytes((ROOT / name).read_bytes())
+    train = load_params(copy).train
     apply_overrides(copy, [f"train.lr={train.lr}", f"train.widths={list(train.widths)}"])
-    assert copy.read_text() == path.read_text()
+    assert copy.read_bytes() == (ROOT / name).read_bytes()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_recipe_is_valid(path: Path) -> None:
+    assert len(load_params(path).data.class_names) in (0, 10)
 
 
 def test_values_are_told_in_one_style(project: Path) -> None:
@@ -170,7 +166,7 @@ def test_a_file_that_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"params.yaml: no such file; expected the parameters"):
         load_params(path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"params.yaml: .*codec can't decode byte 0xff in pos"):
+    with pytest.raises(InputError, match=r"params.yaml: not a text file; expected YAML"):
         load_params(path)
 
 
@@ -238,5 +234,5 @@ NOTEBOOKS = """
 
 
 def test_the_notebooks_recipe_stays_the_notebooks() -> None:
-    train = load_yaml(ROOT / "recipes" / "seed.yaml")["train"]
+    train = load_params(ROOT / "recipes" / "seed.yaml").train.model_dump(mode="json")
     assert train == yaml.safe_load(f"{{{NOTEBOOKS}}}")

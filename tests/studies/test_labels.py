@@ -175,7 +175,7 @@ def test_what_changes_while_labels_are_looked_for_is_named_and_the_journal_stays
     Journal.of(study).folder.mkdir()
     monkeypatch.setattr(labels, "find_and_write", lambda _: labels.PUBLISHED.unlink())
     with pytest.raises(
-        InputError, match=r"^labels/published.csv: written while study ran: nothing"
+        InputError, match=r"^labels/published.csv: not as when study began: nothing"
     ):
         labels.main()
     assert Journal.of(study).folder.exists()
