@@ -124,50 +124,34 @@ def test_small_results_are_in_git_and_large_ones_are_not() -> None:
         assert ran.stdout.splitlines() == outs
 
 
-@pytest.fixture(scope="module")
-def box(proof: Proof) -> Sandbox:
-    """Return a sandbox in which the pipeline has run."""
-    return proof.box
+def test_nothing_runs_when_nothing_changed(proof: Proof) -> None:
+    assert "Running stage" not in proof.box.run("dvc", "repro")
+    assert proof.box.run("git", "status", "--porcelain", "--untracked-files=all") == ""
 
 
-def test_nothing_runs_when_nothing_changed(box: Sandbox) -> None:
-    assert "Running stage" not in box.run("dvc", "repro")
-    assert box.run("git", "status", "--porcelain", "--untracked-files=all") == ""
-
-
-def test_stages_take_the_hashes_that_dvc_takes(box: Sandbox) -> None:
-    for entry in read_lock(box.folder / LOCK)["stages"].values():
+def test_stages_take_the_hashes_that_dvc_takes(proof: Proof) -> None:
+    for entry in read_lock(proof.box.folder / LOCK)["stages"].values():
         recorded = {item["path"]: item["md5"] for item in entry["deps"] + entry["outs"]}
-        assert hash_paths([*recorded, "x"], box.folder) == recorded | {"x": MISSING}
+        assert hash_paths([*recorded, "x"], proof.box.folder) == recorded | {"x": MISSING}
 
 
-def test_every_metric_is_a_scalar_that_dvc_shows(box: Sandbox) -> None:
-    shown = json.loads(box.run("dvc", "metrics", "show", "--json"))[""]["data"]
+def test_every_metric_is_a_scalar_that_dvc_shows(proof: Proof) -> None:
+    shown = json.loads(proof.box.run("dvc", "metrics", "show", "--json"))[""]["data"]
     files = [f"metrics/{stage}.json" for stage in ("prepare", "train", "evaluation", "score")]
     assert set(files) <= shown.keys()
     for name in files:
-        assert shown[name]["data"] == json.loads((box.folder / name).read_text())
+        assert shown[name]["data"] == json.loads((proof.box.folder / name).read_text())
 
 
-def test_every_figure_is_a_plot_that_dvc_shows(box: Sandbox) -> None:
-    box.run("dvc", "plots", "show", "--out", ".dvc/tmp/shown")
-    page = (box.folder / ".dvc/tmp/shown/index.html").read_text()
-    for picture in (box.folder / "plots").glob("*.png"):
-        assert picture.stem in page
+def test_figures_of_two_commits_are_drawn_side_by_side(proof: Proof) -> None:
+    with edited(proof.box, "plots/training.csv", "\n1,", "\n1,9"):
+        proof.box.run("dvc", "plots", "diff", "HEAD", "--out", ".dvc/tmp/diff")
+    page = (proof.box.folder / ".dvc/tmp/diff/index.html").read_text()
     for figure in ("loss", "accuracy", "confusion", "reliability"):
         assert f'"text": "{figure}"' in page
-
-
-def test_figures_of_two_commits_are_drawn_side_by_side(box: Sandbox) -> None:
-    with edited(box, "plots/training.csv", "\n1,", "\n1,9"):
-        box.run("dvc", "plots", "diff", "HEAD", "--out", ".dvc/tmp/diff")
-    page = (box.folder / ".dvc/tmp/diff/index.html").read_text()
-    for figure in ("loss", "accuracy", "confusion"):
-        assert f'"text": "{figure}"' in page
-    assert '"rev": "HEAD"' in page
-    assert '"rev": "workspace"' in page
-    for picture in ("misclassified", "hard"):
-        assert page.count(f"{picture}.png") >= 2
+    assert {"HEAD", "workspace"} <= set(re.findall(r'"rev": "(\w+)"', page))
+    for picture in (proof.box.folder / "plots").glob("*.png"):
+        assert page.count(picture.name) >= 2
 
 
 @contextmanager
@@ -185,29 +169,20 @@ def edited(box: Sandbox, name: str, old: str, new: str) -> Iterator[None]:
     ("name", "old", "new", "stages"),
     [
         ("params.yaml", "gallery: 60", "gallery: 61", {"evaluate", "report"}),
+        ("params.yaml", "  shift: 0 ", "  shift: 1 ", {"evaluate", "predict", "report"}),
         ("params.yaml", "# hidden layers", "# the layers between", set()),
-        ("digits/report/web/style.css", "--paper: #ffffff", "--paper: #fffffe", {"report"}),
-        ("digits/report/figures.py", "Figures as", "Pictures as", {"evaluate"}),
-        ("digits/network/training.py", "Stochastic", "Steepest", {"train"}),
-        ("digits/data/split.py", "The split", "A split", {"prepare", "evaluate"}),
-        ("digits/data/answers.py", "True labels", "Labels", {"download", "score", "report"}),
-        (
-            "params.yaml",
-            "  shift: 0 ",
-            "  shift: 1 ",
-            {"evaluate", "predict", "report"},
-        ),
-        ("stages/predict.py", "the network's", "the model's", {"predict"}),
+        ("digits/report/web/style.css", r"\Z", "\n", {"report"}),
+        ("digits/data/split.py", r"\Z", "\n", {"prepare", "evaluate"}),
     ],
 )
 def test_an_edit_touches_only_the_stages_that_use_it(
-    box: Sandbox, name: str, old: str, new: str, stages: set[str]
+    proof: Proof, name: str, old: str, new: str, stages: set[str]
 ) -> None:
-    with edited(box, name, old, new):
-        assert set(json.loads(box.run("dvc", "status", "--json"))) == stages
+    with edited(proof.box, name, old, new):
+        assert set(json.loads(proof.box.run("dvc", "status", "--json"))) == stages
 
 
-def test_what_a_notebook_exports_is_not_for_a_stage(box: Sandbox, tmp_path: Path) -> None:
+def test_what_a_notebook_exports_is_not_for_a_stage(proof: Proof, tmp_path: Path) -> None:
     (tmp_path / "numpy.py").write_text("raise SystemExit('another numpy')")
     exported = {
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -216,16 +191,14 @@ def test_what_a_notebook_exports_is_not_for_a_stage(box: Sandbox, tmp_path: Path
         "PYTHONSAFEPATH": "1",
         "PYTHONPATH": str(tmp_path),
     }
-    before = (box.folder / "plots/confusion.png").read_bytes()
-    ran = box.attempt("sh", "-c", STAGES["evaluate"]["cmd"], environment=exported)
+    before = (proof.box.folder / "plots/confusion.png").read_bytes()
+    ran = proof.box.attempt("sh", "-c", STAGES["evaluate"]["cmd"], environment=exported)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert (box.folder / "plots/confusion.png").read_bytes() == before
+    assert (proof.box.folder / "plots/confusion.png").read_bytes() == before
 
 
-def test_what_is_wrong_in_the_input_ends_in_one_line(box: Sandbox) -> None:
-    with edited(box, "params.yaml", "validation: 30", "validation: 90"):
-        ran = box.attempt(sys.executable, "-m", "stages", "prepare")
-    line = (
-        "params.yaml: prepare.validation = 90: 90 of the 90 rows in data/mnist/train.csv; expected"
-    )
-    assert (ran.returncode, ran.stderr) == (1, f"error: {line} from 1 to 89\n")
+def test_what_is_wrong_in_the_input_ends_in_one_line(proof: Proof) -> None:
+    with edited(proof.box, "params.yaml", "validation: 30", "validation: 90"):
+        ran = proof.box.attempt(sys.executable, "-m", "stages", "prepare")
+    line = "error: params.yaml: prepare.validation = 90: 90 of the 90 rows in data/mnist/train.csv;"
+    assert (ran.returncode, ran.stderr) == (1, f"{line} expected from 1 to 89\n")
