@@ -24,6 +24,9 @@ stages:
 }
 
 
+P, WHEN = "params.yaml", "when train began"
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Go to a project with one stage."""
@@ -45,29 +48,20 @@ def edit(name: str, old: str, new: str) -> None:
     [
         (
             lambda: edit("params.yaml", "0.9", "0.5"),
-            "params.yaml: train.momentum = 0.5, and 0.9 when train began: nothing is recorded",
+            f"{P}: train.momentum = 0.5, and 0.9 {WHEN}: no",
         ),
-        (
-            lambda: edit("params.yaml", "x: 0", "x: 1"),
-            "params.yaml: train.shift.x = 1, and 0 when train began",
-        ),
-        (
-            lambda: edit("recipe.yaml", "lr: 0.1", "lr: 0.2"),
-            "recipe.yaml: train.lr = 0.2, and 0.1 when train began",
-        ),
-        (
-            lambda: edit("params.yaml", "train: train.csv", "train: code.py"),
-            "params.yaml: data.train = 'code.py', and 'train.csv' when train began, train.csv: not",
-        ),
-        (lambda: edit("train.csv", "1", "7"), "train.csv: not as when train began"),
-        (lambda: edit("prepared/a/images", "2", "7"), "prepared: not as when train began"),
-        (lambda: Path("prepared/b").unlink(), "prepared: not as when train began"),
-        (lambda: Path("prepared/c").touch(), "prepared: not as when train began"),
-        (lambda: Path("prepared/b").write_text("3"), "prepared: not as when train began"),
-        (lambda: edit("code.py", "4", "7"), "code.py: not as when train began"),
-        (lambda: Path("code.py").unlink(), "code.py: not as when train began"),
-        (lambda: Path("params.yaml").write_text("{"), "params.yaml: row 2, column 1: "),
-        (lambda: Path("params.yaml").write_text("1"), "params.yaml: data.train = None, and 'tra"),
+        (lambda: edit("params.yaml", "x: 0", "x: 1"), f"{P}: train.shift.x = 1, and 0 {WHEN}"),
+        (lambda: edit("recipe.yaml", "0.1", "0.2"), f"recipe.yaml: train.lr = 0.2, and 0.1 {WHEN}"),
+        (lambda: edit("params.yaml", "train.csv", "b"), f"{P}: data.train = 'b', and 'train.csv' "),
+        (lambda: edit("train.csv", "1", "7"), f"train.csv: not as {WHEN}"),
+        (lambda: edit("prepared/a/images", "2", "7"), f"prepared: not as {WHEN}"),
+        (lambda: Path("prepared/b").unlink(), f"prepared: not as {WHEN}"),
+        (lambda: Path("prepared/c").touch(), f"prepared: not as {WHEN}"),
+        (lambda: Path("prepared/b").write_text("3"), f"prepared: not as {WHEN}"),
+        (lambda: edit("code.py", "4", "7"), f"code.py: not as {WHEN}"),
+        (lambda: Path("code.py").unlink(), f"code.py: not as {WHEN}"),
+        (lambda: Path("params.yaml").write_text("{"), f"{P}: row 2, column 1: "),
+        (lambda: Path("params.yaml").write_text("1"), f"{P}: data.train = None, and 'tra"),
     ],
 )
 def test_what_changes_while_a_stage_runs_is_named(change: Callable[[], object], line: str) -> None:
