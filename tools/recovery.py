@@ -84,13 +84,13 @@ def mend_cache() -> None:
     with ThreadPoolExecutor() as pool:
         whole = pool.map(is_whole, copies, [md5 for _, md5 in known])
     found = zip(known, copies, whole, strict=True)
-    for path, md5, copy in [
-        (*one, copy) for one, copy, fine in found if not fine and copy.exists()
-    ]:
-        copy.unlink(missing_ok=True)  # it may be that of several
+    damaged = [(one, copy) for one, copy, fine in found if not fine and copy.exists()]
+    for (path, md5), _ in damaged:
         if path.is_file() and not is_whole(path, md5):
-            path.unlink()
+            path.unlink()  # which may be a link to the copy
         print(f"recovery: DVC's cache held damaged bytes of {path}; removed, to be built anew")
+    for _, copy in damaged:
+        copy.unlink(missing_ok=True)
 
 
 def sweep() -> None:
