@@ -37,17 +37,10 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "torn",
-    [
-        "",
-        "schema: '2.0'\nstages:\n  download:\n    cm",
-        "schema: '2.0'\nstages:\n",
-        "schema: '2.0'\nstages:\n  download:\n    outs:\n    - path: a\n",
-        "schema: '2.0'\nstages: {",
-        "schema: '2.0'\nstages: {}",
-    ],
-)
+UNHASHED = "stages: {one: {outs: [{path: a}]}}\n"
+
+
+@pytest.mark.parametrize("torn", ["", "stages:\n  one:\n    cm", "stages:\n", UNHASHED, WHOLE[:-1]])
 def test_a_dvc_lock_that_was_cut_short_becomes_the_commits(
     capsys: pytest.CaptureFixture[str], torn: str
 ) -> None:
@@ -97,8 +90,7 @@ def test_whole_files_stay_and_none_are_no_trouble(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    "torn",
-    ["", '{"write": {"/x": {"pid"', "[]", '{"write": {"/x": 1}}', '{"write": {"/x": {"pid": 1}}}'],
+    "torn", ["", "[]", '{"write": {"/x": 1}}', '{"write": {"/x": {"pid": 1}}}']
 )
 def test_a_list_of_locks_that_cannot_be_read_goes(torn: str) -> None:
     LOCKS.write_text(torn)
@@ -106,13 +98,12 @@ def test_a_list_of_locks_that_cannot_be_read_goes(torn: str) -> None:
     assert not LOCKS.exists()
 
 
+MINE, NONE = os.getpid(), 2**22 + 1
+
+
 @pytest.mark.parametrize(
     ("number", "command", "stays"),
-    [
-        (os.getpid(), "pytest", True),
-        (os.getpid(), "dvc repro --force", False),
-        (2**22 + 1, "pytest", False),
-    ],
+    [(MINE, "pytest", True), (MINE, "dvc repro --force", False), (NONE, "pytest", False)],
     ids=["running", "another", "none"],
 )
 def test_locks_stay_as_long_as_the_dvc_that_holds_them(
@@ -189,14 +180,8 @@ def test_damaged_bytes_in_the_cache_go_with_the_results_that_have_them(
 @pytest.mark.parametrize("key", ["train", "test"])
 @pytest.mark.parametrize(
     ("name", "message"),
-    [
-        ("data/kaggle/test.csv", "no such file"),
-        (".dvc", "Is a directory"),
-        ("x" * 300, "File name too long"),
-        ("x\0", "embedded null byte"),
-        ("params.yaml/x", "Not a directory"),
-    ],
-    ids=["missing", "folder", "long", "null", "inside"],
+    [("no.csv", "no such file"), (".dvc", "Is a directory"), ("x" * 300, "File name too long")],
+    ids=["missing", "folder", "long"],
 )
 def test_a_file_of_ones_own_that_cannot_be_read_is_told_with_what_to_do(
     key: str, name: str, message: str
