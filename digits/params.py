@@ -202,10 +202,8 @@ def _nearest(stranger: ErrorDetails, others: Sequence[ErrorDetails]) -> str:
 
 def _explain(error: ErrorDetails) -> str:
     key = ".".join(map(str, error["loc"])) or "the file"
-    if error["type"] == "missing":
-        return f"{key} is missing"
-    if error["type"] == "extra_forbidden":
-        return f"{key} is not a parameter"
+    if said := {"missing": "missing", "extra_forbidden": "not a parameter"}.get(error["type"]):
+        return f"{key} is {said}"
     names = {"model_type": "expected keys with values", "tuple_type": "expected a list"}
     reason = names.get(error["type"], error["msg"]).removeprefix("Value error, ")
     reason = re.sub("Input should be|String should have", "expected", reason)

@@ -9,8 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial, reduce
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ def read_inputs(entry: Mapping[str, Any]) -> dict[str, object]:
     for file, keys in files.items():
         found |= read_params(Path(), file, keys)
     for dep in entry.get("deps", []):
-        path = re.sub(r"\$\{(.+?)\}", lambda key: str(found[f"{PARAMS}: {key[1]}"]), dep)
+        path = re.sub(r"\$\{(.+?)\}", lambda key: str(found.get(f"{PARAMS}: {key[1]}")), dep)
         found[path] = hash_path(Path(path)) if path.endswith(".py") else _written(Path(path))
     return found
 
@@ -70,13 +69,9 @@ def _written(path: Path) -> list[tuple[str, int]]:
 
 def read_params(folder: Path, file: str, keys: Iterable[str]) -> dict[str, object]:
     """Return all values that lie under some keys of a file in `folder`, as `Inputs` names them."""
-    content = load_yaml(folder / file, "the parameters", file)
-    values = {key: reduce(_inside, key.split("."), content) for key in keys}
-    return dict(chain.from_iterable(leaves(f"{file}: {key}", values[key]) for key in values))
-
-
-def _inside(content: object, key: str) -> object:
-    return content.get(key) if isinstance(content, dict) else None
+    values = leaves("", load_yaml(folder / file, "the parameters", file))
+    within = tuple(f"{key}." for key in keys)
+    return {f"{file}: {name}": value for name, value in values if f"{name}.".startswith(within)}
 
 
 def hash_paths(paths: Iterable[str], folder: Path = Path()) -> dict[str, object]:
