@@ -1,11 +1,4 @@
-"""Errors that a person can mend, told in one line.
-
-    Exception
-    └── InputError      a file, row, column, key or value that cannot be used
-
-So is a lack of memory, and a standard output that cannot be written. Everything else is a bug, and
-keeps its traceback.
-"""
+"""Errors that a person can mend, told in one line; all else is a bug, and keeps its traceback."""
 
 import os
 import re
@@ -13,6 +6,7 @@ import reprlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from errno import ENOSPC, EPIPE
 from pathlib import Path
 
 # What torch, the kernel, threads and libraries that are loaded say where Python says MemoryError.
@@ -27,31 +21,22 @@ class InputError(Exception):
 
     def __init__(self, message: str) -> None:
         """Keep `message`, with what cannot be printed in one line written as Python escapes it."""
-        super().__init__("".join(map(_escape, message)))
-
-
-def _escape(character: str) -> str:
-    return character if character.isprintable() else repr(character)[1:-1]
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
 
 
 @contextmanager
 def expecting(path: Path, expected: str, *damaged: type[Exception]) -> Iterator[None]:
-    """Raise an `InputError` where the block cannot read the file `path`.
+    """Raise an `InputError` that says what is `expected` where the block cannot read a file.
 
-    Args:
-        path: the file, as named in the message.
-        expected: what it should be.
-        damaged: what the block raises, besides OSError, where the file holds something else.
+    It cannot where it raises OSError, or one of `damaged`, as of a file that holds something else.
     """
     try:
         yield
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected {expected}") from None
-    except OSError as error:
-        reason = error.strerror or one_line(error)
+    except (OSError, *damaged) as error:  # type: ignore[misc]  # mypy reads no starred classes
+        reason = getattr(error, "strerror", None) or one_line(error)
         raise InputError(f"{path}: {reason}; expected {expected}") from None
-    except damaged as error:
-        raise InputError(f"{path}: {one_line(error)}; expected {expected}") from None
 
 
 def one_line(error: Exception) -> str:
@@ -62,9 +47,7 @@ def one_line(error: Exception) -> str:
 
 def shorten(value: object) -> str:
     """Return `value` as Python writes it, cut to 40 characters, for a message."""
-    # reprlib goes no deeper than it shows: aliases in YAML can make one list name another 2**60
-    # times over.
-    brief = reprlib.Repr()
+    brief = reprlib.Repr()  # goes no deeper than it shows
     brief.maxstring = brief.maxother = brief.maxlong = 100
     try:
         text = brief.repr(value)
@@ -76,32 +59,20 @@ def shorten(value: object) -> str:
 def run_command(main: Callable[[], None]) -> None:
     """Run a command's `main`; what a person can mend becomes a line on standard error, status 1."""
     try:
-        with _flushing():
-            main()
+        main()
+        if sys.stdout:  # there is none where it was closed
+            sys.stdout.flush()
     except InputError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted")
     except Exception as error:
-        if not isinstance(error, MemoryError) and not _NO_MEMORY.search(str(error)):
-            raise
-        expected = "enough for these images and this network"
-        sys.exit(f"error: not enough memory ({one_line(error)}); expected {expected}")
-
-
-@contextmanager
-def _flushing() -> Iterator[None]:
-    """Write what the block has printed; raise an `InputError` if that cannot be."""
-    try:
-        yield
-    finally:
-        try:
-            if isinstance(sys.exception(), OSError):  # of a line that went out at once, perhaps:
-                print()  # then one more fails as well
-            if sys.stdout:  # there is none where it was closed
-                sys.stdout.flush()
-        except OSError as error:
-            # Else Python would try again as it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, OSError) and error.errno in (EPIPE, ENOSPC):
+            # Of what was printed: Python would try again as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             expected = "to be able to write it"
-            raise InputError(f"standard output: {error.strerror}; expected {expected}") from None
+            sys.exit(f"error: standard output: {error.strerror}; expected {expected}")
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+            expected = "enough for these images and this network"
+            sys.exit(f"error: not enough memory ({one_line(error)}); expected {expected}")
+        raise

@@ -3,65 +3,53 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from io import StringIO
-from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from digits.errors import InputError, expecting, one_line, shorten
 
 PARAMS = Path("params.yaml")
-ONE_CYCLE = (
-    Path(__file__).parent.parent / "recipes" / "one_cycle.yaml"
-)  # what recipes are laid over
-BYTES = 2**18  # of a file of YAML, at most, and values in it
+ONE_CYCLE = Path(__file__).parents[1] / "recipes/one_cycle.yaml"  # recipes are laid over it
 NAME = 60  # characters of a class's name, at most
-# What params.yaml once had, and what became of it.
-_GONE = {
-    "data.classes": "the classes are those that the labels name",
-    "numerics": "any machine and number of threads gives the same bytes",
-    "train.device": "a GPU where there is one, unless the environment has DIGITS_DEVICE=cpu",
-    "train.precision": "products are exact",
-}
+_VALUES = 2**18  # in a file of YAML, at most
+# Plain scalars as DVC reads them: by YAML 1.2, where 1e-3 is a number and `no` is a word.
+_SCALAR = re.compile(
+    r"(?P<null>~|null|Null|NULL|)|(?P<bool>true|True|TRUE|false|False|FALSE)"
+    r"|(?P<float>[-+]?([0-9][0-9_]*(\.[0-9_]*([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)"
+    r"|\.[0-9_]+([eE][-+][0-9]+)?|\.(inf|Inf|INF))|\.(nan|NaN|NAN))"
+    r"|(?P<int>(?!_)[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9_]+))"
+)
+_TAG = "tag:yaml.org,2002:"
+# Also raised: of a date that the calendar does not have, and of a tag whose value is not its own.
+_NO_YAML = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
+Width = Annotated[int, Field(ge=1, le=65536)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Names = TypeVar("Names", bound=Sequence[str])
 
 
 def _rows_or_fraction(value: object) -> int | float:
-    if type(value) is int and value >= 1:
-        return value
-    if type(value) is float and 0 < value < 1:
+    if (type(value) is int and value >= 1) or (type(value) is float and 0 < value < 1):
         return value
     raise ValueError("expected a number of rows, or a fraction between 0 and 1")
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Raise ValueError unless names, or labels, can stand for classes wherever these are told."""
+def check_names(names: Names) -> Names:
+    """Return names, or labels, that can stand for classes wherever they are told, or ValueError."""
     if len(set(names)) != len(names):
         raise ValueError("expected names that differ from each other")
     for name in names:
-        if not 1 <= len(name) <= NAME:
-            raise ValueError(f"{shorten(name)}: expected 1 to {NAME} characters")
-        if not name.isprintable() or name != name.strip():
-            raise ValueError(
-                f"{shorten(name)}: expected a name that can be printed, without blanks around it"
-            )
+        if not 1 <= len(name) <= NAME or not name.isprintable() or name != name.strip():
+            expected = f"1 to {NAME} characters that can be printed, without blanks around them"
+            raise ValueError(f"{shorten(name)}: expected {expected}")
         # DVC puts them as they are into a script of its page of plots, which these could end.
         if re.search("<[/!A-Za-z]", name):
             raise ValueError(f"{shorten(name)}: expected no '<' before a letter, a '/' or a '!'")
+    return names
 
 
 class Section(BaseModel):
@@ -79,13 +67,7 @@ class Data(Section):
     train: Annotated[str, Field(min_length=1)]
     test: Annotated[str, Field(min_length=1)]
     # Not strict: YAML has lists, and a tuple stays as it was read.
-    class_names: Annotated[tuple[str, ...], Field(strict=False)]
-
-    @field_validator("class_names")
-    @classmethod
-    def _check_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        check_names(names)
-        return names
+    class_names: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(check_names)]
 
 
 class Download(Section):
@@ -122,9 +104,7 @@ class Train(Section):
 
     rows: Literal["train", "all"]
     # Not strict, as the names of the classes.
-    widths: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=65536)], ...], Field(strict=False, max_length=64)
-    ]
+    widths: Annotated[tuple[Width, ...], Field(strict=False, max_length=64)]
     batch_norm: bool
     dropout: Annotated[float, Field(ge=0, lt=1)]
     input_noise: Annotated[float, Field(ge=0, le=100)]
@@ -143,13 +123,6 @@ class Train(Section):
     augment: Augment
     seed: Seed
     networks: Annotated[int, Field(ge=1, le=1000)]
-
-    @field_validator("nesterov")
-    @classmethod
-    def _check_momentum(cls, nesterov: bool, info: ValidationInfo) -> bool:
-        if nesterov and info.data.get("momentum") == 0:
-            raise ValueError("expected false with momentum = 0: there is none to look ahead along")
-        return nesterov
 
     def members(self) -> list["Train"]:
         """Return the params of each network alone: the first has the seed, the others the next."""
@@ -181,81 +154,23 @@ class Params(Section):
 
 
 def load_params(path: Path = PARAMS, changes: Mapping[str, object] | None = None) -> Params:
-    """Read and check every parameter in `path`.
+    """Read and check every parameter in `path`, with `changes` by key, such as {"train.lr": 0.2}.
 
-    Args:
-        path: a params file.
-        changes: other values, by key, such as {"train.lr": 0.2}.
-
-    Raises:
-        InputError: the file is missing or no YAML, or a key is missing, unknown, repeated, of
-            another type or out of range.
+    `InputError` where the file cannot be read, or a key is missing, unknown, repeated or unusable.
     """
-    return load_section(path, Params, changes)
+    return check(path, Params, _changed_all(load_yaml(path, "the parameters"), changes or {}))
 
 
 def load_recipe(path: Path, changes: Mapping[str, object] | None = None) -> Params:
-    """Read a recipe: its values are laid over those of recipes/one_cycle.yaml, `changes` over both.
-
-    Raises:
-        InputError: as of `load_params`; the message names `path`.
-    """
-    content = load_yaml(ONE_CYCLE, "the parameters")
+    """Read a recipe, laid over recipes/one_cycle.yaml, with `changes` over both."""
     values = dict(leaves("", load_yaml(path, "a recipe"))) | dict(changes or {})
+    return check(path, Params, _changed_all(load_yaml(ONE_CYCLE, "the parameters"), values))
+
+
+def _changed_all(content: object, values: Mapping[str, object]) -> object:
     for key, value in values.items():
         content = _changed(content, key.split("."), value)
-    return check(path, Params, content)
-
-
-def load_section(path: Path, kind: type[Kind], changes: Mapping[str, object] | None = None) -> Kind:
-    """Read and check a whole file of one kind, as `load_params` does."""
-    content = load_yaml(path, "the parameters")
-    for key, value in (changes or {}).items():
-        content = _changed(content, key.split("."), value)
-    return check(path, kind, content)
-
-
-def check(path: Path, kind: type[Kind], content: object) -> Kind:
-    """Return a file's content as a model of its kind.
-
-    Raises:
-        InputError: it is of another kind; the message names the first key that is.
-    """
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        faults = error.errors(include_url=False)
-        keys = [_name(fault["loc"]) for fault in faults]
-        if gone := [f"{key} ({_GONE[key]})" for key in keys if key in _GONE]:
-            raise InputError(
-                f"{path}: {', '.join(gone)}: no longer known; expected to be left out"
-            ) from None
-        # A misspelt key is a stranger, and another that is missing: one fault, and told first.
-        first, *others = sorted(faults, key=lambda fault: fault["type"] != "extra_forbidden")
-        meant = _nearest(first, kind)
-        others = [fault for fault in others if fault["loc"] != meant]
-        hint = f"; did you mean {_name(meant)}?" if meant else ""
-        more = f" (and {len(others)} more)" if others else ""
-        raise InputError(f"{path}: {_explain(first)}{hint}{more}") from None
-
-
-def _nearest(fault: ErrorDetails, kind: Any) -> tuple[int | str, ...]:  # noqa: ANN401
-    """Return where the key is that a stranger in a file of that kind stands for, if one is near."""
-    if fault["type"] != "extra_forbidden":
-        return ()
-    *sections, stranger = fault["loc"]
-    for key in sections:
-        fields = getattr(kind, "model_fields", {})
-        kind = fields[key].annotation if key in fields else get_args(kind)[-1]
-    near = get_close_matches(str(stranger), kind.model_fields, n=1)
-    return (*sections, *near) if near else ()
-
-
-def as_yaml(values: Mapping[str, object]) -> str:
-    """Return values as YAML, in one style."""
-    text = StringIO()
-    YAML().dump(values, text)
-    return text.getvalue()
+    return content
 
 
 def _changed(content: object, keys: Sequence[str], value: object) -> object:
@@ -266,52 +181,104 @@ def _changed(content: object, keys: Sequence[str], value: object) -> object:
     return {**inside, keys[0]: _changed(inside.get(keys[0]), keys[1:], value)}
 
 
+def load_section(path: Path, kind: type[Kind]) -> Kind:
+    """Read and check a whole file of one kind, as `load_params` does."""
+    return check(path, kind, load_yaml(path, "the parameters"))
+
+
+def check(path: Path, kind: type[Kind], content: object) -> Kind:
+    """Return a file's content as a model; `InputError` names the first key that does not fit."""
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        # A misspelt key is a stranger, and another that is missing: one fault, and told first.
+        faults = error.errors(include_url=False)
+        first, *others = sorted(faults, key=lambda fault: fault["type"] != "extra_forbidden")
+        meant = _nearest(first, others)
+        hint = f"; did you mean {meant}?" if meant else ""
+        left = len(others) - bool(meant)
+        more = f" (and {left} more)" if left else ""
+        raise InputError(f"{path}: {_explain(first)}{hint}{more}") from None
+
+
+def _nearest(stranger: ErrorDetails, others: Sequence[ErrorDetails]) -> str:
+    """Return the missing key that another one stands for, if one is near."""
+    *sections, key = map(str, stranger["loc"] or ("",))
+    places = (list(map(str, fault["loc"])) for fault in others if fault["type"] == "missing")
+    missing = [last for *before, last in places if before == sections]
+    near = get_close_matches(key, missing, n=1) if stranger["type"] == "extra_forbidden" else []
+    return ".".join([*sections, *near]) if near else ""
+
+
+def _explain(error: ErrorDetails) -> str:
+    key = ".".join(map(str, error["loc"])) or "the file"
+    if said := {"missing": "missing", "extra_forbidden": "not a parameter"}.get(error["type"]):
+        return f"{key} is {said}"
+    names = {"model_type": "expected keys with values", "tuple_type": "expected a list"}
+    reason = names.get(error["type"], error["msg"]).removeprefix("Value error, ")
+    reason = re.sub("Input should be|String should have", "expected", reason)
+    return f"{key} = {shorten(error['input'])}: {reason}"
+
+
+class _Loader(yaml.CSafeLoader):
+    """A loader of YAML that takes plain scalars for what DVC takes them for."""
+
+    def resolve(self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]) -> str:
+        """Return the tag of a node that names none."""
+        tag: str = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
+        if kind is yaml.ScalarNode and implicit[0] and not tag.endswith(("timestamp", "merge")):
+            match = _SCALAR.fullmatch(value)
+            return f"{_TAG}{match.lastgroup if match else 'str'}"
+        return tag
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """Return a number, which is decimal even if it begins with 0."""
+        digits = node.value.replace("_", "")
+        return int(digits, 0 if digits.lstrip("+-")[:2] in ("0b", "0o", "0x") else 10)
+
+
+_Loader.add_constructor(f"{_TAG}int", _Loader.construct_yaml_int)
+
+
 def load_yaml(path: Path, expected: str, name: str = "") -> Any:  # noqa: ANN401
-    """Return what a file of YAML 1.2 holds, by the rules that DVC reads by: 1e-3 is a number.
-
-    Args:
-        path: the file.
-        expected: what it should be, for messages.
-        name: what it is called there, if not by its path.
-
-    Raises:
-        InputError: it cannot be read, is no YAML, or is larger than such a file can be.
-    """
+    """Return what a file of YAML 1.2 holds, as DVC reads it; `InputError` calls the file `name`."""
     named = Path(name or path)
     try:
-        with expecting(named, expected), path.open("rb") as file:
-            content = file.read(BYTES + 1)
-        if len(content) > BYTES:
-            raise InputError(f"{named}: over {BYTES} bytes; expected {expected}")
-        loaded = YAML(typ="safe", pure=True).load(content.decode("utf-8"))
-        _check_values(loaded)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"row {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InputError(f"{named}: {where}{error.problem}; expected YAML") from None
-    except (YAMLError, UnicodeDecodeError):
+        with expecting(named, expected):
+            loader = _Loader(path.read_text(encoding="utf-8"))
+        root = loader.get_single_node()
+        _check_nodes(root)
+        return loader.construct_document(root) if root else None
+    except UnicodeDecodeError:
         raise InputError(f"{named}: not a text file; expected YAML") from None
-    except RecursionError:
-        raise InputError(f"{named}: nested too deeply; expected {expected}") from None
-    # Of a date that the calendar does not have, and of tags whose values are not theirs.
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InputError(f"{named}: {one_line(error)}; expected YAML") from None
-    else:
-        return loaded
+    except _NO_YAML as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"row {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        reason = getattr(error, "problem", None) or one_line(error)
+        raise InputError(f"{named}: {where}{reason}; expected YAML") from None
 
 
-def _check_values(loaded: object) -> None:
-    """Raise ValueError where aliases make more of a file than it holds, up to endlessly."""
-    left, inside = BYTES, [loaded]
+def _check_nodes(root: yaml.Node | None) -> None:
+    """Refuse repeated keys, and aliases that make more of a file than it holds, up to endlessly."""
+    left, inside = _VALUES, [root]
     while inside:
-        one = inside.pop()
-        left -= 1
-        if left < 0:
-            raise ValueError(f"over {BYTES} values")
-        if isinstance(one, dict):
-            inside.extend(chain.from_iterable(one.items()))
-        elif isinstance(one, list | tuple | set):
-            inside.extend(one)
+        node, left = inside.pop(), left - 1
+        if not left:
+            raise ValueError(f"over {_VALUES} values")
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value]
+            for place, (key, value) in enumerate(node.value):
+                if key.value in keys[:place]:
+                    problem = f"found duplicate key {key.value!r}"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                inside += [key, value]
+        elif isinstance(node, yaml.SequenceNode):
+            inside += node.value
+
+
+def as_yaml(values: Mapping[str, object]) -> str:
+    """Return values as YAML, in one style."""
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
 def leaves(name: str, value: object) -> Iterator[tuple[str, object]]:
@@ -321,21 +288,3 @@ def leaves(name: str, value: object) -> Iterator[tuple[str, object]]:
             yield from leaves(f"{name}.{key}" if name else str(key), inner)
     else:
         yield name, value
-
-
-def _name(place: Sequence[int | str]) -> str:
-    return ".".join(map(str, place))
-
-
-def _explain(error: ErrorDetails) -> str:
-    key = _name(error["loc"]) or "the file"
-    if error["type"] == "missing":
-        return f"{key} is missing"
-    if error["type"] == "extra_forbidden":
-        return f"{key} is not a parameter"
-    names = {"model_type": "expected keys with values", "tuple_type": "expected a list"}
-    reason = names.get(error["type"], error["msg"])
-    reason = reason.removeprefix("Value error, ")
-    for words in ("Input should be", "String should have"):
-        reason = reason.replace(words, "expected")
-    return f"{key} = {shorten(error['input'])}: {reason}"

@@ -1,92 +1,88 @@
 """The process of a stage: alone in its folder, and ended with the one that started it.
 
 A pipeline that is killed leaves its stage behind, which would write its results in the midst of the
-next run. So a stage looks whether its parent is still there, and locks the folder as long as it
-runs, in case that parent is a shell that goes on.
+next run. So a stage looks whether those that started it are still there, and holds a lock.
 """
 
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from fcntl import LOCK_EX, LOCK_NB, flock
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Thread, get_ident
+from threading import Thread
+
+from filelock import FileLock, Timeout
+from psutil import STATUS_ZOMBIE, Error, NoSuchProcess, Process
 
 from digits.errors import run_command
 
+DVC = Path(".dvc/tmp")  # where DVC has its own locks
 _PATIENCE = 10  # seconds to end in
-_INTERVAL = 0.1  # seconds between two looks at the parent
+_INTERVAL = 0.1  # seconds between two looks at those that started this process
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's `main` in this folder, as `report` does."""
-    run_command(partial(_run_alone, main))
+    """Run a stage's `main` in this folder, as `run_command` does."""
 
+    def run() -> None:
+        end_with_parent()
+        with alone(DVC):
+            main()
 
-def _run_alone(main: Callable[[], None]) -> None:
-    end_with_parent()
-    with alone(Path()):
-        main()
+    run_command(run)
 
 
 def end_with_parent() -> None:
-    """Have this process ended by SIGTERM when its parent ends, and tidily: temporary files go.
+    """Have this process ended, and tidily, by SIGTERM or when what started it has ended.
 
-    The main thread calls it. Where the variable STAGE_PARENT holds the parent's number, a parent
-    that has ended already is noticed as well.
+    The main thread calls it.
     """
-    signal.signal(signal.SIGTERM, _end)
-    parent = os.environ.get("STAGE_PARENT") or str(os.getppid())
-    if str(os.getppid()) != parent:
-        signal.raise_signal(signal.SIGTERM)
-    Thread(target=_follow, args=(parent, get_ident()), daemon=True).start()
+    # An exception, so that what `with` and `finally` promise is done.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    Thread(target=_follow, args=(_starters(),), daemon=True).start()
 
 
-def _follow(parent: str, thread: int) -> None:
-    """Send `thread` SIGTERM when `parent` has ended: on every system, another takes its place."""
-    while str(os.getppid()) == parent:
-        time.sleep(_INTERVAL)
-    # A signal to the process might come to this thread, and not wake the one that waits.
-    signal.pthread_kill(thread, signal.SIGTERM)
+def _starters() -> list[Process]:
+    """Return the parent, and its own, to the first that does more than run this very command.
+
+    A shell that DVC starts does not, nor one Python that starts another on Windows.
+    """
+    command, found = " ".join(sys.orig_argv[1:]), []
+    with suppress(Error):  # it belongs to somebody else, or has ended
+        for one in Process().parents():
+            found.append(one)
+            if command not in " ".join(one.cmdline()):
+                break
+    return found
 
 
-def _end(number: int, _: object) -> None:
-    """End by an exception, so that what `with` and `finally` promise is done."""
-    # Where Python is in a place that passes over exceptions, the kernel ends it all the same.
-    signal.signal(number, signal.SIG_DFL)
-    signal.alarm(_PATIENCE)
-    sys.exit(128 + number)
+def _follow(starters: Sequence[Process]) -> None:
+    with suppress(NoSuchProcess):
+        while all(one.is_running() and one.status() != STATUS_ZOMBIE for one in starters):
+            time.sleep(_INTERVAL)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_PATIENCE)
+    os._exit(128 + signal.SIGTERM)  # Python was where it passes over exceptions
 
 
 @contextmanager
 def alone(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock of `folder`; wait for it, and say so, while another process has it.
+    """Hold a lock in `folder`, if that is there; wait for it while another process has it.
 
-    The lock is on the folder itself and ends with the process: there is no file to be left behind.
-
-    Raises:
-        OSError: another process has it, or it cannot be locked, and `wait` is false.
+    The lock ends with its process, however that ends. Without `wait`, raises `Timeout`.
     """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        _lock(descriptor, wait=wait)
+    if not folder.is_dir():
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, *, wait: bool) -> None:
+        return
+    lock = FileLock(folder / "running.lock")
     try:
-        flock(descriptor, LOCK_EX | LOCK_NB)
-    except OSError as error:
+        held = lock.acquire(blocking=False)
+    except Timeout:
         if not wait:
             raise
-        if isinstance(error, BlockingIOError):
-            print("waiting for another stage that runs in this folder", file=sys.stderr, flush=True)
-            flock(descriptor, LOCK_EX)
-        else:  # some network file systems lock no folders
-            print(f"warning: this folder cannot be locked ({error.strerror})", file=sys.stderr)
+        print("waiting for another stage that runs in this folder", file=sys.stderr, flush=True)
+        held = lock.acquire()
+    with held:
+        yield

@@ -2,36 +2,58 @@
 
     python -m stages train
 
-The process is made ready before the stage is imported, so that its end, its folder and what it
-reads are settled from the start.
+DVC takes whatever `python` comes first. Where that lacks a package, as no environment is activated,
+the one in .venv runs the stage: so nothing is imported up here but the standard library.
 """
 
 import atexit
 import gc
-import hashlib
 import os
+import subprocess
+import sys
 from argparse import ArgumentParser
-from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
+ROOT = Path(__file__).parent.parent
+PACKAGES = (
+    "filelock",
+    "matplotlib",
+    "pandas",
+    "psutil",
+    "pydantic",
+    "safetensors",
+    "torch",
+    "yaml",
+)
 # Of notebooks, desktops and progress bars: it breaks what it is not meant for, or moves a pixel.
 FOREIGN = ("FREETYPE_", "MPL", "TQDM_")
 
 
-def import_and_run(name: str, code: Mapping[str, str]) -> None:
-    """Import a stage, run it, and say in a line what it did and how long it took.
+def use_environment() -> None:
+    """Run this command with the project's own Python instead, where this one lacks a package."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if not missing and sys.version_info >= (3, 11):
+        return
+    own = [*ROOT.glob(".venv/bin/python"), *ROOT.glob(".venv/Scripts/python.exe")]
+    if not own or Path(sys.prefix).samefile(ROOT / ".venv"):
+        found = f"{sys.executable} lacks {missing[0] if missing else 'what Python 3.11 has'}"
+        sys.exit(f"error: {found}, and there is no other in .venv; expected one: run make setup")
+    command = [str(own[0]), "-E", "-m", "stages", *sys.argv[1:]]
+    if os.name == "posix":
+        os.execv(command[0], command)
+    sys.exit(subprocess.run(command, check=False).returncode)
 
-    Args:
-        name: of the stage.
-        code: the MD5 of each module before it was imported, by path.
-    """
-    from stages._inputs import PIPELINE, unchanged  # noqa: PLC0415  (hashed before)
+
+def import_and_run(name: str) -> None:
+    """Import a stage, run it, and say in a line what it did and how long it took."""
+    from stages._inputs import PIPELINE, unchanged  # noqa: PLC0415
 
     start = perf_counter()
-    with unchanged(PIPELINE, name, code) as check:
+    with unchanged(PIPELINE, name) as check:
         # Imports make no garbage. A search for it, in all that torch makes, takes half a second
         # while torch is imported, and a third at the end.
         gc.disable()
@@ -43,39 +65,22 @@ def import_and_run(name: str, code: Mapping[str, str]) -> None:
     print(f"{name}: {told}; {perf_counter() - start:.1f} s")
 
 
-def hash_code() -> dict[str, str]:
-    """Return the MD5 of each module of this project that a stage may import, by its path."""
-    root = Path(__file__).parent.parent
-    paths = [path for package in ("digits", "stages") for path in root.glob(f"{package}/**/*.py")]
-    contents = {str(path.relative_to(root)): path.read_bytes() for path in paths}
-    return {
-        name: hashlib.md5(content, usedforsecurity=False).hexdigest()
-        for name, content in contents.items()
-    }
-
-
-def settle_environment(code: Mapping[str, str]) -> None:
-    """Take out of the environment what others export, and say there which code this process has."""
-    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
-        del os.environ[name]
-    os.environ["STAGE_CODE"] = hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()
-
-
 def main() -> None:
     """Run the stage that the command line names."""
     names = sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
     parser = ArgumentParser(prog="python -m stages", description="Run one stage of the pipeline.")
     parser.add_argument("stage", choices=names)
-    name, code = parser.parse_args().stage, hash_code()
-    settle_environment(code)
-    from digits.process import run_stage  # noqa: PLC0415  (hashed before)
+    name = parser.parse_args().stage
+    for variable in [variable for variable in os.environ if variable.startswith(FOREIGN)]:
+        del os.environ[variable]
+    from digits.process import run_stage  # noqa: PLC0415
 
-    run_stage(partial(import_and_run, name, code))
+    run_stage(partial(import_and_run, name))
 
 
 if __name__ == "__main__":
+    use_environment()
     main()
-    # DVC looks at what a stage has read once it has ended. What Python and torch do before their
-    # end, and nobody needs, would make that a third of a second later.
+    # What Python and torch do before their end, and nobody needs, takes up to a third of a second.
     atexit._run_exitfuncs()  # noqa: SLF001  (such as matplotlib's, which removes a folder)
     os._exit(0)

@@ -14,43 +14,36 @@ from digits.errors import InputError, expecting, run_command, shorten
 from tests.sandbox import ROOT
 
 
-def test_an_input_error_becomes_one_line_and_status_1(capsys: pytest.CaptureFixture[str]) -> None:
-    def main() -> None:
-        raise InputError("train.csv: row 3: no")
-
-    with pytest.raises(SystemExit) as stopped:
-        run_command(main)
-    assert stopped.value.code == "error: train.csv: row 3: no"
-
-
-def test_a_bug_keeps_its_traceback() -> None:
-    def main() -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        run_command(main)
-
-
-def fail(error: Exception) -> None:
+def fail(error: BaseException) -> None:
     raise error
 
 
+MEMORY = r"error: not enough memory \(.+\); expected enough"
+
+
 @pytest.mark.parametrize(
-    "main",
+    ("main", "line"),
     [
-        lambda: np.empty(2**58),
-        lambda: torch.empty(2**58),
-        lambda: bytearray(2**62),
-        lambda: fail(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")),
-        lambda: fail(OSError(ENOMEM, os.strerror(ENOMEM))),
-        lambda: fail(ImportError("libtorch.so: failed to map segment from shared object")),
-        lambda: fail(RuntimeError("can't start new thread")),
+        (lambda: fail(InputError("train.csv: row 3: a\nb")), r"error: train.csv: row 3: a\\nb$"),
+        (lambda: fail(KeyboardInterrupt()), "interrupted$"),
+        (lambda: np.empty(2**58), MEMORY),
+        (lambda: torch.empty(2**58), MEMORY),
+        (lambda: fail(torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB")), MEMORY),
+        (lambda: fail(OSError(ENOMEM, os.strerror(ENOMEM))), MEMORY),
+        (lambda: fail(ImportError("libtorch.so: failed to map segment")), MEMORY),
+        (lambda: fail(RuntimeError("can't start new thread")), MEMORY),
     ],
-    ids=["numpy", "torch", "python", "gpu", "system", "library", "thread"],
 )
-def test_a_lack_of_memory_becomes_one_line(main: Callable[[], None]) -> None:
-    with pytest.raises(SystemExit, match=r"^error: not enough memory \(.+\); expected enough"):
+def test_what_a_person_can_mend_becomes_one_line(main: Callable[[], None], line: str) -> None:
+    with pytest.raises(SystemExit, match=f"^{line}"):
         run_command(main)
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run_command(lambda: fail(ZeroDivisionError()))
+    with pytest.raises(KeyError), expecting(Path("a/b"), "a table", ValueError):
+        raise KeyError
 
 
 PRINTER = """
@@ -59,7 +52,6 @@ from digits.errors import run_command
 
 def main():
     print("x" * int(sys.argv[1]))
-    {end}
 
 run_command(main)
 """
@@ -67,35 +59,15 @@ run_command(main)
 
 @pytest.mark.parametrize("flag", [[], ["-u"]], ids=["buffered", "at once"])
 @pytest.mark.parametrize("length", [9, 2**20])
-@pytest.mark.parametrize("end", ["", "sys.exit(1)"], ids=["end", "exit"])
-def test_an_output_that_cannot_be_written_becomes_one_line(
-    flag: list[str], length: int, end: str
-) -> None:
+def test_an_output_that_cannot_be_written_becomes_one_line(flag: list[str], length: int) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
-    command = [sys.executable, *flag, "-c", PRINTER.format(end=end), str(length)]
+    command = [sys.executable, *flag, "-c", PRINTER, str(length)]
     reader, closed = os.pipe()
     os.close(reader)
-    outputs = {closed: "Broken pipe"}
-    if Path("/dev/full").exists():
-        outputs[os.open("/dev/full", os.O_WRONLY)] = "No space left on device"
-    for output, reason in outputs.items():
-        ran = subprocess.run(command, env=environment, stdout=output, stderr=PIPE, check=False)
-        os.close(output)
-        line = f"error: standard output: {reason}; expected to be able to write it\n"
-        assert (ran.returncode, ran.stderr.decode()) == (1, line)
-
-
-def test_no_output_at_all_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", None)
-    run_command(lambda: print("unheard"))
-
-
-def test_an_interruption_is_told_in_one_word() -> None:
-    def main() -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(SystemExit, match="interrupted"):
-        run_command(main)
+    ran = subprocess.run(command, env=environment, stdout=closed, stderr=PIPE, check=False)
+    os.close(closed)
+    line = "error: standard output: Broken pipe; expected to be able to write it\n"
+    assert (ran.returncode, ran.stderr.decode()) == (1, line)
 
 
 @pytest.mark.parametrize(
@@ -115,11 +87,6 @@ def test_a_file_that_cannot_be_read_is_named_with_what_was_expected(
     with pytest.raises(InputError) as told, expecting(Path("a/b"), "a table", ValueError):
         raise error
     assert str(told.value) == message
-
-
-def test_what_is_no_damage_stays_a_bug() -> None:
-    with pytest.raises(KeyError), expecting(Path("a/b"), "a table", ValueError):
-        raise KeyError
 
 
 @pytest.mark.parametrize(

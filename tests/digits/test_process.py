@@ -1,33 +1,49 @@
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from digits.process import alone
 from tests.sandbox import ROOT
 
-SLEEPER = """
+STAGE = """
 import sys, time
 from pathlib import Path
+from digits.files import replacing
 from digits.process import run_stage
 
 def main():
-    Path(sys.argv[1]).touch()
-    time.sleep(float(sys.argv[2]))
+    with replacing(Path("result")) as result:
+        result.touch()
+        Path(sys.argv[1]).touch()
+        time.sleep(float(sys.argv[2]))
     print("done", flush=True)
 
 run_stage(main)
 """
+# As DVC does: by a shell, which stays.
+STARTER = f"""
+import subprocess
+subprocess.run(["sh", "-c", "'{sys.executable}' stage.py ready 60; true"])
+"""
 
 
-def start(folder: Path, name: str, seconds: float) -> subprocess.Popen[str]:
-    """Run a stage in `folder` that writes the file `name`, sleeps and says that it is done."""
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder in which DVC has run, with a stage and what starts it."""
+    (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
+    (tmp_path / "stage.py").write_text(STAGE)
+    (tmp_path / "starter.py").write_text(STARTER)
+    return tmp_path
+
+
+def start(folder: Path, *command: str) -> subprocess.Popen[str]:
+    """Run Python in `folder`."""
     return subprocess.Popen(
-        [sys.executable, "-c", SLEEPER, name, str(seconds)],
+        [sys.executable, *command],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -44,68 +60,30 @@ def wait_for(path: Path) -> None:
     raise AssertionError(f"no {path}")
 
 
-def test_two_stages_never_run_in_one_folder_at_once(tmp_path: Path) -> None:
-    with start(tmp_path, "first", 60) as first:
-        wait_for(tmp_path / "first")
-        with start(tmp_path, "second", 0) as second:
+def test_two_stages_never_run_in_one_folder_at_once(folder: Path) -> None:
+    with start(folder, "stage.py", "first", "60") as first:
+        wait_for(folder / "first")
+        with start(folder, "stage.py", "second", "0") as second:
             assert second.stderr is not None
-            assert (
-                second.stderr.readline() == "waiting for another stage that runs in this folder\n"
-            )
-            assert not (tmp_path / "second").exists()
+            assert second.stderr.readline().startswith("waiting for another stage that runs in")
+            assert not (folder / "second").exists()
             first.kill()
             assert second.communicate()[0] == "done\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
 
 
-def test_stages_in_two_folders_do_not_wait_for_each_other(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    with start(tmp_path / "a", "first", 60) as first:
-        wait_for(tmp_path / "a" / "first")
-        with start(tmp_path / "b", "second", 0) as second:
-            assert second.communicate() == ("done\n", "")
-        first.kill()
+@pytest.mark.parametrize("name", ["starter", "shell", "stage"])
+def test_a_stage_ends_tidily_when_it_or_what_started_it_is_ended(folder: Path, name: str) -> None:
+    with start(folder, "starter.py") as starter:
+        wait_for(folder / "ready")
+        [shell] = psutil.Process(starter.pid).children()
+        [stage] = shell.children()
+        {"starter": starter.kill, "shell": shell.kill, "stage": stage.terminate}[name]()
+        stage.wait(timeout=3)
+        starter.kill()
+    assert not [*folder.glob("result*")]
 
 
-def test_a_stage_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    # As DVC starts it: through a shell, in whose place `exec` puts it.
-    command = f"exec env STAGE_PARENT=$PPID '{sys.executable}' -c '{SLEEPER}' stage 60"
-    starter = subprocess.Popen(
-        [sys.executable, "-c", f"import subprocess; subprocess.run(['sh', '-c', {command!r}])"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    wait_for(tmp_path / "stage")
-    starter.send_signal(signal.SIGKILL)
-    starter.wait()
-    with start(tmp_path, "next", 0) as following:
-        assert following.communicate(timeout=30)[0] == "done\n"
-
-
-def test_a_stage_whose_starter_has_ended_does_not_begin(tmp_path: Path) -> None:
-    variable = {"STAGE_PARENT": "1"}  # not the number of this process
-    ended = subprocess.run(
-        [sys.executable, "-c", SLEEPER, "stage", "0"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | variable,
-        check=False,
-    )
-    assert ended.returncode == 128 + signal.SIGTERM
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_folder_that_cannot_be_locked_is_warned_of_or_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(9, "Bad file descriptor")
-
-    monkeypatch.setattr("digits.process.flock", refuse)
-    with alone(tmp_path):
-        pass
-    assert capsys.readouterr().err == (
-        "warning: this folder cannot be locked (Bad file descriptor)\n"
-    )
-    with pytest.raises(OSError, match="Bad file descriptor"), alone(tmp_path, wait=False):
-        pytest.fail("begun")
+def test_where_no_dvc_has_run_a_stage_runs_without_a_lock(tmp_path: Path) -> None:
+    (tmp_path / "stage.py").write_text(STAGE)
+    with start(tmp_path, "stage.py", "ready", "0") as stage:
+        assert stage.communicate() == ("done\n", "")

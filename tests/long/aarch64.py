@@ -24,7 +24,7 @@ PACKAGES = ("python3", "libgomp1", "libstdc++6")
 TORCH = "torch==2.7.1"
 # With all that they and torch need: pip itself would choose what those need on x86-64.
 WHEELS = (
-    *("numpy", "pandas", "safetensors", "ruamel.yaml", "tqdm", "Jinja2", "MarkupSafe"),
+    *("numpy", "pandas", "safetensors", "PyYAML", "tqdm", "Jinja2", "MarkupSafe"),
     *("matplotlib", "contourpy", "cycler", "fonttools", "kiwisolver", "packaging", "pillow"),
     *("pyparsing", "python-dateutil", "six"),
     *("pydantic", "pydantic_core", "annotated-types", "typing_extensions", "typing-inspection"),

@@ -1,6 +1,7 @@
 import gc
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,47 +9,51 @@ from pathlib import Path
 import pytest
 
 from stages import __main__ as command
-from stages._inputs import hash_path
 from tests.sandbox import ROOT
 
 
-def test_a_stage_runs_by_its_name_with_the_collector_on(
+def test_a_stage_runs_by_its_name_without_what_notebooks_export_and_with_the_collector_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("stages.prepare.main", lambda: f"collecting: {gc.isenabled()}")
     monkeypatch.setattr("digits.process.end_with_parent", lambda: None)
     monkeypatch.setattr(sys, "argv", ["stages", "prepare"])
+    for name in ("MPLBACKEND", "TQDM_MININTERVAL", "FREETYPE_PROPERTIES"):
+        monkeypatch.setenv(name, "foreign")
     command.main()
     gc.unfreeze()
     assert re.fullmatch(r"prepare: collecting: True; \d+\.\d s\n", capsys.readouterr().out)
+    assert "foreign" not in os.environ.values()
+
+
+def run_bare(folder: Path, stage: str) -> subprocess.CompletedProcess[str]:
+    """Run a stage in `folder` with a Python that has no packages."""
+    shutil.copytree(ROOT / "stages", folder / "stages")
+    python = [sys.executable, "-E", "-S", "-m", "stages", stage]  # -S: no packages
+    return subprocess.run(python, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_python_without_packages_hands_over_to_that_of_the_project(tmp_path: Path) -> None:
+    venv = tmp_path / ".venv" / "bin"
+    venv.mkdir(parents=True)
+    (venv / "python").write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    (venv / "python").chmod(0o755)
+    ran = run_bare(tmp_path, "train")
+    assert (ran.returncode, ran.stdout) == (3, "-E -m stages train\n")
+
+
+def test_where_there_is_no_other_python_a_line_says_what_to_do(tmp_path: Path) -> None:
+    ran = run_bare(tmp_path, "train")
+    assert ran.returncode == 1
+    assert re.fullmatch(
+        r"error: \S+ lacks \w+, and there is no other in .venv; .*make setup\n", ran.stderr
+    )
 
 
 @pytest.mark.parametrize("name", ["nothing", "__init__", "../tools/verify", ""])
-def test_what_is_no_stage_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "stages", name],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_what_is_no_stage_is_refused_in_one_line(name: str) -> None:
+    arguments = [sys.executable, "-m", "stages", name]
+    ran = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     assert f"invalid choice: {name!r} (choose from" in ran.stderr.splitlines()[-1]
-
-
-def test_a_stage_knows_the_code_that_it_is_about_to_import_and_nothing_of_notebooks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("MPLBACKEND", "TQDM_MININTERVAL", "FREETYPE_PROPERTIES", "STAGE_CODE"):
-        monkeypatch.setenv(name, "foreign")
-    code = command.hash_code()
-    assert code["digits/network/training.py"] == hash_path(ROOT / "digits/network/training.py")
-    assert code["stages/train.py"] == hash_path(ROOT / "stages/train.py")
-    found = []
-    for one in (code, code | {"digits/network/training.py": "0" * 32}):
-        command.settle_environment(one)
-        found.append(os.environ["STAGE_CODE"])
-    assert len({*found, "foreign"}) == 3
-    assert not {"MPLBACKEND", "TQDM_MININTERVAL", "FREETYPE_PROPERTIES"} & os.environ.keys()
