@@ -11,7 +11,7 @@ same bytes.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, astuple
+from dataclasses import astuple
 from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
@@ -31,6 +31,7 @@ from digits.params import Train, load_params
 
 METRICS = Path("metrics/train.json")
 CURVES = Path("plots/training.csv")
+MEASURES = ("training_loss", "validation_loss", "validation_accuracy")
 DIGESTS = ("weights_sha256", "draws_sha256", "data_sha256")
 
 
@@ -57,7 +58,7 @@ def fit_network(
     for epoch in fit(state, training, validation, train):
         print_row(epoch)
         checkpoint.save(state)
-        write_history(state.history, held_out=train.rows == "train")
+        write_history(state.history)
     return trained(state), state.history
 
 
@@ -95,22 +96,19 @@ def mean_history(histories: Sequence[Sequence[Epoch]]) -> list[Epoch]:
     return means
 
 
-def write_history(history: Sequence[Epoch], *, held_out: bool) -> None:
-    """Write the curves, and the metrics of the last epoch, and whether validation was held out."""
+def write_history(history: Sequence[Epoch]) -> None:
+    """Write the curves, and the metrics of the last epoch."""
     write_table(CURVES, [pd.DataFrame(history)])
-    last = {name: value for name, value in asdict(history[-1]).items() if name not in DIGESTS}
-    write_json(METRICS, last | {"held_out": held_out})
+    write_json(METRICS, {name: getattr(history[-1], name) for name in MEASURES})
 
 
-def write_results(
-    fits: Sequence[tuple[MLP, list[Epoch]]], labels: torch.Tensor, *, held_out: bool
-) -> None:
+def write_results(fits: Sequence[tuple[MLP, list[Epoch]]], labels: torch.Tensor) -> None:
     """Write the networks, and the mean of their histories on validation rows of those labels."""
     networks, histories = zip(*fits, strict=True)
     history = mean_history(histories)
     warn_of_chance(history[-1], labels)
     save_model(Ensemble(networks), MODEL)
-    write_history(history, held_out=held_out)
+    write_history(history)
 
 
 def main() -> str:
@@ -130,10 +128,9 @@ def main() -> str:
         state = begin(training.images.shape[1], classes, member, device)
         network, history = fit_network(state, *there, member, checkpoints[-1])
         fits.append((network.cpu(), history))
-    held_out = train.rows == "train"
-    write_results(fits, validation.labels, held_out=held_out)
+    write_results(fits, validation.labels)
     for checkpoint in checkpoints:
         checkpoint.remove()
-    told = "" if held_out else " (the validation rows among them)"
+    told = "" if train.rows == "train" else " (the validation rows among them)"
     where = f"{train.epochs} times, on {describe_device(device)}"
     return f"read {len(training.labels):,} rows{told}, {where}; wrote {MODEL}"

@@ -50,10 +50,8 @@ def test_all_rows_are_the_training_and_the_validation_rows(
     write_params({"train.rows": "all"})
     told = train.main()
     assert told.startswith("read 90 rows (the validation rows among them), 3 times, on ")
-    assert json.loads(train.METRICS.read_text())["held_out"] is False
     write_params({})
     assert train.main().startswith("read 60 rows, 3 times, on ")
-    assert json.loads(train.METRICS.read_text())["held_out"] is True
 
 
 @pytest.mark.usefixtures("prepared")
@@ -108,7 +106,7 @@ def test_the_table_the_curves_and_the_metrics_agree(capsys: pytest.CaptureFixtur
     columns = ["epoch", "training_loss", "validation_loss", "validation_accuracy"]
     assert list(read_curves()[0]) == [*columns, "weights_sha256", "draws_sha256", "data_sha256"]
     last = dict(zip(columns, map(float, curves[-1][:4]), strict=True))
-    assert last | {"held_out": True} == json.loads(train.METRICS.read_text())
+    assert json.loads(train.METRICS.read_text()) == {name: last[name] for name in columns[1:]}
     header, *rows = capsys.readouterr().out.splitlines()
     assert header.split("  ") == ["epoch", "training loss", "validation loss", "accuracy"]
     printed = np.array([[float(cell) for cell in row.split()] for row in rows])
@@ -121,17 +119,18 @@ def test_curves_and_metrics_grow_while_it_trains(
     monkeypatch: pytest.MonkeyPatch, write_params: ParamsWriter
 ) -> None:
     write_params({"train.epochs": 3, "train.networks": 2})
-    grown: list[tuple[int, float]] = []
+    grown: list[int] = []
 
     def look(_: object) -> None:
         if train.METRICS.exists():
-            epoch = json.loads(train.METRICS.read_text())["epoch"]
-            grown.append((len(train.CURVES.read_text().splitlines()) - 1, epoch))
+            loss = json.loads(train.METRICS.read_text())["training_loss"]
+            assert float(read_curves()[-1]["training_loss"]) == loss
+            grown.append(len(read_curves()))
 
     monkeypatch.setattr(train, "print_row", look)
     train.main()
-    assert grown == [(1, 1), (2, 2), (3, 3), (1, 1), (2, 2)]
-    assert len(train.CURVES.read_text().splitlines()) == 4
+    assert grown == [1, 2, 3, 1, 2]
+    assert len(read_curves()) == 3
 
 
 @pytest.mark.usefixtures("prepared")
