@@ -8,11 +8,8 @@ labels/suspects.csv; writes report/index.html, and the model card, models/README
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from digits.data.classes import load_classes, name_classes
 from digits.data.csv_files import read_table
@@ -21,13 +18,24 @@ from digits.errors import expecting
 from digits.evaluation.label_errors import SUSPECTS, read_suspects
 from digits.evaluation.measures import Predictions, by_class, confusion_matrix
 from digits.params import load_params
-from digits.report.page import BINS, CURVES, Calibration, Report, Tally, write_card, write_page
+from digits.report.page import Report, Tally, write_card, write_page
 from digits.report.sheet import lay_out, load_part
 
 PAGE, CARD = Path("report/index.html"), Path("models/README.md")
 COUNTS, SCORE = Path("metrics/prepare.json"), Path("metrics/score.json")
 NETWORK = Path("models/mlp.safetensors")
 PLOTS = Path("plots")
+COLUMNS = {
+    "training": ["training_loss", "validation_loss", "validation_accuracy"],
+    "reliability": [
+        "rows",
+        *(f"{kind}_{what}" for kind in ("raw", "scaled") for what in ("confidence", "accuracy")),
+    ],
+    "calibration": [
+        *("temperature", "expected_calibration_error", "interval_low", "interval_high"),
+        *("by_chance", "negative_log_likelihood"),
+    ],
+}
 WRITTEN = "what the stage before it writes"
 
 
@@ -36,11 +44,6 @@ def read_numbers(path: Path, *keys: str) -> list[Any]:
     with expecting(path, WRITTEN, ValueError, KeyError, TypeError):
         content = json.loads(path.read_bytes())
         return [content[key] for key in keys]
-
-
-def read_plot(name: str, columns: Sequence[str]) -> pd.DataFrame:
-    """Return columns of numbers of a table in plots/."""
-    return read_table(PLOTS / f"{name}.csv", dict.fromkeys(columns, float), WRITTEN)
 
 
 def main() -> str:
@@ -57,7 +60,10 @@ def main() -> str:
     answers = Predictions(validation.labels, shares)
     confusion = confusion_matrix(answers.predicted, answers.actual, len(labels))
     wrong = answers.misclassified().tolist()
-    raw, scaled = read_plot("calibration", Calibration._fields).itertuples(index=False)
+    tables = {
+        name: read_table(PLOTS / f"{name}.csv", dict.fromkeys(columns, float), WRITTEN)
+        for name, columns in COLUMNS.items()
+    }
     with expecting(NETWORK, "what train writes"):
         network = NETWORK.read_bytes()
     rows, copies = read_numbers(COUNTS, "rows", "copies")
@@ -73,10 +79,9 @@ def main() -> str:
         confusion=confusion,
         classes=by_class(confusion, names),
         sheet=lay_out(statistics, (training, validation), answers, list(suspects)),
-        curves=read_plot("training", CURVES),
-        bins=read_plot("reliability", BINS),
-        raw=Calibration(*raw),
-        scaled=Calibration(*scaled),
+        curves=tables["training"],
+        bins=tables["reliability"],
+        calibration=tables["calibration"],
         network=network,
     )
     write_page(PAGE, report)

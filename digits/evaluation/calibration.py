@@ -49,6 +49,24 @@ def _least_sure_first(predictions: Predictions) -> tuple[NDArray[np.float64], ND
     return confidence[order], (predictions.predicted == predictions.actual)[order]
 
 
+def summarise(predictions: Predictions) -> dict[str, float]:
+    """Return the expected calibration error, its 95 % interval, and what chance alone makes of it.
+
+    By chance: the mean of as many rows where every confidence is just right.
+    """
+    confidence, right = _least_sure_first(predictions)
+    gaps, generator = _gaps(confidence, right), np.random.default_rng(0)
+    low, high = _bootstrap_interval(gaps)
+    draws = (generator.random(len(confidence)) < confidence for _ in range(RESAMPLES // 10))
+    chance = [_error(_gaps(confidence, drawn)) for drawn in draws]
+    return {
+        "expected_calibration_error": _error(gaps),
+        "interval_low": low,
+        "interval_high": high,
+        "by_chance": fsum(chance) / len(chance),
+    }
+
+
 def _gaps(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return how much surer than right each answer is, in `UNIT`."""
     return np.rint((confidence - right) / UNIT).astype(np.int64)
@@ -60,43 +78,20 @@ def _error(gaps: NDArray[np.int64]) -> float:
     return apart * UNIT / len(gaps)
 
 
-def expected_calibration_error(predictions: Predictions) -> float:
-    """Return the mean over rows of how far confidence and accuracy of their bin are apart."""
-    return _error(_gaps(*_least_sure_first(predictions)))
-
-
-def bootstrap_interval(predictions: Predictions) -> tuple[float, float]:
+def _bootstrap_interval(gaps: NDArray[np.int64]) -> tuple[float, float]:
     """Return the 95 % interval of the error, both ends 0 or more.
 
     The error of few rows is too large on average, and those of rows drawn from these are so once
     more, which the basic bootstrap takes off (Davison and Hinkley 1997, "Bootstrap methods and
-    their application", section 5.2). What is left of it near 0, `chance_error` tells.
+    their application", section 5.2). What is left of it near 0, the error by chance tells.
     """
-    gaps, generator = _gaps(*_least_sure_first(predictions)), np.random.default_rng(0)
-    rows = len(gaps)
+    rows, generator = len(gaps), np.random.default_rng(0)
     draws = (generator.integers(0, rows, rows) for _ in range(RESAMPLES))
     # Counted, not gathered: the rows stay in their order.
     drawn = sorted(_error(gaps.repeat(np.bincount(draw, minlength=rows))) for draw in draws)
     twice = 2 * _error(gaps)
     low, high = twice - drawn[-1 - RESAMPLES // 40], twice - drawn[RESAMPLES // 40]
     return max(low, 0.0), max(high, 0.0)
-
-
-def chance_error(predictions: Predictions) -> float:
-    """Return the error that as many rows have on average where every confidence is just right."""
-    confidence, _ = _least_sure_first(predictions)
-    generator = np.random.default_rng(0)
-    draws = (generator.random(len(confidence)) < confidence for _ in range(RESAMPLES // 10))
-    errors = [_error(_gaps(confidence, right)) for right in draws]
-    return fsum(errors) / len(errors)
-
-
-def summarise(predictions: Predictions) -> dict[str, float]:
-    """Return the error, its interval, and what it is by chance."""
-    low, high = bootstrap_interval(predictions)
-    error, chance = expected_calibration_error(predictions), chance_error(predictions)
-    interval = {"interval_low": low, "interval_high": high}
-    return {"expected_calibration_error": error, **interval, "by_chance": chance}
 
 
 def temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:

@@ -1,10 +1,10 @@
 """Line charts of the page, as web/chart.html draws them in the colours and letters of the page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil, floor
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import pandas as pd
 
@@ -52,23 +52,15 @@ def _between(low: float, high: float) -> range:
     return range(ceil(low - ROUNDING), floor(high + ROUNDING) + 1)
 
 
-class Series(NamedTuple):
-    """Points, across and up, of one kind, and whether a line goes through them."""
-
-    name: str
-    points: Sequence[tuple[float, float]]
-    joined: bool = True
-
-
 @dataclass(frozen=True)
 class Chart:
-    """One or two series; a screen reader says the title first."""
+    """One or two series of points, across and up, by name; a screen reader says the title first."""
 
     title: str
     across: Axis
     up: Axis
-    series: Sequence[Series]
-    even: bool = False  # whether to draw a line from corner to corner, where both axes are equal
+    series: Mapping[str, Sequence[tuple[float, float]]]
+    even: bool = False  # with a line where both axes are equal, and none through the points
 
     width: ClassVar = 480
     height: ClassVar = 300
@@ -85,27 +77,27 @@ class Chart:
 
 def chart_losses(curves: pd.DataFrame) -> Chart:
     """Return the losses, in nats, by epoch."""
-    training, validation = (curves[f"{part}_loss"].tolist() for part in ("training", "validation"))
-    series = [_by_epoch("training, as minimised", training), _by_epoch("validation", validation)]
-    ends = [f"{one.name} {one.points[0][1]:.3g}, then {one.points[-1][1]:.3g}" for one in series]
-    up = Axis("loss (nats)", 0.0, max(*training, *validation) or 1.0)
-    return Chart(f"Loss by epoch: {'; '.join(ends)}", _epochs(len(curves)), up, series)
+    names = {"training_loss": "training, as minimised", "validation_loss": "validation"}
+    series = {name: _by_epoch(curves[column]) for column, name in names.items()}
+    ends = (f"{name} {one[0][1]:.3g}, then {one[-1][1]:.3g}" for name, one in series.items())
+    up = Axis("loss (nats)", 0.0, float(curves[[*names]].to_numpy().max()) or 1.0)
+    return Chart(f"Loss by epoch: {'; '.join(ends)}", _epochs(curves), up, series)
 
 
 def chart_accuracy(curves: pd.DataFrame) -> Chart:
     """Return the accuracy by epoch."""
-    values = curves["validation_accuracy"].tolist()
-    up = Axis("accuracy", min(int(min(values) * 100) / 100, 0.99), 1.0)
-    title = f"Validation accuracy by epoch: {values[0]:.4f}, then {values[-1]:.4f}"
-    return Chart(title, _epochs(len(curves)), up, [_by_epoch("validation accuracy", values)])
+    points = _by_epoch(curves["validation_accuracy"])
+    up = Axis("accuracy", min(int(min(y for _, y in points) * 100) / 100, 0.99), 1.0)
+    title = f"Validation accuracy by epoch: {points[0][1]:.4f}, then {points[-1][1]:.4f}"
+    return Chart(title, _epochs(curves), up, {"validation accuracy": points})
 
 
-def _by_epoch(name: str, values: Iterable[float]) -> Series:
-    return Series(name, list(enumerate(values, start=1)))
+def _by_epoch(values: "pd.Series[float]") -> list[tuple[float, float]]:
+    return list(enumerate(values.tolist(), start=1))
 
 
-def _epochs(count: int) -> Axis:
-    return Axis("epoch", 1.0, float(max(count, 2)), whole=True)
+def _epochs(curves: pd.DataFrame) -> Axis:
+    return Axis("epoch", 1.0, float(max(len(curves), 2)), whole=True)
 
 
 def chart_reliability(bins: pd.DataFrame) -> Chart:
@@ -114,8 +106,8 @@ def chart_reliability(bins: pd.DataFrame) -> Chart:
         Axis(f"share of errors that it {does}", LEAST_SHARE, 1.0, logarithmic=True)
         for does in ("expects", "makes")
     )
-    series = []
-    for name, kind in (("as they are", "raw"), ("scaled", "scaled")):
-        wrong = 1 - bins[[f"{kind}_confidence", f"{kind}_accuracy"]]
-        series.append(Series(name, list(wrong.itertuples(index=False, name=None)), joined=False))
+    series = {
+        name: list(zip(1 - bins[f"{kind}_confidence"], 1 - bins[f"{kind}_accuracy"], strict=True))
+        for name, kind in (("as they are", "raw"), ("scaled", "scaled"))
+    }
     return Chart("Errors expected and made", across, up, series, even=True)

@@ -45,35 +45,33 @@ def galleries(
 
     Each shows at most `size` of the images, shape (rows, pixels), which `statistics` normalised.
     """
-    rows = len(images)
-    spread = np.linspace(0, rows - 1, min(size, rows)).astype(np.int64)
+    spread = np.linspace(0, len(images) - 1, min(size, len(images))).astype(np.int64)
     wrong, hardest = predictions.misclassified(), predictions.hardest()
     shown = f"{min(size, len(wrong))} of {len(wrong)}"
-    for name, title, ranked, describe in (
-        ("samples", "Sample predictions; red: wrong", spread, _name_prediction),
-        ("misclassified", f"Misclassified, worst first: {shown}", wrong, _name_prediction),
-        ("hard", "Hard to predict, most evenly divided first; red: wrong", hardest, _name_division),
+    for name, title, ranked in (
+        ("samples", "Sample predictions; red: wrong", spread),
+        ("misclassified", f"Misclassified, worst first: {shown}", wrong),
+        ("hard", "Hard to predict, most evenly divided first; red: wrong", hardest),
     ):
-        chosen = ranked[:size].tolist()
-        pictures = (statistics.picture(images[row]) for row in chosen)
-        words = (describe(predictions, row, names) for row in chosen)
-        yield name, title, [Tile(one, *said) for one, said in zip(pictures, words, strict=True)]
+        tiles = []
+        for row in ranked[:size].tolist():
+            shares, actual = predictions.probabilities[row], predictions.actual[row]
+            words = _describe(shares, actual, names, divided=name == "hard")
+            tiles.append(Tile(statistics.picture(images[row]), *words))
+        yield name, title, tiles
 
 
-def _name_prediction(predictions: Predictions, row: int, names: Sequence[str]) -> tuple[str, str]:
-    """Return the predicted class of a row and, where it is wrong, the actual; and their colour."""
-    predicted, actual = predictions.predicted[row], predictions.actual[row]
-    if predicted == actual:
-        return f"predicted {names[predicted]}", RIGHT
-    return f"predicted {names[predicted]}\nactual {names[actual]}", WRONG
-
-
-def _name_division(predictions: Predictions, row: int, names: Sequence[str]) -> tuple[str, str]:
-    """Return the two likeliest classes of a row, the actual one, and the colour of the words."""
-    shares, actual = predictions.probabilities[row], predictions.actual[row]
+def _describe(
+    shares: NDArray[np.float64], actual: int, names: Sequence[str], *, divided: bool
+) -> tuple[str, str]:
+    """Return the likeliest class, or the two likeliest, and the actual one; and their colour."""
     first, second = np.argsort(-shares, kind="stable")[:2]
-    parts = ", ".join(f"{names[label]}: {shares[label]:.0%}" for label in (first, second))
-    return f"{parts}\nactual {names[actual]}", RIGHT if first == actual else WRONG
+    colour = RIGHT if first == actual else WRONG
+    if divided:
+        parts = ", ".join(f"{names[label]}: {shares[label]:.0%}" for label in (first, second))
+        return f"{parts}\nactual {names[actual]}", colour
+    wrong = "" if first == actual else f"\nactual {names[actual]}"
+    return f"predicted {names[first]}{wrong}", colour
 
 
 def draw_gallery(path: Path, title: str, tiles: Sequence[Tile]) -> None:

@@ -33,8 +33,6 @@ WEB = Path(__file__).parent / "web"
 SCRIPTS = ("images.js", "network.js", "drawing.js", "page.js")
 MOST_BYTES = 1_500_000  # of a network, which base64 makes a third more
 MOST_CLASSES = 50  # of a confusion matrix that can be looked at
-CURVES = ("training_loss", "validation_loss", "validation_accuracy")
-BINS = ("rows", "raw_confidence", "raw_accuracy", "scaled_confidence", "scaled_accuracy")
 # What begins or ends anything but text within a line, in GitHub's dialect as well.
 _MARKUP = re.compile(r"[\\`*_\[<&|~$@]|:(?! )|(?<=www)\.", re.IGNORECASE)
 
@@ -56,17 +54,6 @@ class Tally(NamedTuple):
         return wilson_interval(self.rows - self.errors, self.rows)
 
 
-class Calibration(NamedTuple):
-    """A row of plots/calibration.csv."""
-
-    temperature: float
-    expected_calibration_error: float
-    interval_low: float
-    interval_high: float
-    by_chance: float
-    negative_log_likelihood: float
-
-
 @dataclass(frozen=True)
 class Report:
     """What page and card say; the templates read it by these names."""
@@ -84,8 +71,7 @@ class Report:
     sheet: Sheet
     curves: pd.DataFrame  # plots/training.csv
     bins: pd.DataFrame  # plots/reliability.csv
-    raw: Calibration
-    scaled: Calibration
+    calibration: pd.DataFrame  # plots/calibration.csv
     network: bytes  # models/mlp.safetensors
 
     @property

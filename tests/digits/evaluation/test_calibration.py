@@ -3,16 +3,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from digits.evaluation.calibration import (
-    BINS,
-    bins,
-    bootstrap_interval,
-    chance_error,
-    expected_calibration_error,
-    scale_crosswise,
-    summarise,
-    temperature,
-)
+from digits.evaluation.calibration import BINS, bins, scale_crosswise, summarise, temperature
 from digits.evaluation.measures import Predictions, negative_log_likelihood
 from digits.network.inference import probabilities
 
@@ -32,15 +23,14 @@ def draw(rows: int, scale: float) -> tuple[torch.Tensor, NDArray[np.int64], Pred
     return logits * scale, labels, Predictions(labels, probabilities(logits * scale)[0])
 
 
-@pytest.mark.parametrize(
-    ("confidence", "right", "rows", "error"),
-    [(0.9, 60, 60, 0.1), (0.9, 0, 60, 0.9), (0.75, 1, 1, 0.25)],
-)
-def test_the_error_is_how_far_confidence_and_accuracy_are_apart(
-    confidence: float, right: int, rows: int, error: float
-) -> None:
-    found = expected_calibration_error(answers(confidence, right, rows))
-    assert found == pytest.approx(error, abs=1e-9)
+def error(predictions: Predictions) -> float:
+    return summarise(predictions)["expected_calibration_error"]
+
+
+def test_the_error_is_how_far_confidence_and_accuracy_are_apart() -> None:
+    assert error(answers(0.9, 60, 60)) == pytest.approx(0.1, abs=1e-9)
+    assert error(answers(0.9, 0, 60)) == pytest.approx(0.9, abs=1e-9)
+    assert error(answers(0.75, 1, 1)) == pytest.approx(0.25, abs=1e-9)
 
 
 def test_bins_of_equally_many_rows_are_what_the_error_is_made_of() -> None:
@@ -52,29 +42,24 @@ def test_bins_of_equally_many_rows_are_what_the_error_is_made_of() -> None:
     right = (predictions.predicted == labels).sum()
     assert (found["rows"] * found["accuracy"]).sum() == pytest.approx(right)
     apart = (found["rows"] * abs(found["accuracy"] - found["confidence"])).sum()
-    assert expected_calibration_error(predictions) == pytest.approx(apart / 1003, abs=1e-9)
+    assert error(predictions) == pytest.approx(apart / 1003, abs=1e-9)
     assert bins(answers(0.75, 1, 1))["rows"].tolist() == [1]
 
 
 def test_the_error_of_a_calibrated_network_is_what_chance_alone_makes() -> None:
     for scale, calibrated in ((1, True), (3, False)):
-        *_, predictions = draw(2000, scale)
-        ratio = expected_calibration_error(predictions) / chance_error(predictions)
+        found = summarise(draw(2000, scale)[-1])
+        ratio = found["expected_calibration_error"] / found["by_chance"]
         assert (0.7 < ratio < 1.4) is calibrated
 
 
 def test_the_interval_holds_the_error_and_narrows_with_more_rows() -> None:
-    widths = []
-    for rows in (300, 3000):
-        *_, predictions = draw(rows, scale=3)
-        low, high = bootstrap_interval(predictions)
-        assert 0 < low < expected_calibration_error(predictions) < high < 1
-        widths.append(high - low)
-    assert widths[1] < widths[0] / 2
-
-
-def test_a_summary_is_the_same_each_time() -> None:
-    assert summarise(answers(0.9, 55, 60)) == summarise(answers(0.9, 55, 60))
+    few, many = (summarise(draw(rows, scale=3)[-1]) for rows in (300, 3000))
+    for found in (few, many):
+        ends = found["interval_low"], found["interval_high"]
+        assert 0 < ends[0] < found["expected_calibration_error"] < ends[1] < 1
+    narrow, wide = (one["interval_high"] - one["interval_low"] for one in (many, few))
+    assert narrow < wide / 2
 
 
 @pytest.mark.parametrize("scale", [0.2, 1, 5])
@@ -105,5 +90,5 @@ def test_each_half_is_scaled_by_what_the_other_half_says() -> None:
     ratios = (logits / scaled)[:, 0]
     assert len(ratios.round(decimals=6).unique()) == 2
     assert ratios.mean().item() == pytest.approx(5, rel=0.3)
-    after = expected_calibration_error(Predictions(labels, probabilities(scaled)[0]))
-    assert after < expected_calibration_error(predictions) / 2
+    after = error(Predictions(labels, probabilities(scaled)[0]))
+    assert after < error(predictions) / 2

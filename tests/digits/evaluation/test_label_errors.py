@@ -34,14 +34,10 @@ def test_suspects_of_labels_that_the_data_lack_are_left_out(tmp_path: Path) -> N
     assert found == {"b" * 64: Suspect("b" * 64, 2, 0, 0.125, 0.5)}
 
 
-@pytest.mark.parametrize(
-    "row",
-    ["a,0,2,0.1,0.5", *(f"{'a' * 64},{rest}" for rest in ("0,2,0.1,1.5", "0,2", "2,2,0.1,0.5"))],
-)
-def test_a_list_of_another_kind_is_refused(tmp_path: Path, row: str) -> None:
+def test_a_list_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "suspects.csv"
     write_suspects(path, [make("b")], CLASSES)
-    path.write_text(path.read_text() + row + "\n", encoding="utf-8")
+    path.write_text(f"{path.read_text()}{'a' * 64},0,2\n")
     with pytest.raises(InputError, match=r"suspects\.csv: .*; expected what `make labels` writes"):
         read_suspects(path, CLASSES)
 

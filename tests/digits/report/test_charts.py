@@ -3,15 +3,9 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 import pytest
 
-from digits.report.charts import (
-    Axis,
-    Chart,
-    Series,
-    chart_accuracy,
-    chart_losses,
-    chart_reliability,
-)
-from digits.report.page import BINS, CURVES, templates
+from digits.report.charts import Axis, Chart, chart_accuracy, chart_losses, chart_reliability
+from digits.report.page import templates
+from stages.report import COLUMNS
 
 
 def draw(chart: Chart) -> ET.Element:
@@ -47,20 +41,21 @@ def test_ticks_are_round(axis: Axis, expected: list[float]) -> None:
 
 
 def test_every_point_is_drawn_inside_and_joined_where_it_should_be() -> None:
-    points = [(1.0, 0.5), (2.0, 0.25), (3.0, 0.0)]
-    series = [Series("a", points, joined=False), Series('<script>"&', points)]
-    chart = draw(Chart('<"&', Axis("epoch", 1.0, 3.0), Axis("loss", 0.0, 0.5), series, even=True))
-    dots = [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in chart.iter("circle")]
-    assert dots[:3] == dots[3:] == [(62, 34), (265, 144), (468, 254)]
-    [line] = chart.iter("polyline")
-    assert line.attrib["points"] == "62.0,34.0 265.0,144.0 468.0,254.0"
-    assert chart.attrib["aria-label"] == '<"&'
-    assert '<script>"&' in [text.text for text in chart.iter("text")]
-    assert sum(line.attrib["class"] == "even" for line in chart.iter("line")) == 1
+    series = {name: [(1.0, 0.5), (2.0, 0.25), (3.0, 0.0)] for name in ("a", '<script>"&')}
+    for even, lines in ((False, 2), (True, 0)):
+        axes = Axis("epoch", 1.0, 3.0), Axis("loss", 0.0, 0.5)
+        chart = draw(Chart('<"&', *axes, series, even))
+        dots = [(float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in chart.iter("circle")]
+        assert dots[:3] == dots[3:] == [(62, 34), (265, 144), (468, 254)]
+        points = [line.attrib["points"] for line in chart.iter("polyline")]
+        assert points == ["62.0,34.0 265.0,144.0 468.0,254.0"] * lines
+        assert sum(line.attrib["class"] == "even" for line in chart.iter("line")) == even
+        assert chart.attrib["aria-label"] == '<"&'
+        assert '<script>"&' in [text.text for text in chart.iter("text")]
 
 
 def test_one_epoch_without_errors_can_be_drawn() -> None:
-    curves = pd.DataFrame([[0.0, 0.0, 1.0]], columns=list(CURVES))
-    bins = pd.DataFrame([[7, 1.0, 1.0, 1.0, 1.0]], columns=list(BINS))
+    curves = pd.DataFrame([[0.0, 0.0, 1.0]], columns=COLUMNS["training"])
+    bins = pd.DataFrame([[7, 1.0, 1.0, 1.0, 1.0]], columns=COLUMNS["reliability"])
     for chart in (chart_losses(curves), chart_accuracy(curves), chart_reliability(bins)):
         assert list(draw(chart).iter("circle"))

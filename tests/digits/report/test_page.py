@@ -13,8 +13,9 @@ from digits.data.tensors import Statistics
 from digits.evaluation.measures import by_class
 from digits.params import Params
 from digits.report import page
-from digits.report.page import BINS, CURVES, Calibration, Report, Tally
+from digits.report.page import Report, Tally
 from digits.report.sheet import Sheet
+from stages.report import COLUMNS
 from tests.conftest import tiny_params
 
 CONFUSION = np.array([[617, 0], [617, 0]])
@@ -31,10 +32,9 @@ REPORT = Report(
     confusion=CONFUSION,
     classes=by_class(CONFUSION, NAMES),
     sheet=Sheet(b"png", [(1, 0, 7, [[0, 900], [1, 100]])], [0], [[0, 1, 0, 7, "training", 1, 2]]),
-    curves=pd.DataFrame([[0.5, 0.6, 0.98]], columns=list(CURVES)),
-    bins=pd.DataFrame([[467, 0.9, 0.8, 0.8, 0.8]], columns=list(BINS)),
-    raw=Calibration(1, 0.1, 0.09, 0.11, 0.01, 0.2),
-    scaled=Calibration(0.5, 0.004, 0.002, 0.006, 0.003, 0.1),
+    curves=pd.DataFrame([[0.5, 0.6, 0.98]], columns=COLUMNS["training"]),
+    bins=pd.DataFrame([[467, 0.9, 0.8, 0.8, 0.8]], columns=COLUMNS["reliability"]),
+    calibration=pd.DataFrame([[0.5] * 6, [0.4] * 6], columns=COLUMNS["calibration"]),
     network=b"abc",
 )
 DASH, SPACE = "\N{EN DASH}", "\N{NO-BREAK SPACE}"
@@ -105,39 +105,11 @@ def test_without_a_test_score_none_is_told(tmp_path: Path) -> None:
     assert "test images |" not in text
 
 
-HOSTILE = r"""
-<b>x</b>
-a|b
-\|
-a\
-[a](https://b.c)
-![a](b)
-<https://a.b>
-https://a.b
-*a*
-**a**
-_a_
-a_b
-~~a~~
-`a`
-&amp;
-# a
-- a
-1. a
-www.a.b
-WWW.a.b
-a@b.c
-<!-- a
-[a]: b
-\<b>
-$a$
-:a:
-{{ 7 * 7 }}
-a<b & c: d
-|
-```
----
-""".strip().splitlines()
+HOSTILE = [
+    *("<b>x</b>", "a|b", "\\|", "a\\", "![a](b)", "<https://a.b>", "https://a.b", "**a**", "_a_"),
+    *("a_b", "~~a~~", "`a`", "&amp;", "# a", "- a", "1. a", "www.a.b", "WWW.a.b", "a@b.c", "$a$"),
+    *("<!-- a", "[a]: b", "\\<b>", ":a:", "{{ 7 * 7 }}", "a<b & c: d", "|", "```", "---"),
+]
 
 
 def render(text: str) -> list[Token]:
