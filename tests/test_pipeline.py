@@ -168,7 +168,7 @@ def test_every_figure_is_a_plot_that_dvc_shows(box: Sandbox) -> None:
     page = (box.folder / ".dvc/tmp/shown/index.html").read_text()
     for picture in (box.folder / "plots").glob("*.png"):
         assert picture.stem in page
-    tables = ("loss", "accuracy", "confusion", "reliability", "recall by class")
+    tables = ("loss", "accuracy", "confusion", "reliability", "errors by class")
     for figure in (*tables, "calibration error"):
         assert f'"text": "{figure}"' in page
 

@@ -52,13 +52,13 @@ def accuracy(confusion: NDArray[np.int64]) -> float:
 
 
 def by_class(confusion: NDArray[np.int64], names: Sequence[str]) -> pd.DataFrame:
-    """Return each class with its rows, recall and precision; a share of no rows is NaN."""
+    """Return class, rows, errors among them, recall and precision; a share of no rows is NaN."""
     right, actual, predicted = (
         pd.Series(counts)
         for counts in (confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1))
     )
     shares = {"recall": right / actual, "precision": right / predicted}
-    return pd.DataFrame({"class": names, "rows": actual, **shares})
+    return pd.DataFrame({"class": names, "rows": actual, "errors": actual - right, **shares})
 
 
 def negative_log_likelihood(
