@@ -7,14 +7,13 @@ writes data/probabilities.npy, metrics/evaluation.json, metrics/confusion_matrix
 the tables confusion, classes, calibration and reliability, and pictures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from digits.data.classes import load_classes, name_classes
 from digits.data.csv_files import without_formulas, write_table
@@ -63,20 +62,26 @@ def write_predictions(predictions: Predictions, names: Sequence[str]) -> None:
     write_table(PLOTS / "confusion.csv", [without_formulas(table)])
 
 
-def draw(
+def write_metrics(
     predictions: Predictions,
-    images: NDArray[np.float32],
-    statistics: Statistics,
+    confusion: NDArray[np.int64],
     names: Sequence[str],
-    size: int,
+    raw: Mapping[str, float],
 ) -> None:
-    """Draw the clearest image, and galleries of at most `size` images, as `galleries` has them."""
-    clearest = predictions.hardest()[-1]
-    label = f"label {names[predictions.actual[clearest]]}"
-    draw_digit(PLOTS / "digit.png", statistics.picture(images[clearest]), label)
-    drawn = list(galleries(predictions, images, statistics, names, size))
-    for name, title, tiles in tqdm(drawn, "galleries", leave=False, disable=None):
-        draw_gallery(PLOTS / f"{name}.png", title, tiles)
+    """Write the numbers that `dvc metrics diff` compares, and what there is by class."""
+    matrix = {"rows": [f"predicted {name}" for name in names]}
+    matrix |= {"columns": [f"actual {name}" for name in names], "counts": confusion.tolist()}
+    write_json(METRICS / "confusion_matrix.json", matrix)
+    by_class = measures.by_class(confusion, names)
+    write_table(PLOTS / "classes.csv", [without_formulas(by_class)])
+    evaluation = {
+        "accuracy": measures.accuracy(confusion),
+        "errors": len(predictions.misclassified()),
+        "negative_log_likelihood": raw["negative_log_likelihood"],
+        "brier_score": measures.brier_score(predictions.probabilities, predictions.actual),
+        "expected_calibration_error": raw["expected_calibration_error"],
+    }
+    write_json(METRICS / "evaluation.json", evaluation)
 
 
 def main() -> str:
@@ -88,25 +93,18 @@ def main() -> str:
     model = load_model(MODEL, statistics.pixels, classes)
     logits = infer(model, torch.from_numpy(images), params.predict.shift, MODEL)
     predictions = Predictions(actual, probabilities(logits)[0])
-    write_predictions(predictions, names)
-    raw = write_calibration(logits, actual)
     confusion = measures.confusion_matrix(predictions.predicted, actual, classes)
-    matrix = {"rows": [f"predicted {name}" for name in names]}
-    matrix |= {"columns": [f"actual {name}" for name in names], "counts": confusion.tolist()}
-    write_json(METRICS / "confusion_matrix.json", matrix)
-    by_class = measures.by_class(confusion, names)
-    write_table(PLOTS / "classes.csv", [without_formulas(by_class)])
-    evaluation = {
-        "accuracy": measures.accuracy(confusion),
-        "errors": len(predictions.misclassified()),
-        "negative_log_likelihood": raw["negative_log_likelihood"],
-        "brier_score": measures.brier_score(predictions.probabilities, actual),
-        "expected_calibration_error": raw["expected_calibration_error"],
-    }
-    write_json(METRICS / "evaluation.json", evaluation)
-    told = f"{evaluation['errors']:,} of {len(actual):,} validation images misclassified"
+    write_predictions(predictions, names)
+    write_metrics(predictions, confusion, names, write_calibration(logits, actual))
+    accuracy, wrong = measures.accuracy(confusion), len(predictions.misclassified())
+    told = f"{wrong:,} of {len(actual):,} validation images misclassified"
     told += "" if params.train.rows == "train" else " (NOT held out: trained on)"
     draw_confusion(PLOTS / "confusion.png", confusion, told, names)
-    draw(predictions, images, statistics, names, params.evaluate.gallery)
-    told += f", accuracy {evaluation['accuracy']:.4f}"
+    clearest = predictions.hardest()[-1]
+    label = f"label {names[actual[clearest]]}"
+    draw_digit(PLOTS / "digit.png", statistics.picture(images[clearest]), label)
+    size = params.evaluate.gallery
+    for name, title, tiles in galleries(predictions, images, statistics, names, size):
+        draw_gallery(PLOTS / f"{name}.png", title, tiles)
+    told += f", accuracy {accuracy:.4f}"
     return f"read {MODEL} and {len(actual):,} images; {told}; wrote {METRICS} and {PLOTS}"

@@ -17,7 +17,7 @@ from digits.network.model import load_model
 from digits.params import load_params
 from stages import evaluate, prepare, report, train
 from tests.conftest import ParamsWriter
-from tests.sandbox import ROOT, serve
+from tests.sandbox import ROOT
 from tests.strokes import PAPER, STROKES, parse
 
 pytest.importorskip("playwright", reason="Playwright comes with `make test-results`")
@@ -43,14 +43,12 @@ def plain_products(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """Yield Chromium."""
     with chromium() as running:
         yield running
 
 
 @pytest.fixture
 def page(browser: "Browser") -> Iterator["Page"]:
-    """Yield the report, opened from disk."""
     opened = open_report(browser, ADDRESS)
     yield opened
     opened.close()
@@ -58,7 +56,6 @@ def page(browser: "Browser") -> Iterator["Page"]:
 
 @pytest.fixture(scope="module")
 def confusion() -> NDArray[np.int64]:
-    """Return the counts by predicted (rows) and actual class (columns)."""
     content = (ROOT / "metrics" / "confusion_matrix.json").read_text(encoding="utf-8")
     return np.array(json.loads(content)["counts"])
 
@@ -80,30 +77,24 @@ def read_pixels(page: "Page", canvas: str) -> list[int]:
     return pixels[::4]
 
 
-@pytest.mark.parametrize("served", [False, True])
-def test_the_page_opens_without_an_error_and_asks_for_nothing_else(
-    browser: "Browser", served: bool
-) -> None:
+def test_the_page_opens_without_an_error_and_asks_for_nothing_else(browser: "Browser") -> None:
     page = browser.new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: said.append(request.url[:200]))
-    with serve(ROOT / "report") as url:
-        address = f"{url}index.html" if served else ADDRESS
-        page.goto(address)
-        page.wait_for_selector("html[data-ready]")
-        page.click("#example")
+    page.goto(ADDRESS)
+    page.wait_for_selector("html[data-ready]")
+    page.click("#example")
     page.close()
-    assert [one for one in said if not one.startswith("data:")] == [address]
-
-
-def test_it_weighs_less_than_5_mb() -> None:
-    assert (ROOT / REPORT).stat().st_size < 5_000_000
+    assert [one for one in said if not one.startswith("data:")] == [ADDRESS]
 
 
 @pytest.mark.parametrize("width", WIDTHS.values())
-def test_nothing_is_wider_than_the_window(browser: "Browser", width: int) -> None:
+def test_it_weighs_less_than_5_mb_and_is_no_wider_than_the_window(
+    browser: "Browser", width: int
+) -> None:
+    assert (ROOT / REPORT).stat().st_size < 5_000_000
     page = open_report(browser, ADDRESS, width)
     page.click("#example")
     assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -140,16 +131,15 @@ def test_the_filters_leave_what_they_name(page: "Page", confusion: NDArray[np.in
     assert show_all(page, "#wrong-gallery") == errors[4].sum()
 
 
-def test_an_image_shows_the_pixels_of_its_row(page: "Page") -> None:
+def test_an_image_shows_the_pixels_of_its_row_and_has_words_for_who_cannot_see_it(
+    page: "Page",
+) -> None:
     statistics = Statistics.load(ROOT / "data/prepared/statistics.json")
     folder = ROOT / "data/prepared/validation"
     words = page.locator("#wrong-gallery .row").first.inner_text()
     row = np.load(folder / "rows.npy").tolist().index(int(words.split()[1]))
     expected = statistics.restore(map_images(folder / "images.npy")[row])
     assert read_pixels(page, "#wrong-gallery canvas") == expected.tolist()
-
-
-def test_every_image_has_words_for_who_cannot_see_it(page: "Page") -> None:
     for kind in ("canvas", "svg", ".bars"):
         assert page.locator(kind).count() > 0
         assert page.locator(f"{kind}:not([aria-label])").count() == 0
@@ -164,7 +154,6 @@ def find_paper(page: "Page") -> tuple[float, float, float]:
 
 
 def draw(page: "Page", strokes: list[list[tuple[int, int]]]) -> None:
-    """Draw with the mouse."""
     page.click("#clear")
     left, top, unit = find_paper(page)
     for first, *others in strokes:

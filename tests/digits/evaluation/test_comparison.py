@@ -22,22 +22,9 @@ def test_the_test_is_exact(fixed: int, broken: int, p_value: float) -> None:
     assert Comparison(3, broken, fixed, 20).p_value == pytest.approx(p_value, rel=1e-12)
 
 
-def test_the_interval_is_that_of_newcombes_example() -> None:
+def test_the_interval_is_that_of_newcombes_example_both_ways_round() -> None:
     assert Comparison(36, 12, 2, 0).interval == pytest.approx((0.0569, 0.3404), abs=5e-5)
-
-
-def test_the_interval_turns_round_with_the_comparison() -> None:
-    low, high = Comparison(90, 7, 3, 20).interval
-    assert Comparison(90, 3, 7, 20).interval == pytest.approx((-high, -low))
-
-
-def test_the_interval_holds_the_truth_in_95_of_100_cases() -> None:
-    generator = np.random.default_rng(0)
-    shares = [0.95, 0.02, 0.01, 0.02]
-    tables = generator.multinomial(2000, shares, size=2000)
-    intervals = [Comparison(*table).interval for table in tables.tolist()]
-    held = [low <= shares[1] - shares[2] <= high for low, high in intervals]
-    assert np.mean(held) == pytest.approx(0.95, abs=0.015)
+    assert Comparison(36, 2, 12, 0).interval == pytest.approx((-0.3404, -0.0569), abs=5e-5)
 
 
 @pytest.mark.parametrize("table", [(0, 0, 0, 5), (5, 0, 0, 0), (0, 5, 0, 0), (1, 0, 0, 0)])
