@@ -11,6 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
 from digits.data.classes import load_classes, name_classes
 from digits.data.csv_files import read_table
 from digits.data.tensors import PREPARED, Statistics, map_probabilities
@@ -64,8 +67,9 @@ def main() -> str:
         name: read_table(PLOTS / f"{name}.csv", dict.fromkeys(columns, float), WRITTEN)
         for name, columns in COLUMNS.items()
     }
-    with expecting(NETWORK, "what train writes"):
+    with expecting(NETWORK, "what train writes", SafetensorError):
         network = NETWORK.read_bytes()
+        load(network)  # it holds tensors and nothing else
     rows, copies = read_numbers(COUNTS, "rows", "copies")
     report = Report(
         params,
