@@ -21,7 +21,7 @@ from digits.errors import expecting
 from digits.evaluation.label_errors import SUSPECTS, read_suspects
 from digits.evaluation.measures import Predictions, by_class, confusion_matrix
 from digits.params import load_params
-from digits.report.page import Report, Tally, write_card, write_page
+from digits.report.page import Report, Tally, write_report
 from digits.report.sheet import lay_out, load_part
 
 PAGE, CARD = Path("report/index.html"), Path("models/README.md")
@@ -88,8 +88,7 @@ def main() -> str:
         calibration=tables["calibration"],
         network=network,
     )
-    write_page(PAGE, report)
-    write_card(CARD, report)
+    write_report(report, PAGE, CARD)
     return (
         f"read {PREPARED}, {PLOTS} and {SUSPECTS}; {report.doubted} of {len(wrong)} misclassified "
         f"images have a label in doubt; wrote {CARD} and {PAGE}, {PAGE.stat().st_size / 1e6:.1f} MB"

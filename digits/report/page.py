@@ -31,8 +31,6 @@ from digits.report.sheet import Sheet
 
 WEB = Path(__file__).parent / "web"
 SCRIPTS = ("images.js", "network.js", "drawing.js", "page.js")
-MOST_BYTES = 1_500_000  # of a network, which base64 makes a third more
-MOST_CLASSES = 50  # of a confusion matrix that can be looked at
 # What begins or ends anything but text within a line, in GitHub's dialect as well.
 _MARKUP = re.compile(r"[\\`*_\[<&|~$@]|:(?! )|(?<=www)\.", re.IGNORECASE)
 
@@ -73,6 +71,11 @@ class Report:
     bins: pd.DataFrame  # plots/reliability.csv
     calibration: pd.DataFrame  # plots/calibration.csv
     network: bytes  # models/mlp.safetensors
+
+    @property
+    def images(self) -> str:
+        """What the set is called."""
+        return Path(self.params.data.train).parent.name or "train"
 
     @property
     def architecture(self) -> str:
@@ -120,57 +123,30 @@ def templates() -> Environment:
 @pass_eval_context
 def _as_text(context: EvalContext, value: object) -> object:
     """Return Markdown that shows a value as it is, in one line: a new one could begin a block."""
-    if context.autoescape:  # HTML
+    if context.autoescape or isinstance(value, Markup):
         return value
     return _MARKUP.sub(r"\\\g<0>", " ".join(str(value).split()))
 
 
-def write_page(path: Path, report: Report) -> None:
-    """Write the page."""
+def write_report(report: Report, page: Path, card: Path) -> None:
+    """Write the page and the model card."""
     script = "\n".join(map(_source, SCRIPTS))
-    template = templates().get_template("page.html")
     errors = report.confusion - np.diag(report.confusion.diagonal())
-    page = template.render(
-        report=report,
-        most_confused=int(errors.max()),
-        most_bytes=MOST_BYTES,
-        most_classes=MOST_CLASSES,
-        losses=chart_losses(report.curves),
-        accuracy=chart_accuracy(report.curves),
-        reliability=chart_reliability(report.bins),
-        style=Markup(_source("style.css")),
-        script=Markup(script),
-        script_hash=sha256(script.encode()).digest(),
-    )
-    with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    values = {
+        "report": report,
+        "most_confused": int(errors.max()),
+        "losses": chart_losses(report.curves),
+        "accuracy": chart_accuracy(report.curves),
+        "reliability": chart_reliability(report.bins),
+        "style": Markup(_source("style.css")),
+        "script": Markup(script),
+        "script_hash": sha256(script.encode()).digest(),
+    }
+    for path, name in ((page, "page.html"), (card, "card.md")):
+        text = templates().get_template(name).render(values)
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def _source(name: str) -> str:
     return (WEB / name).read_text(encoding="utf-8")
-
-
-def write_card(path: Path, report: Report) -> None:
-    """Write the model card."""
-    card = templates().get_template("card.md").render(report=report)
-    images = Path(report.params.data.train).parent.name or "train"
-    splits = {"test": report.score, "validation": report.validation}
-    results = [
-        {
-            "task": {"type": "image-classification"},
-            "dataset": {"name": images, "type": "csv", "split": split},
-            "metrics": [{"type": "accuracy", "value": tally.accuracy}],
-        }
-        for split, tally in splits.items()
-        if tally.rows
-    ]
-    head = {
-        "license": "mit",
-        "library_name": "pytorch",
-        "pipeline_tag": "image-classification",
-        "tags": ["multilayer-perceptron", "safetensors"],
-        "metrics": ["accuracy"],
-        "model-index": [{"name": report.architecture, "results": results}],
-    }
-    with replacing(path) as temporary:
-        temporary.write_text(f"---\n{as_yaml(head)}---\n\n{card}", encoding="utf-8")

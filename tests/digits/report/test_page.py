@@ -12,8 +12,7 @@ from ruamel.yaml import YAML
 from digits.data.tensors import Statistics
 from digits.evaluation.measures import by_class
 from digits.params import Params
-from digits.report import page
-from digits.report.page import Report, Tally
+from digits.report.page import Report, Tally, write_report
 from digits.report.sheet import Sheet
 from stages.report import COLUMNS
 from tests.conftest import tiny_params
@@ -43,8 +42,7 @@ DASH, SPACE = "\N{EN DASH}", "\N{NO-BREAK SPACE}"
 def write(folder: Path, **changes: Any) -> tuple[str, dict[str, Any], str]:
     """Return the page, and the head and the text of the card, of a report with changes."""
     report = replace(REPORT, **changes)
-    page.write_page(folder / "index.html", report)
-    page.write_card(folder / "README.md", report)
+    write_report(report, folder / "index.html", folder / "README.md")
     html, card = ((folder / name).read_text("utf-8") for name in ("index.html", "README.md"))
     _, head, text = card.split("---\n", maxsplit=2)
     return html.replace(SPACE, " "), YAML(typ="safe").load(head), text
@@ -74,7 +72,7 @@ def test_the_head_of_the_card_tells_hubs_the_results(tmp_path: Path) -> None:
         ({}, "<td>1,234</td><td>50.00 %</td>", r"| a\|b | 1,234 | 50.00 % | 100.00 % |"),
         ({}, f"<td>0</td><td>{DASH}</td>", f"| 0 | {DASH} | 0.00 % |"),
         ({}, 'id="paper"', "learning rate of 0.1 (constant), on 35,000 of the images in mnist"),
-        ({"network": bytes(page.MOST_BYTES + 1)}, "too large to run in a page", ""),
+        ({"network": bytes(1_500_001)}, "too large to run in a page", ""),
         ({"names": list("ab") * 26}, "52 classes are too many", "for each of 52 classes"),
         (
             {"params": with_params(**{"train.rows": "all"})},
