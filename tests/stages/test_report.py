@@ -86,6 +86,8 @@ def test_images_in_doubt_are_shown_where_they_lie() -> None:
     assert [entry[1:3] for entry in listed] == [[one.given, one.suggested] for one in suspects]
     assert [entry[5:] for entry in listed] == [[100, 700]] * 3
     assert listed[1][0] == 0
+    assert {(place < 30) == (part == "validation") for place, _, _, _, part, *_ in listed} == {True}
+    assert any(part == "training" for _, _, _, _, part, *_ in listed)
     assert "labels/suspects.csv; 1 of " in told
 
 

@@ -22,9 +22,12 @@ def test_the_test_is_exact(fixed: int, broken: int, p_value: float) -> None:
     assert Comparison(3, broken, fixed, 20).p_value == pytest.approx(p_value, rel=1e-12)
 
 
-def test_the_interval_is_that_of_newcombes_example_both_ways_round() -> None:
+def test_the_interval_is_that_of_published_examples_both_ways_round() -> None:
     assert Comparison(36, 12, 2, 0).interval == pytest.approx((0.0569, 0.3404), abs=5e-5)
     assert Comparison(36, 2, 12, 0).interval == pytest.approx((-0.3404, -0.0569), abs=5e-5)
+    # Where the correlation is positive: Fagerland, Lydersen and Laake (2014), "Recommended tests
+    # and confidence intervals for paired binomial proportions", hyper-responsive airways.
+    assert Comparison(1, 1, 7, 12).interval == pytest.approx((-0.507, -0.026), abs=5e-4)
 
 
 @pytest.mark.parametrize("table", [(0, 0, 0, 5), (5, 0, 0, 0), (0, 5, 0, 0), (1, 0, 0, 0)])
