@@ -11,7 +11,7 @@ same bytes.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, astuple
+from dataclasses import astuple
 from pathlib import Path
 from statistics import fmean
 
@@ -30,7 +30,7 @@ from digits.params import load_params
 
 METRICS = Path("metrics/train.json")
 CURVES = Path("plots/training.csv")
-DIGESTS = ("weights_sha256", "draws_sha256", "data_sha256")
+MEASURES = ("training_loss", "validation_loss", "validation_accuracy")
 
 
 def load_split(classes: int) -> tuple[Labelled, Labelled]:
@@ -41,7 +41,7 @@ def load_split(classes: int) -> tuple[Labelled, Labelled]:
     return training, Labelled(torch.from_numpy(held_out), torch.from_numpy(truth))
 
 
-def train_network(trainer: Trainer, checkpoint: Checkpoint, *, held_out: bool) -> None:
+def train_network(trainer: Trainer, checkpoint: Checkpoint) -> None:
     """Train to the last epoch, and keep a checkpoint; print a row for each epoch, old ones too."""
     checkpoint.restore(trainer)
     print("epoch  training loss  validation loss  accuracy")
@@ -50,7 +50,7 @@ def train_network(trainer: Trainer, checkpoint: Checkpoint, *, held_out: bool) -
     for epoch in trainer.run():
         print_row(epoch)
         checkpoint.save(trainer)
-        write_history(trainer.history, held_out=held_out)
+        write_history(trainer.history)
 
 
 def print_row(epoch: Epoch) -> None:
@@ -72,11 +72,10 @@ def mean_history(histories: Sequence[Sequence[Epoch]]) -> Sequence[Epoch]:
     return means
 
 
-def write_history(history: Sequence[Epoch], *, held_out: bool) -> None:
-    """Write the curves, and the metrics of the last epoch, and whether validation was held out."""
+def write_history(history: Sequence[Epoch]) -> None:
+    """Write the curves, and the metrics of the last epoch."""
     write_table(CURVES, [pd.DataFrame(history)])
-    last = {name: value for name, value in asdict(history[-1]).items() if name not in DIGESTS}
-    write_json(METRICS, last | {"held_out": held_out})
+    write_json(METRICS, {name: getattr(history[-1], name) for name in MEASURES})
 
 
 def warn_of_chance(last: Epoch, labels: torch.Tensor) -> None:
@@ -95,8 +94,8 @@ def main() -> str:
     params = load_params()
     train, classes = params.train, len(load_classes())
     training, validation = load_split(classes)
-    held_out, device = train.rows == "train", choose_device()
-    if not held_out:
+    device = choose_device()
+    if train.rows == "all":
         training = training.joined(validation)
     there = training.to(device), validation.to(device)
     networks, histories, checkpoints = [], [], []
@@ -105,15 +104,15 @@ def main() -> str:
             print(f"network {number} of {train.networks}, with seed {member.seed}")
         checkpoints.append(Checkpoint(identify((member, classes), *there)))
         trainer = Trainer(*there, classes, member)
-        train_network(trainer, checkpoints[-1], held_out=held_out)
+        train_network(trainer, checkpoints[-1])
         networks.append(trainer.network().cpu())
         histories.append(trainer.history)
     history = mean_history(histories)
     warn_of_chance(history[-1], validation.labels)
     save_model(Ensemble(networks), MODEL)
-    write_history(history, held_out=held_out)
+    write_history(history)
     for checkpoint in checkpoints:
         checkpoint.remove()
-    told = "" if held_out else " (the validation rows among them)"
+    told = "" if train.rows == "train" else " (the validation rows among them)"
     where = f"{train.epochs} times, on {describe_device(device)}"
     return f"read {len(training.labels):,} rows{told}, {where}; wrote {MODEL}"

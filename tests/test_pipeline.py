@@ -142,7 +142,7 @@ def test_stages_take_the_hashes_that_dvc_takes(proof: Proof) -> None:
 
 def test_every_metric_is_a_scalar_that_dvc_shows(proof: Proof) -> None:
     shown = json.loads(proof.box.run("dvc", "metrics", "show", "--json"))[""]["data"]
-    files = [f"metrics/{stage}.json" for stage in ("prepare", "train", "evaluation", "score")]
+    files = [f"metrics/{stage}.json" for stage in ("train", "evaluation", "score")]
     assert set(files) <= shown.keys()
     for name in files:
         assert shown[name]["data"] == json.loads((proof.box.folder / name).read_text())
@@ -152,7 +152,8 @@ def test_figures_of_two_commits_are_drawn_side_by_side(proof: Proof) -> None:
     with edited(proof.box, "plots/training.csv", "\n1,", "\n1,9"):
         proof.box.run("dvc", "plots", "diff", "HEAD", "--out", ".dvc/tmp/diff")
     page = (proof.box.folder / ".dvc/tmp/diff/index.html").read_text()
-    for figure in ("loss", "accuracy", "confusion", "reliability"):
+    tables = ("loss", "accuracy", "confusion", "reliability", "errors by class")
+    for figure in (*tables, "calibration error"):
         assert f'"text": "{figure}"' in page
     assert {"HEAD", "workspace"} <= set(re.findall(r'"rev": "(\w+)"', page))
     for picture in (proof.box.folder / "plots").glob("*.png"):

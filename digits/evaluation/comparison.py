@@ -1,11 +1,11 @@
 """Whether two networks' answers to the same rows differ by more than chance."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from digits.evaluation.measures import wilson_interval
 
@@ -14,14 +14,7 @@ SIGNIFICANCE = 0.05
 
 @dataclass(frozen=True)
 class Comparison:
-    """How the answers of one network, `after`, differ from those of another, `before`.
-
-    Attributes:
-        both_right: rows that both have right.
-        fixed: rows that `after` alone has right.
-        broken: rows that `before` alone has right.
-        both_wrong: rows that neither has right.
-    """
+    """How many rows both, the later network alone, the earlier alone, and neither have right."""
 
     both_right: int
     fixed: int
@@ -35,22 +28,17 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """Accuracy of `after` less that of `before`, from -1 to 1."""
+        """Accuracy of the later less that of the earlier, from -1 to 1."""
         return (self.fixed - self.broken) / self.rows
 
     @property
     def p_value(self) -> float:
         """How often chance alone divides the changed rows at least so unevenly, from 0 to 1.
 
-        The exact test of McNemar (1947), two-sided: under chance each of them is fixed or broken
-        with probability 1/2.
+        The exact test of McNemar (1947), two-sided.
         """
         changed = self.fixed + self.broken
-        ways = tail = 1
-        for fewer in range(min(self.fixed, self.broken)):
-            ways = ways * (changed - fewer) // (fewer + 1)
-            tail += ways
-        return float(min(Fraction(2 * tail, 2**changed), Fraction(1)))
+        return float(binomtest(self.fixed, changed).pvalue) if changed else 1.0
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -72,11 +60,9 @@ class Comparison:
         """Return phi of the 2 x 2 table, corrected for continuity as Newcombe does."""
         a, b, c, d = self.both_right, self.fixed, self.broken, self.both_wrong
         product = (a + b) * (c + d) * (a + c) * (b + d)
-        if product == 0:
-            return 0.0
         covariance = a * d - b * c
         corrected = max(covariance - self.rows / 2, 0) if covariance > 0 else covariance
-        return corrected / sqrt(product)
+        return corrected / sqrt(product) if product else 0.0
 
     @property
     def verdict(self) -> str:
@@ -87,7 +73,7 @@ class Comparison:
 
 
 def _third_side(one: float, other: float, cosine: float) -> float:
-    """Return the third side of a triangle; `**` would leave the last bit to the C library."""
+    """Return the third side of a triangle."""
     return sqrt(max(one * one - 2 * cosine * one * other + other * other, 0))
 
 
@@ -102,9 +88,5 @@ def compare(
 ) -> Comparison:
     """Count the rows by who has them right; classes by number or by name, all of shape (rows,)."""
     was, now = before == actual, after == actual
-    return Comparison(
-        both_right=int((was & now).sum()),
-        fixed=int((~was & now).sum()),
-        broken=int((was & ~now).sum()),
-        both_wrong=int((~was & ~now).sum()),
-    )
+    counts = (was & now, ~was & now, was & ~now, ~was & ~now)
+    return Comparison(*(int(rows.sum()) for rows in counts))

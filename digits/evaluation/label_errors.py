@@ -6,42 +6,24 @@ Rows are ranked by margin, one of the orders of confident learning (Northcutt, J
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from digits.data.answers import digests
 from digits.data.classes import UNKNOWN, encode
 from digits.data.csv_files import read_table, write_table
-from digits.data.tensors import BLOCK, Statistics
-from digits.errors import InputError, shorten
 
 SUSPECTS = Path("data/suspects.csv")
 WRITTEN = "what `make labels` writes"
-_LABELS = ("given", "suggested")
-_COLUMNS = {
-    "sha256": str,
-    "given": str,
-    "suggested": str,
-    "given_probability": float,
-    "suggested_probability": float,
-}
+_LABELS = ["given", "suggested"]
+_SHARES = ["given_probability", "suggested_probability"]
 
 
-@dataclass(frozen=True)
-class Suspect:
-    """An image whose label is in doubt.
-
-    Attributes:
-        sha256: of its pixels as bytes, in hexadecimal.
-        given: the class that its label names.
-        suggested: the likeliest other class.
-        given_probability: of the label, from 0 to 1.
-        suggested_probability: of the other class, from 0 to 1.
-    """
+class Suspect(NamedTuple):
+    """An image, by the SHA-256 of its pixels; its class by label, and the likeliest other class."""
 
     sha256: str
     given: int
@@ -55,11 +37,8 @@ def rank(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows in order of doubt about their labels, and the likeliest other class of each.
 
-    The most doubtful is first.
-
-    Args:
-        probabilities: of networks that were not trained on the row, shape (rows, classes).
-        labels: shape (rows,).
+    The most doubtful is first; probabilities, shape (rows, classes), are of networks that were not
+    trained on the row.
     """
     rows = np.arange(len(labels))
     others = probabilities.copy()
@@ -71,7 +50,7 @@ def rank(
 
 def write_suspects(path: Path, suspects: Iterable[Suspect], classes: Sequence[str]) -> None:
     """Write suspects as a table, the most doubtful first, with labels for classes."""
-    table = pd.DataFrame(map(asdict, suspects), columns=list(_COLUMNS))
+    table = pd.DataFrame(suspects, columns=list(Suspect._fields))
     for column in _LABELS:
         table[column] = [classes[code] for code in table[column]]
     write_table(path, [table])
@@ -80,41 +59,20 @@ def write_suspects(path: Path, suspects: Iterable[Suspect], classes: Sequence[st
 def read_suspects(path: Path, classes: Sequence[str]) -> dict[str, Suspect]:
     """Return what `write_suspects` wrote, by digest, in its order, but for labels of other classes.
 
-    Raises:
-        InputError: there is no such file, or it holds something else.
+    Raises an `InputError` where there is no such file, or it holds something else.
     """
-    table = read_table(path, _COLUMNS, WRITTEN, least=0)
-    shares = table[["given_probability", "suggested_probability"]]
-    right = table["sha256"].str.fullmatch("[0-9a-f]{64}") & (table["given"] != table["suggested"])
-    for row in np.flatnonzero(~(right & ((shares >= 0) & (shares <= 1)).all(axis=1)))[:1].tolist():
-        told = shorten(table.iloc[row].tolist())
-        raise InputError(f"{path}: row {row + 2}: {told}; expected {WRITTEN}")
+    columns = {"sha256": str, **dict.fromkeys(_LABELS, str), **dict.fromkeys(_SHARES, float)}
+    table = read_table(path, columns, WRITTEN, least=0)
     for column in _LABELS:
         table[column] = encode(table[column], classes)
-    known = table[(table[list(_LABELS)] != UNKNOWN).all(axis=1)]
+    known = table[(table[_LABELS] != UNKNOWN).all(axis=1)]
     suspects = (Suspect(*row) for row in known.itertuples(index=False))
     return {suspect.sha256: suspect for suspect in suspects}
 
 
 def locate(
-    suspects: Mapping[str, Suspect],
-    images: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    statistics: Statistics,
+    suspects: Mapping[str, Suspect], digests: Iterable[str], labels: NDArray[np.int64]
 ) -> dict[int, Suspect]:
-    """Return the suspects among some rows, by their place, where the label is still the given one.
-
-    Args:
-        suspects: by digest: they are known by their pixels, wherever they lie.
-        images: shape (rows, pixels), normalised.
-        labels: shape (rows,).
-        statistics: what the images were normalised with.
-    """
-    found = {}
-    for start in range(0, len(images) if suspects else 0, BLOCK):
-        pixels = statistics.restore(images[start : start + BLOCK])
-        for place, digest in enumerate(digests(pixels), start):
-            suspect = suspects.get(digest)
-            if suspect and suspect.given == labels[place]:
-                found[place] = suspect
-    return found
+    """Return the suspects among rows, by place, whose label is still the given one."""
+    found = ((place, suspects.get(digest)) for place, digest in enumerate(digests))
+    return {place: one for place, one in found if one and one.given == labels[place]}

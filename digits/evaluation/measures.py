@@ -1,10 +1,12 @@
 """Measures of predictions. Sums of floats are exact (`math.fsum`), so that no order matters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import fsum, sqrt
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
@@ -12,12 +14,7 @@ Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
 @dataclass(frozen=True)
 class Predictions:
-    """A network's answers for some rows.
-
-    Attributes:
-        actual: classes, shape (rows,).
-        probabilities: shape (rows, classes).
-    """
+    """A network's answers: actual classes, shape (rows,), and probabilities, (rows, classes)."""
 
     actual: NDArray[np.int64]
     probabilities: NDArray[np.float64]
@@ -54,30 +51,20 @@ def accuracy(confusion: NDArray[np.int64]) -> float:
     return int(confusion.trace()) / int(confusion.sum())
 
 
-def precision(confusion: NDArray[np.int64]) -> dict[int, float]:
-    """Return, for each class that was predicted, the share of right ones among its predictions."""
-    return _shares(confusion.diagonal(), confusion.sum(axis=1))
-
-
-def recall(confusion: NDArray[np.int64]) -> dict[int, float]:
-    """Return, for each class that has rows, the share of them that were predicted so."""
-    return _shares(confusion.diagonal(), confusion.sum(axis=0))
-
-
-def _shares(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> dict[int, float]:
-    pairs = zip(parts.tolist(), wholes.tolist(), strict=True)
-    return {label: part / whole for label, (part, whole) in enumerate(pairs) if whole}
+def by_class(confusion: NDArray[np.int64], names: Sequence[str]) -> pd.DataFrame:
+    """Return class, rows, errors among them, recall and precision; a share of no rows is NaN."""
+    right, actual, predicted = (
+        pd.Series(counts)
+        for counts in (confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1))
+    )
+    shares = {"recall": right / actual, "precision": right / predicted}
+    return pd.DataFrame({"class": names, "rows": actual, "errors": actual - right, **shares})
 
 
 def negative_log_likelihood(
     log_probabilities: NDArray[np.float64], actual: NDArray[np.int64]
 ) -> float:
-    """Return the mean of -log p(actual class), in nats, 0 or more.
-
-    Args:
-        log_probabilities: natural logarithms, shape (rows, classes).
-        actual: classes, shape (rows,).
-    """
+    """Return the mean of -log p(actual class), in nats, of logarithms, shape (rows, classes)."""
     return -fsum(log_probabilities[np.arange(len(actual)), actual]) / len(actual)
 
 
@@ -85,10 +72,6 @@ def brier_score(probabilities: NDArray[np.float64], actual: NDArray[np.int64]) -
     """Return the mean over rows of the squared distance from the truth, summed over classes.
 
     From 0 to 2, as Brier (1950) defined it for several classes.
-
-    Args:
-        probabilities: shape (rows, classes).
-        actual: classes, shape (rows,).
     """
     truth = np.eye(probabilities.shape[1])[actual]
     return fsum(((probabilities - truth) ** 2).ravel()) / len(actual)
@@ -97,9 +80,8 @@ def brier_score(probabilities: NDArray[np.float64], actual: NDArray[np.int64]) -
 def wilson_interval(right: float, rows: int) -> tuple[float, float]:
     """Return the 95 % score interval of a proportion (Wilson 1927), both ends from 0 to 1.
 
-    Args:
-        right: from 0 to `rows`; a fraction where it is a mean over networks.
-        rows: at least 1.
+    `right` is from 0 to `rows`, a fraction where it is a mean over networks. SciPy's last bit is
+    not the same everywhere, and these numbers are in results.
     """
     share, square = right / rows, Z_95 * Z_95
     centre = share + square / (2 * rows)

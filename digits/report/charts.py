@@ -1,34 +1,27 @@
-"""Line charts as SVG, whose colours and letters are those of the page that they stand in."""
+"""Line charts of the page, as web/chart.html draws them in the colours and letters of the page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from html import escape
 from math import ceil, floor
+from typing import ClassVar
 
-WIDTH, HEIGHT = 480, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 12, 34, 46  # between the edges and the plot
+import pandas as pd
+
 TICKS = 5  # about
 ROUNDING = 1e-9
+LEAST_SHARE = 1e-4  # where the axes of the reliability diagram begin
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a chart.
+    """One axis, from `low`, above 0 where it is logarithmic, to `high`, above `low`."""
 
-    Attributes:
-        title: what it counts, and in what unit.
-        low: the value at its start; above 0 where it is logarithmic.
-        high: the value at its end, above `low`.
-        logarithmic: whether equal steps are equal factors.
-        whole: whether only whole numbers are on it.
-    """
-
-    title: str
+    title: str  # what it counts, and in what unit
     low: float
     high: float
-    logarithmic: bool = False
-    whole: bool = False
+    logarithmic: bool = False  # equal steps are equal factors
+    whole: bool = False  # only whole numbers are on it
 
     def place(self, value: float) -> float:
         """Return where a value lies, from 0, the start, to 1; values beyond an end lie there."""
@@ -60,88 +53,61 @@ def _between(low: float, high: float) -> range:
 
 
 @dataclass(frozen=True)
-class Series:
-    """Points of one kind.
+class Chart:
+    """One or two series of points, across and up, by name; a screen reader says the title first."""
 
-    Attributes:
-        name: in the legend.
-        points: across and up.
-        joined: whether a line goes through them.
-    """
+    title: str
+    across: Axis
+    up: Axis
+    series: Mapping[str, Sequence[tuple[float, float]]]
+    even: bool = False  # with a line where both axes are equal, and none through the points
 
-    name: str
-    points: Sequence[tuple[float, float]]
-    joined: bool = True
+    width: ClassVar = 480
+    height: ClassVar = 300
+    left, right, top, bottom = 62, 468, 34, 254  # the edges of the plot
+
+    def x(self, value: float) -> str:
+        """Return where a value is drawn, to a tenth of a pixel."""
+        return f"{self.left + self.across.place(value) * (self.right - self.left):.1f}"
+
+    def y(self, value: float) -> str:
+        """Return where a value is drawn, to a tenth of a pixel."""
+        return f"{self.bottom - self.up.place(value) * (self.bottom - self.top):.1f}"
 
 
-def draw_chart(
-    title: str, across: Axis, up: Axis, series: Sequence[Series], *, even: bool = False
-) -> str:
-    """Return a chart of one or two series.
+def chart_losses(curves: pd.DataFrame) -> Chart:
+    """Return the losses, in nats, by epoch."""
+    names = {"training_loss": "training, as minimised", "validation_loss": "validation"}
+    series = {name: _by_epoch(curves[column]) for column, name in names.items()}
+    ends = (f"{name} {one[0][1]:.3g}, then {one[-1][1]:.3g}" for name, one in series.items())
+    up = Axis("loss (nats)", 0.0, float(curves[[*names]].to_numpy().max()) or 1.0)
+    return Chart(f"Loss by epoch: {'; '.join(ends)}", _epochs(curves), up, series)
 
-    Args:
-        title: what a screen reader says first.
-        across: the axis at the bottom.
-        up: the axis on the left.
-        series: drawn in the classes `first` and `second` of a style sheet.
-        even: whether to draw the line on which both axes are equal, from corner to corner.
-    """
-    parts = [*_grid(across, up), *([_even(across, up)] if even else [])]
-    for place, (kind, one) in enumerate(zip(("first", "second"), series, strict=False)):
-        parts += _draw_series(one, kind, across, up)
-        # In the words' own place, above the plot, so that no point hides them.
-        parts.append(_text(LEFT + 4 + place * 170, TOP - 12, one.name, f'class="{kind}"'))
-    drawn = "".join(parts)
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{drawn}</svg>'
+
+def chart_accuracy(curves: pd.DataFrame) -> Chart:
+    """Return the accuracy by epoch."""
+    points = _by_epoch(curves["validation_accuracy"])
+    up = Axis("accuracy", min(int(min(y for _, y in points) * 100) / 100, 0.99), 1.0)
+    title = f"Validation accuracy by epoch: {points[0][1]:.4f}, then {points[-1][1]:.4f}"
+    return Chart(title, _epochs(curves), up, {"validation accuracy": points})
+
+
+def _by_epoch(values: "pd.Series[float]") -> list[tuple[float, float]]:
+    return list(enumerate(values.tolist(), start=1))
+
+
+def _epochs(curves: pd.DataFrame) -> Axis:
+    return Axis("epoch", 1.0, float(max(len(curves), 2)), whole=True)
+
+
+def chart_reliability(bins: pd.DataFrame) -> Chart:
+    """Return the reliability diagram, of errors: as many as are expected, and as there are."""
+    across, up = (
+        Axis(f"share of errors that it {does}", LEAST_SHARE, 1.0, logarithmic=True)
+        for does in ("expects", "makes")
     )
-
-
-def _at(across: Axis, up: Axis, point: tuple[float, float]) -> tuple[str, str]:
-    """Return where a point is drawn, to a tenth of a pixel."""
-    x = LEFT + across.place(point[0]) * (WIDTH - LEFT - RIGHT)
-    y = HEIGHT - BOTTOM - up.place(point[1]) * (HEIGHT - TOP - BOTTOM)
-    return f"{x:.1f}", f"{y:.1f}"
-
-
-def _text(x: float, y: float, words: str, attributes: str = "") -> str:
-    return f'<text x="{x}" y="{y}" {attributes}>{escape(words)}</text>'
-
-
-def _grid(across: Axis, up: Axis) -> list[str]:
-    """Return the ticks' lines and numbers, and the titles of the axes."""
-    parts = []
-    for tick in across.ticks():
-        x, _ = _at(across, up, (tick, up.low))
-        parts.append(_text(float(x), HEIGHT - BOTTOM + 18, f"{tick:g}", 'text-anchor="middle"'))
-    for tick in up.ticks():
-        _, y = _at(across, up, (across.low, tick))
-        parts.append(_line("grid", (f"{LEFT}", y), (f"{WIDTH - RIGHT}", y)))
-        parts.append(_text(LEFT - 8, float(y) + 4, f"{tick:.6g}", 'text-anchor="end"'))
-    parts.append(
-        _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, across.title, 'text-anchor="middle"')
-    )
-    turned = f'text-anchor="middle" transform="rotate(-90 14 {HEIGHT / 2:g})"'
-    parts.append(_text(14, HEIGHT / 2, up.title, turned))
-    return parts
-
-
-def _even(across: Axis, up: Axis) -> str:
-    low, high = max(across.low, up.low), min(across.high, up.high)
-    return _line("even", _at(across, up, (low, low)), _at(across, up, (high, high)))
-
-
-def _line(kind: str, start: tuple[str, str], end: tuple[str, str]) -> str:
-    return f'<line class="{kind}" x1="{start[0]}" y1="{start[1]}" x2="{end[0]}" y2="{end[1]}"/>'
-
-
-def _draw_series(series: Series, kind: str, across: Axis, up: Axis) -> list[str]:
-    places = [_at(across, up, point) for point in series.points]
-    parts = []
-    if series.joined and len(places) > 1:
-        points = " ".join(f"{x},{y}" for x, y in places)
-        parts.append(f'<polyline class="line {kind}" points="{points}"/>')
-    for (x, y), (left, right) in zip(places, series.points, strict=True):
-        words = f"<title>{escape(series.name)}: {left:.4g}, {right:.4g}</title>"
-        parts.append(f'<circle class="dot {kind}" cx="{x}" cy="{y}" r="4">{words}</circle>')
-    return parts
+    series = {
+        name: list(zip(1 - bins[f"{kind}_confidence"], 1 - bins[f"{kind}_accuracy"], strict=True))
+        for name, kind in (("as they are", "raw"), ("scaled", "scaled"))
+    }
+    return Chart("Errors expected and made", across, up, series, even=True)

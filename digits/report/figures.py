@@ -11,7 +11,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from digits.files import replacing
@@ -44,15 +43,9 @@ def draw_digit(path: Path, image: NDArray[np.uint8], title: str) -> None:
 def draw_confusion(
     path: Path, confusion: NDArray[np.int64], title: str, names: Sequence[str]
 ) -> None:
-    """Draw the matrix, rows predicted and columns actual, as a heat map with its counts.
+    """Draw a matrix, rows predicted and columns actual, as a heat map with its counts.
 
     The colours are of the errors alone: right ones are so many that every error would look white.
-
-    Args:
-        path: of the picture.
-        confusion: counts, shape (classes, classes).
-        title: above the matrix.
-        names: of the classes.
     """
     classes = len(confusion)
     errors = confusion * (1 - np.eye(classes, dtype=np.int64))
@@ -61,10 +54,8 @@ def draw_confusion(
         axes = figure.subplots()
         axes.imshow(errors, cmap="Reds", vmin=0, vmax=max(1, int(errors.max())))
         if classes <= MOST_COUNTS:
-            for (row, column), count in np.ndenumerate(confusion):
-                _write_count(axes, int(row), int(column), int(count), int(errors.max()))
-            upright = max(map(len, names)) <= 3
-            rotation = 0 if upright else 90
+            _write_counts(axes, confusion, int(errors.max()))
+            rotation = 0 if max(map(len, names)) <= 3 else 90
             axes.set_xticks(range(classes), names, rotation=rotation, parse_math=False)
             axes.set_yticks(range(classes), names, parse_math=False)
         axes.xaxis.set_label_position("top")
@@ -74,37 +65,13 @@ def draw_confusion(
         axes.set_title(title, pad=12)
 
 
-def _write_count(axes: Axes, row: int, column: int, count: int, most: int) -> None:
-    colour, weight = "black", "normal"
-    if row == column:
-        colour, weight = RIGHT, "bold"
-    elif count == 0:
-        colour = "#bbbbbb"
-    elif 2 * count > most:
-        colour = "white"
-    axes.text(column, row, str(count), ha="center", va="center", color=colour, weight=weight)
-
-
-def draw_curves(
-    path: Path,
-    training_loss: Sequence[float],
-    validation_loss: Sequence[float],
-    validation_accuracy: Sequence[float],
-) -> None:
-    """Draw the losses, and the accuracy beside them, by epoch counted from 1."""
-    epochs = range(1, len(training_loss) + 1)
-    with saved_figure(path, 1000, 400) as figure:
-        losses, accuracies = figure.subplots(1, 2)
-        losses.plot(epochs, training_loss, marker="o", label="training (as minimised)")
-        losses.plot(
-            epochs, validation_loss, marker="o", label="validation (negative log-likelihood)"
-        )
-        losses.set_ylabel("loss (nats)")
-        losses.set_ylim(bottom=0)
-        losses.legend()
-        accuracies.plot(epochs, validation_accuracy, marker="o", color="C1")
-        accuracies.set_ylabel("validation accuracy")
-        for axes in (losses, accuracies):
-            axes.set_xlabel("epoch")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.grid(alpha=0.3)
+def _write_counts(axes: Axes, confusion: NDArray[np.int64], most: int) -> None:
+    for (row, column), count in np.ndenumerate(confusion):
+        colour, weight = "black", "normal"
+        if row == column:
+            colour, weight = RIGHT, "bold"
+        elif count == 0:
+            colour = "#bbbbbb"
+        elif 2 * count > most:
+            colour = "white"
+        axes.text(column, row, str(count), ha="center", va="center", color=colour, weight=weight)

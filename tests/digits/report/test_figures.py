@@ -2,56 +2,94 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.report.figures import draw_confusion, draw_curves, draw_digit
+from digits.data.tensors import Statistics
+from digits.evaluation.measures import Predictions
+from digits.report.figures import RIGHT, WRONG, draw_confusion, draw_digit
+from digits.report.galleries import FRAME, Tile, draw_gallery, galleries
 
 DIGIT = np.arange(16, dtype=np.uint8).reshape(4, 4) * 16
 
 
-def read_png(path: Path) -> NDArray[np.uint8]:
-    """Return the greys of a picture, shape (height, width)."""
+def read_png(path: Path, mode: str = "L") -> NDArray[np.uint8]:
+    """Return the greys of a picture, shape (height, width), or its colours."""
     with Image.open(path) as picture:
-        return np.asarray(picture.convert("L"))
+        assert "Software" not in picture.info
+        return np.asarray(picture.convert(mode))
 
 
-def draw_all(folder: Path) -> None:
-    draw_digit(folder / "digit.png", DIGIT, "label 7")
-    draw_confusion(folder / "confusion.png", np.array([[9, 1], [0, 5]]), "1 of 15 wrong", "01")
-    draw_curves(folder / "training.png", [1.0, 0.5], [0.9, 0.6], [0.8, 0.9])
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "picture.png"
 
 
-def test_figures_are_the_same_bytes_each_time_whatever_the_users_settings(tmp_path: Path) -> None:
-    first, again = tmp_path / "first", tmp_path / "again"
-    draw_all(first)
-    with mpl.rc_context({"font.size": 30, "savefig.facecolor": "red", "image.cmap": "jet"}):
-        draw_all(again)
-    files = sorted(first.iterdir())
-    assert [file.name for file in files] == [
-        "confusion.png",
-        "digit.png",
-        "training.png",
-    ]
-    for file in files:
-        assert file.read_bytes() == (again / file.name).read_bytes()
-        with Image.open(file) as picture:
-            assert "Software" not in picture.info
-
-
-def test_a_matrix_of_many_classes_is_still_a_picture_of_bounded_size(tmp_path: Path) -> None:
-    names = list(map(str, range(200)))
-    draw_confusion(tmp_path / "confusion.png", np.eye(200, dtype=np.int64), "None wrong", names)
-    assert read_png(tmp_path / "confusion.png").shape == (2000, 2000)
-
-
-def test_the_names_of_classes_stand_beside_the_matrix(tmp_path: Path) -> None:
+def test_pictures_are_the_same_bytes_each_time_whatever_the_users_settings(path: Path) -> None:
     drawn = []
-    for names in (["$Boot", "Shirt_$"], ["$Boat", "Shirt_$"]):
-        draw_confusion(tmp_path / "confusion.png", np.eye(2, dtype=np.int64), "None wrong", names)
-        drawn.append(read_png(tmp_path / "confusion.png"))
-    rows, columns = np.nonzero(drawn[0] != drawn[1])
-    above, beside = columns[rows < 130], rows[columns < 130]
-    assert len(above) + len(beside) == len(rows)
-    assert len(above) > 0
-    assert len(beside) > 0
+    for size, colour, shades in ((10, "auto", "viridis"), (30, "red", "jet")):
+        with mpl.rc_context({"font.size": size, "savefig.facecolor": colour, "image.cmap": shades}):
+            draw_digit(path, DIGIT, "label 7")
+            drawn.append(path.read_bytes())
+            draw_confusion(path, np.array([[9, 1], [0, 5]]), "1 of 15 wrong", "01")
+            drawn.append(path.read_bytes())
+            draw_gallery(path, "Gallery", [Tile(DIGIT, "predicted 1\nactual 7", "red")] * 11)
+            drawn.append(path.read_bytes())
+    assert drawn[:3] == drawn[3:]
+
+
+def test_a_matrix_of_many_classes_is_still_a_picture_of_bounded_size(path: Path) -> None:
+    draw_confusion(path, np.eye(200, dtype=np.int64), "None wrong", list(map(str, range(200))))
+    assert read_png(path).shape == (2000, 2000)
+
+
+def test_a_gallery_shows_each_pixel_as_a_square_of_its_grey(path: Path) -> None:
+    draw_gallery(path, "", [Tile(np.array([[0, 255], [128, 0]], np.uint8), "")])
+    values, counts = np.unique(read_png(path)[30:], return_counts=True)
+    enlarged = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    assert enlarged[0] == enlarged[255 - 128] == 57 * 57
+
+
+def test_a_gallery_grows_by_rows_of_ten(path: Path) -> None:
+    heights = {}
+    for tiles in (0, 1, 10, 11, 60):
+        draw_gallery(path, "Gallery", [Tile(DIGIT, "1")] * tiles)
+        heights[tiles] = len(read_png(path))
+    row = heights[10] - heights[0]
+    assert [heights[tiles] - heights[0] for tiles in heights] == [0, row, row, 2 * row, 6 * row]
+
+
+def test_a_title_stands_above_its_image_in_its_colour(path: Path) -> None:
+    draw_gallery(path, "", [Tile(DIGIT, "predicted 1\nactual 7", "#b3261e")])
+    colours = read_png(path, "RGB")
+    coloured = np.argwhere((colours == (0xB3, 0x26, 0x1E)).all(axis=2))
+    frame = np.argwhere((colours == FRAME).all(axis=2))
+    assert len(coloured) > 50
+    assert coloured[:, 0].max() < frame[:, 0].min()
+    assert frame[:, 1].min() <= coloured[:, 1].min() < coloured[:, 1].max() <= frame[:, 1].max()
+
+
+def test_long_titles_stand_apart(path: Path) -> None:
+    draw_gallery(path, "", [Tile(DIGIT, "predicted Ankle boot and more")] * 2)
+    written = np.flatnonzero((read_png(path)[36:80] < 128).any(axis=0))
+    assert np.diff(written).max() >= 16
+
+
+def test_galleries_show_samples_the_worst_mistakes_and_the_hardest_images() -> None:
+    shares = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.5, 0.3, 0.2], [0.05, 0.05, 0.9]])
+    predictions = Predictions(np.array([0, 0, 0, 1]), shares)
+    images = np.arange(16, dtype=np.float32).reshape(4, 4)
+    statistics, names = Statistics(mean=0, std=1, pixels=4), ("zero", "one", "two")
+    shown = {
+        name: (title, [(int(image[0, 0]) // 4, words, colour) for image, words, colour in tiles])
+        for name, title, tiles in galleries(predictions, images, statistics, names, size=3)
+    }
+    wrong = [
+        (3, "predicted two\nactual one", WRONG),
+        (1, "predicted one\nactual zero", WRONG),
+    ]
+    assert shown["misclassified"] == ("Misclassified, worst first: 2 of 2", wrong)
+    assert shown["samples"][1] == [(0, "predicted zero", RIGHT), wrong[1], wrong[0]]
+    assert [row for row, *_ in shown["hard"][1]] == [2, 1, 3]
+    assert shown["hard"][1][0][1:] == ("zero: 50%, one: 30%\nactual zero", RIGHT)

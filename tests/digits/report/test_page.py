@@ -1,72 +1,152 @@
-import io
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from jinja2 import UndefinedError
-from PIL import Image
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from ruamel.yaml import YAML
 
-from digits.evaluation.measures import Predictions
-from digits.report import page
+from digits.data.tensors import Statistics
+from digits.evaluation.measures import by_class
+from digits.params import Params
+from digits.report.page import Report, Tally, write_report
+from digits.report.sheet import Sheet
+from stages.report import COLUMNS
+from tests.conftest import tiny_params
 
-SHARES = np.array([[0.9, 0.1], [0.4, 0.6], [0.6, 0.4], [0.2, 0.8]])
-
-
-def test_the_worst_mistakes_come_first_and_then_the_hardest() -> None:
-    predictions = Predictions(np.array([0, 0, 1, 0]), SHARES)
-    assert page.arrange(predictions).tolist() == [3, 1, 2, 0]
-
-
-def test_pictures_lie_row_by_row_in_a_square() -> None:
-    pictures = np.arange(150, dtype=np.uint8).repeat(9).reshape(150, 3, 3)
-    sheet = np.asarray(Image.open(io.BytesIO(page.pack(pictures))))
-    assert sheet.shape == (39, 39)
-    for index in (0, 12, 13, 149):
-        row, column = divmod(index, 13)
-        assert (sheet[row * 3 : row * 3 + 3, column * 3 : column * 3 + 3] == index).all()
-
-
-def test_no_pictures_are_a_picture_as_well() -> None:
-    assert Image.open(io.BytesIO(page.pack(np.zeros((0, 3, 3), np.uint8)))).size == (3, 3)
-
-
-def test_as_many_pictures_stay_as_fit() -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (1000, 8, 8), dtype=np.uint8)
-    count = page.most_that_fit(pictures, limit=30_000)
-    assert 300 < count < 500
-    assert len(page.pack(pictures[:count])) <= 30_000
-    assert page.most_that_fit(pictures, limit=10**9) == 1000
-    assert page.most_that_fit(pictures, limit=1) == 1
+CONFUSION = np.array([[617, 0], [617, 0]])
+NAMES = ("a|b", "<script>")
+REPORT = Report(
+    params=Params.model_validate(tiny_params({"data.train": "mnist/train.csv"})),
+    statistics=Statistics(mean=33.5, std=78.25, pixels=16),
+    names=NAMES,
+    rows={"training": 35000, "validation": 7000, "test": 28000},
+    copies={"validation_in_training": 0, "test_in_labelled": 0},
+    score=Tally(28000, 560),
+    validation=Tally(7000, 131),
+    doubted=13,
+    confusion=CONFUSION,
+    classes=by_class(CONFUSION, NAMES),
+    sheet=Sheet(b"png", [(1, 0, 7, [[0, 900], [1, 100]])], [0], [[0, 1, 0, 7, "training", 1, 2]]),
+    curves=pd.DataFrame([[0.5, 0.6, 0.98]], columns=COLUMNS["training"]),
+    bins=pd.DataFrame([[467, 0.9, 0.8, 0.8, 0.8]], columns=COLUMNS["reliability"]),
+    calibration=pd.DataFrame([[0.5] * 6, [0.4] * 6], columns=COLUMNS["calibration"]),
+    network=b"abc",
+)
+DASH, SPACE = "\N{EN DASH}", "\N{NO-BREAK SPACE}"
 
 
-def test_shares_are_rounded_to_thousandths() -> None:
-    shares = np.array([[0.98765, 0.00049], [1, 0.0005001]])
-    assert page.thousandths(shares) == [[988, 0], [1000, 1]]
+def write(folder: Path, **changes: Any) -> tuple[str, dict[str, Any], str]:
+    """Return the page, and the head and the text of the card, of a report with changes."""
+    report = replace(REPORT, **changes)
+    write_report(report, folder / "index.html", folder / "README.md")
+    html, card = ((folder / name).read_text("utf-8") for name in ("index.html", "README.md"))
+    _, head, text = card.split("---\n", maxsplit=2)
+    return html.replace(SPACE, " "), YAML(typ="safe").load(head), text
 
 
-def test_the_largest_shares_stay_in_the_order_of_their_classes() -> None:
-    shares = np.zeros((1, 12))
-    shares[0, [11, 3, 7]] = 0.5, 0.3, 0.2
-    [found] = page.largest_shares(shares)
-    assert len(found) == page.MOST_SHARES
-    assert [pair for pair in found if pair[1]] == [[3, 300], [7, 200], [11, 500]]
-    assert [label for label, _ in found] == sorted(label for label, _ in found)
+def with_params(**changes: Any) -> Params:
+    return Params.model_validate(tiny_params(changes))
 
 
-def test_a_network_that_is_too_large_stays_out() -> None:
-    assert page.encode_network(b"abc") == "YWJj"
-    assert page.encode_network(bytes(page.NETWORK_LIMIT + 1)) is None
+def test_the_head_of_the_card_tells_hubs_the_results(tmp_path: Path) -> None:
+    _, head, _ = write(tmp_path)
+    [index] = head["model-index"]
+    found = {one["dataset"]["split"]: one["metrics"][0]["value"] for one in index["results"]}
+    assert found == {"test": 0.98, "validation": 6869 / 7000}
+    assert {one["dataset"]["name"] for one in index["results"]} == {"mnist"}
+    assert head["pipeline_tag"] == "image-classification"
+    _, head, _ = write(tmp_path, score=Tally(0, 0))
+    assert len(head["model-index"][0]["results"]) == 1
 
 
-def test_one_epoch_without_errors_can_be_drawn() -> None:
-    assert "<circle" in page.draw_losses([0.0], [0.0])
-    assert "<circle" in page.draw_accuracy([1.0])
-    assert "<circle" in page.draw_reliability({"as they are": [(1.0, 1.0)], "scaled": [(1, 1)]})
+@pytest.mark.parametrize(
+    ("changes", "in_page", "in_card"),
+    [
+        ({}, "<b>98.00 %</b> 97.83 % to 98.16 % (95 %), 28,000 images", "less 33.5 and divided by"),
+        ({}, "131 of 7,000 images wrong", "| 7,000 validation images | 98.13 % | |"),
+        ({}, "<b>13 of 131</b> of these", "| 28,000 test images | 98.00 % | 97.83 % to 98.16 % |"),
+        ({}, "<td>1,234</td><td>50.00 %</td>", r"| a\|b | 1,234 | 50.00 % | 100.00 % |"),
+        ({}, f"<td>0</td><td>{DASH}</td>", f"| 0 | {DASH} | 0.00 % |"),
+        ({}, 'id="paper"', "learning rate of 0.1 (constant), on 35,000 of the images in mnist"),
+        ({"network": bytes(1_500_001)}, "too large to run in a page", ""),
+        ({"names": list("ab") * 26}, "52 classes are too many", "for each of 52 classes"),
+        (
+            {"params": with_params(**{"train.rows": "all"})},
+            "nothing on this page that is said of them is held out",
+            "on all 42,000 images in train.csv. Test",
+        ),
+        (
+            {"copies": {"validation_in_training": 12, "test_in_labelled": 3456}},
+            "too good: 12 of the 7,000 validation images are among the training images as well",
+            "3,456 of the 28,000 test images among the labelled ones: the figures are too good",
+        ),
+    ],
+)
+def test_page_and_card_say_what_is_in_the_report(
+    tmp_path: Path, changes: dict[str, Any], in_page: str, in_card: str
+) -> None:
+    html, _, text = write(tmp_path, **changes)
+    assert in_page in html
+    assert in_card in text
+    plain, _, plain_text = write(tmp_path)
+    assert not changes or in_page not in plain
+    assert not changes or not in_card or in_card not in plain_text
 
 
-def test_a_page_that_lacks_a_value_is_an_error_and_the_one_before_stays(tmp_path: Path) -> None:
-    path = tmp_path / "index.html"
-    path.write_text("before")
-    with pytest.raises(UndefinedError):
-        page.write_report(path, {"heading": "x"}, b"")
-    assert path.read_text() == "before"
+def test_without_a_test_score_none_is_told(tmp_path: Path) -> None:
+    html, _, text = write(tmp_path, score=Tally(0, 0))
+    assert "Test accuracy" not in html
+    assert "test images |" not in text
+
+
+HOSTILE = [
+    *("<b>x</b>", "a|b", "\\|", "a\\", "![a](b)", "<https://a.b>", "https://a.b", "**a**", "_a_"),
+    *("a_b", "~~a~~", "`a`", "&amp;", "# a", "- a", "1. a", "www.a.b", "WWW.a.b", "a@b.c", "$a$"),
+    *("<!-- a", "[a]: b", "\\<b>", ":a:", "{{ 7 * 7 }}", "a<b & c: d", "|", "```", "---"),
+]
+
+
+def render(text: str) -> list[Token]:
+    return MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+
+
+def inline(text: str) -> list[list[tuple[str, str]]]:
+    """Return kind and content of what stands in each block of text."""
+    blocks = [token.children for token in render(text) if token.children is not None]
+    return [[(one.type, one.content) for one in block] for block in blocks]
+
+
+def test_whatever_is_put_in_is_text(tmp_path: Path) -> None:
+    counts = np.eye(len(HOSTILE), dtype=np.int64)
+    harmless = [f"class {number}" for number in range(len(HOSTILE))]
+    named = {names[0]: by_class(counts, names) for names in (harmless, HOSTILE)}
+    _, _, plain = write(tmp_path, classes=named[harmless[0]])
+    html, _, text = write(tmp_path, classes=named[HOSTILE[0]])
+    assert "<b>x" not in html
+    assert [token.type for token in render(text)] == [token.type for token in render(plain)]
+    names = iter(HOSTILE)
+    assert inline(text) == [
+        [("text", next(names))] if block and block[0][1].startswith("class ") else block
+        for block in inline(plain)
+    ]
+    assert list(names) == []
+    for name in ("https://a.b", "www.a.b", "WWW.a.b", "a@b.c", "$a$", ":a:"):  # some dialects'
+        assert f"| {name} |" not in text
+
+
+def test_a_path_with_markup_in_it_is_text_in_one_line(tmp_path: Path) -> None:
+    _, _, plain = write(tmp_path)
+    path = "a\n# b\n\n- *c* <d>\r\n===\n    e"
+    data = REPORT.params.data.model_copy(update={"test": path})
+    html, _, text = write(tmp_path, params=REPORT.params.model_copy(update={"data": data}))
+    assert [token.type for token in render(text)] == [token.type for token in render(plain)]
+    assert any(
+        content.endswith(f"Test images: {' '.join(path.split())}.")
+        for block in inline(text)
+        for _, content in block
+    )
+    assert "<d>" not in html

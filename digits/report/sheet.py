@@ -1,0 +1,125 @@
+"""The images that the page shows: which ones, all in one picture, and what is said of each."""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from itertools import chain
+from math import ceil, sqrt
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from digits.data.answers import digests
+from digits.data.tensors import BLOCK, Statistics, map_array, map_labelled
+from digits.evaluation.label_errors import Suspect, locate
+from digits.evaluation.measures import Predictions
+
+MOST_IMAGES = 20_000  # of a page
+LIMIT = 1_800_000  # bytes of the picture, which base64 makes a third more
+HARDEST = 60  # images that are shown as hard to predict
+MOST_SHARES = 10  # of an image's probabilities: the largest
+
+
+class Part(NamedTuple):
+    """The training or the validation rows."""
+
+    name: str
+    images: NDArray[np.float32]  # shape (rows, pixels), normalised
+    labels: NDArray[np.int64]  # shape (rows,)
+    rows: NDArray[np.int64]  # of the CSV file, shape (rows,)
+    suspects: dict[int, Suspect]  # those whose label is in doubt, by their place
+
+
+class Sheet(NamedTuple):
+    """A PNG of images, side by side in a square, and what is said of them, by their places in it.
+
+    Probabilities are in thousandths.
+    """
+
+    png: bytes
+    images: list[tuple[int, int, int, list[list[int]]]]  # actual, predicted, row, probabilities
+    hard: list[int]
+    suspects: list[list[int | str]]  # place, given, suggested, row, part, both probabilities
+
+
+def load_part(
+    name: str, folder: Path, classes: int, statistics: Statistics, suspects: Mapping[str, Suspect]
+) -> Part:
+    """Map the rows that prepare wrote to a folder, and find the suspects, by digest, among them."""
+    images, labels = map_labelled(folder, classes, statistics.pixels)
+    blocks = (images[start : start + BLOCK] for start in range(0, len(images), BLOCK))
+    digested = chain.from_iterable(digests(statistics.restore(block)) for block in blocks)
+    rows = map_array(folder / "rows.npy", np.int64, len(labels))
+    return Part(name, images, labels, rows, locate(suspects, digested, labels))
+
+
+def lay_out(
+    statistics: Statistics, parts: Sequence[Part], predictions: Predictions, ranks: Sequence[str]
+) -> Sheet:
+    """Choose images of training and validation, as many as fit.
+
+    First the misclassified of validation, the worst first, then its others, the hardest first, and
+    then suspects that are not among these; `ranks` has the digests of all, the most doubtful first.
+    """
+    _, validation = parts
+    order = sort_rows(predictions)[:MOST_IMAGES]
+    pictures = statistics.restore(validation.images[order])
+    pictures = pictures.reshape(-1, statistics.side, statistics.side)
+    order = order[: most_that_fit(pictures)]
+    shown = list(pictures[: len(order)])
+    places = {row: place for place, row in enumerate(order.tolist())}
+    listed: list[list[int | str]] = []
+    found = [(part, row, one) for part in parts for row, one in part.suspects.items()]
+    for part, row, suspect in sorted(found, key=lambda each: ranks.index(each[2].sha256)):
+        place = places.get(row, len(shown)) if part is validation else len(shown)
+        if place == len(shown):
+            shown.append(statistics.picture(part.images[row]))
+        _, given, suggested, *shares = suspect
+        said = thousandths(np.array(shares)).tolist()
+        listed.append([place, given, suggested, int(part.rows[row]), part.name, *said])
+    columns = (predictions.actual, predictions.predicted, validation.rows)
+    numbers = (column[order].tolist() for column in columns)
+    images = list(zip(*numbers, largest_shares(predictions.probabilities[order]), strict=True))
+    hard = [places[row] for row in predictions.hardest().tolist() if row in places][:HARDEST]
+    return Sheet(pack(np.stack(shown)), images, hard, listed)
+
+
+def sort_rows(predictions: Predictions) -> NDArray[np.int64]:
+    """Return all rows: the misclassified, worst first, and then the others, hardest first."""
+    wrong, hardest = predictions.misclassified(), predictions.hardest()
+    return np.concatenate([wrong, hardest[~np.isin(hardest, wrong)]])
+
+
+def most_that_fit(pictures: NDArray[np.uint8], limit: int = LIMIT) -> int:
+    """Return how many of the first pictures `pack` gets into `limit` bytes; at least one."""
+    count = len(pictures)
+    while count > 1 and (size := len(pack(pictures[:count]))) > limit:
+        count = max(int(count * limit / size * 0.99), 1)
+    return count
+
+
+def pack(pictures: NDArray[np.uint8]) -> bytes:
+    """Return one PNG file with all pictures, shape (count, side, side), row by row in a square."""
+    count, side, _ = pictures.shape
+    across = max(ceil(sqrt(count)), 1)
+    sheet = np.zeros((across * across, side, side), np.uint8)
+    sheet[:count] = pictures
+    tiled = sheet.reshape(across, across, side, side).swapaxes(1, 2).reshape(across * side, -1)
+    file = BytesIO()
+    Image.fromarray(tiled).save(file, format="png")
+    return file.getvalue()
+
+
+def thousandths(shares: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return shares, from 0 to 1, in thousandths, rounded."""
+    return np.rint(shares * 1000).astype(np.int64)
+
+
+def largest_shares(shares: NDArray[np.float64]) -> list[list[list[int]]]:
+    """Return class and thousandths of the largest shares of each row, in the order of classes."""
+    classes = np.sort(np.argsort(-shares, axis=1, kind="stable")[:, :MOST_SHARES], axis=1)
+    parts = thousandths(np.take_along_axis(shares, classes, axis=1))
+    pairs: list[list[list[int]]] = np.stack([classes, parts], axis=2).tolist()
+    return pairs
