@@ -18,7 +18,9 @@ from tests.conftest import read_images
 from tests.photographs import KINDS, SIDE, several
 from tests.sandbox import ROOT
 
-TEST, SOLUTION, CLASSES = ROOT / "data/mnist/test.csv", ROOT / "data/mnist/solution.csv", 10
+TEST, SOLUTION = ROOT / "data/mnist/test.csv", ROOT / "data/mnist/solution.csv"
+NAMES = [str(digit) for digit in range(10)]
+CLASSES = len(NAMES)
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(
@@ -36,14 +38,14 @@ Known = Callable[[Generator], NDArray[np.float64]]
 def network() -> Network:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        return load_network(CLASSES)
+        return load_network(NAMES)
 
 
 @pytest.fixture(scope="module")
 def known(network: Network) -> Known:
     """Return what draws ten test images, one of each class, that are answered right as they are."""
     _, pixels = read_images(TEST)
-    labels = read_submission(SOLUTION, count_ids(len(pixels)), list(map(str, range(CLASSES))))
+    labels = read_submission(SOLUTION, count_ids(len(pixels)), NAMES)
     statistics, model = network
     shares, _ = probabilities(infer(model, torch.from_numpy(statistics.normalise(pixels))))
     right = shares.argmax(axis=1) == labels
@@ -59,7 +61,8 @@ def answer(network: Network, content: bytes, folder: Path) -> list[int]:
     """Return the likeliest class of each digit in a picture, in reading order."""
     (folder / "picture").write_bytes(content)
     found = read(str(folder / "picture"), SIDE)
-    return [one.likeliest()[0] for one in classify(found, *network, shift=0)]
+    likeliest: list[int] = classify(found, *network, shift=0).argmax(axis=1).tolist()
+    return likeliest
 
 
 @pytest.mark.parametrize("seed", SEEDS)
