@@ -101,12 +101,7 @@ def scale(ink: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     # Rows and columns between which it lies, but for specks.
     first, last = np.quantile(np.argwhere(is_ink), (SPECKS, 1 - SPECKS), axis=0)
     start, stop = first.astype(int), np.ceil(last).astype(int) + 1
-    length = int((stop - start).max())
-    # A square has half its side; what is measured of a few pixels would be more.
-    pen = min(measure_pen(is_ink), length / 2)
-    # Of a pixel of the image, in those of the picture. Ink becomes longer or shorter with its pen.
-    least, most = ((length - pen) / (BOX - width) for width in (FINEST, BROADEST))
-    size = min(max(length / BOX, least), most) / side
+    size = (stop - start).max() / (BOX * side)  # of a pixel of the image, in those of the picture
     margin = int(np.ceil(FINE * size))
     (top, left), (bottom, right) = start, stop + 2 * margin
     near = np.pad(ink, margin)[top:bottom, left:right]

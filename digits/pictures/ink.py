@@ -14,8 +14,7 @@ from scipy import ndimage
 
 LEAST_CONTRAST = 8  # between the colours of paper and ink, as their distance in RGB
 FULL = 0.9  # of the ink is at most as dark as counts as wholly ink
-NOISE = 3  # deviations of the paper's noise that still count as paper
-TO_DEVIATION = 1.4826  # from the median of the distances, in a normal distribution
+NOISE = 4.5  # times the median distance of paper from its colour: still paper
 LEFT = 0.08  # of the picture's longer side: the least length of ink that is left
 LINE = 3  # pixels: ruled lines are narrower
 HALO = 3  # pixels around what is tied to the border, in which it still shows
@@ -44,31 +43,24 @@ class BlankError(Exception):
 def find_ink(colours: Colours) -> NDArray[np.float64]:
     """Return how much of each pixel is ink, from 0 to 1, shape (height, width).
 
-    That is its place between the paper's colour and the ink's, which is the mean colour of what
-    differs from the paper by more than Otsu's threshold. What is not on the sheet has none.
+    That is how far its colour lies from the paper's, beyond noise, by how far that of most of the
+    ink does, which lies beyond Otsu's threshold. What is not on the sheet has none.
 
     Raises:
         BlankError: no ink stands out from the paper and its noise.
     """
     paper, inside = find_sheet(colours)
-    away = colours - paper
-    distance = np.linalg.norm(away, axis=2)
+    distance = np.linalg.norm(colours - paper, axis=2)
     on = _without_border(distance, inside)
-    _check_contrast(np.ptp(distance[on]))
-    direction = away[on & (distance > otsu(distance[on]))].mean(axis=0)
-    _check_contrast(np.linalg.norm(direction))
-    height = away @ (direction / np.linalg.norm(direction))
-    is_ink = height > otsu(height[on])
-    noise = NOISE * TO_DEVIATION * np.median(np.abs(height[on & ~is_ink]))
-    level = np.quantile(height[on & is_ink], FULL)
-    _check_contrast(level - 2 * noise)
-    ink: NDArray[np.float64] = np.clip((height - noise) / (level - noise), 0, 1) * on
-    return ink
-
-
-def _check_contrast(levels: np.floating) -> None:
-    if levels < LEAST_CONTRAST:
+    strong = on & (distance > otsu(distance[on]))
+    if not strong.any():
         raise BlankError("blank")
+    noise = NOISE * np.median(distance[on & ~strong])
+    level = np.quantile(distance[strong], FULL)
+    if level - 2 * noise < LEAST_CONTRAST:
+        raise BlankError("blank")
+    ink: NDArray[np.float64] = np.clip((distance - noise) / (level - noise), 0, 1) * on
+    return ink
 
 
 def _without_border(distance: NDArray[np.float64], inside: Mask) -> Mask:

@@ -1,6 +1,6 @@
 """Ink shared out among the digits that it is of, in reading order.
 
-Strokes that come close to each other are of one digit, and so is what is small beside a large one.
+Strokes that come close to each other are of one digit; what is small beside it is none.
 """
 
 from itertools import combinations
@@ -11,7 +11,6 @@ from scipy import ndimage
 
 CLOSE = 0.1  # of the largest stroke's length: what lies closer to each other is of one digit
 LARGE = 0.4  # of the largest digit's length that another has at least
-BESIDE = 0.35  # of the same: how far small strokes lie at most from the digit that they are of
 CLEAR = 0.2  # of the same: how far digits lie apart that are several by themselves
 ALIKE = 0.6  # of the largest digit's length that those have
 
@@ -28,33 +27,32 @@ def share_out(ink: NDArray[np.float64], *, sheet: bool = False) -> list[Inked]:
         ink: shape (height, width), from 0 to 1, and somewhere above 1/2.
         sheet: take as digits of their own whatever is large and does not touch.
     """
-    groups, boxes = _group(ink > 0.5)
-    longest = max(map(_length, boxes))
-    owners = _find_owners(boxes, longest)
-    large = np.unique(owners[owners > 0])
-    if not sheet and not _are_clear([boxes[label - 1] for label in large], longest):
-        owners[owners > 0] = large[0]
+    strokes, longest = _group(ink > 0.5)
+    boxes = dict(enumerate(ndimage.find_objects(strokes), 1))
+    large = {label: box for label, box in boxes.items() if _length(box) >= LARGE * longest}
+    strokes = np.where(np.isin(strokes, list(large)), strokes, 0)
+    if not sheet and not _are_clear(list(large.values()), longest):
+        strokes = np.minimum(strokes, 1)
     # Pale ink goes with what is nearest to it.
-    distance, nearest = ndimage.distance_transform_edt(groups == 0, return_indices=True)
-    reach = CLOSE * longest + 1
-    digits = owners[groups]
-    of = np.where(distance <= reach, digits[tuple(nearest)], 0)
+    distance, nearest = ndimage.distance_transform_edt(strokes == 0, return_indices=True)
+    reach = int(CLOSE * longest) + 1
+    of = np.where(distance <= reach, strokes[tuple(nearest)], 0)
     found = []
-    for label, box in enumerate(ndimage.find_objects(digits), 1):
+    for label, box in enumerate(ndimage.find_objects(strokes), 1):
         if box:
-            sides = ((side.start - int(reach) - 1, side.stop + int(reach) + 1) for side in box)
-            near = tuple(slice(max(start, 0), stop) for start, stop in sides)
+            sides = ((max(side.start - reach, 0), side.stop + reach) for side in box)
+            near = tuple(slice(*side) for side in sides)
             found.append((box, np.where(of == label, ink, 0)[near]))
     return _in_reading_order(found)
 
 
-def _group(strong: NDArray[np.bool_]) -> tuple[NDArray[np.int64], list[Box]]:
-    """Return the number of each pixel's group of strokes, or 0, and where each group lies."""
+def _group(strong: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+    """Return the number of each pixel's group of strokes, or 0, and the length of the longest."""
     strokes, _ = ndimage.label(strong, np.ones((3, 3)))
     reach = CLOSE * max(map(_length, ndimage.find_objects(strokes))) / 2
     near, _ = ndimage.label(ndimage.distance_transform_edt(~strong) <= reach, np.ones((3, 3)))
     groups = np.where(strong, near, 0)
-    return groups, ndimage.find_objects(groups)
+    return groups, max(map(_length, ndimage.find_objects(groups)))
 
 
 def _length(box: Box) -> int:
@@ -65,18 +63,6 @@ def _gap(one: Box, other: Box) -> int:
     """Return the distance between two boxes, along the axis where it is larger."""
     sides = zip(one, other, strict=True)
     return max(int(max(a.start, b.start) - min(a.stop, b.stop)) for a, b in sides)
-
-
-def _find_owners(boxes: list[Box], longest: int) -> NDArray[np.int64]:
-    """Return the large group that each group is of, by its number; 0 if it lies far from all."""
-    owners = np.zeros(len(boxes) + 1, np.int64)
-    large = [label for label, box in enumerate(boxes, 1) if _length(box) >= LARGE * longest]
-    for label, box in enumerate(boxes, 1):
-        gaps = {one: _gap(box, boxes[one - 1]) for one in large}
-        nearest = label if label in large else min(gaps, key=gaps.__getitem__)
-        if gaps[nearest] <= BESIDE * longest:
-            owners[label] = nearest
-    return owners
 
 
 def _are_clear(boxes: list[Box], longest: int) -> bool:

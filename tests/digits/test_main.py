@@ -1,13 +1,11 @@
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 
 from digits import __main__ as command
 from digits import network
 from digits.errors import InputError
-from digits.pictures import classify
 from tests.sandbox import ROOT
 
 
@@ -26,17 +24,6 @@ def test_help_shows_an_example_and_waits_for_no_library(name: str) -> None:
     ).stdout
     assert f"Example: python -m digits {name}" in " ".join(told.split())
     assert "loaded: []" in told
-
-
-def test_options_come_to_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[object] = []
-    monkeypatch.setattr(classify, "main", lambda *given, **named: called.append((given, named)))
-    export = SimpleNamespace(main=lambda: called.append("export"))
-    monkeypatch.setattr(network, "export", export, raising=False)
-    for line in (["classify", "a.png", "-", "--json"], ["export"]):
-        monkeypatch.setattr(sys, "argv", ["digits", *line])
-        command.main()
-    assert called == [((["a.png", "-"],), {"sheet": False, "as_json": True}), "export"]
 
 
 def test_export_without_its_library_is_told_what_to_install(

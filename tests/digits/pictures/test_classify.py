@@ -1,6 +1,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
@@ -15,7 +16,7 @@ from digits.network.model import MODEL
 from digits.pictures.classify import CONFUSION, STATISTICS, Answer, as_table
 from stages import evaluate, predict, train
 from stages import prepare as prepare_stage
-from tests.conftest import LABELS, ParamsWriter, read_images, save_huge
+from tests.conftest import LABELS, ParamsWriter, read_images
 from tests.strokes import draw
 
 FORMATS = (
@@ -24,48 +25,48 @@ FORMATS = (
 )
 
 
-class Command:
-    """`python -m digits classify` in a project with a network, and test images 0.png to 11.png."""
+Run = Callable[..., tuple[str, list[str]]]
 
-    def __init__(self, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        for stage in (prepare_stage, train):
-            stage.main()
-        for number, image in enumerate(read_images(Path("test.csv"))[1]):
-            Image.fromarray(image.reshape(4, 4)).save(f"{number}.png")
-        self.patch, self.capsys = patch, capsys
 
-    def run(self, *arguments: str) -> tuple[str, list[str]]:
-        """Return what the command says, and the lines on standard error, and of its end, if bad."""
-        self.capsys.readouterr()
-        self.patch.setattr(sys, "argv", ["digits", "classify", *arguments])
+@pytest.fixture
+def run(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return what runs `python -m digits classify` in a project with a network.
+
+    Test images lie there as 0.png to 11.png. It returns what the command prints, and the lines on
+    standard error with that of its end, if it is a bad one.
+    """
+    for stage in (prepare_stage, train):
+        stage.main()
+    for number, image in enumerate(read_images(Path("test.csv"))[1]):
+        Image.fromarray(image.reshape(4, 4)).save(f"{number}.png")
+
+    def run(*arguments: str) -> tuple[str, list[str]]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["digits", "classify", *arguments])
         ends: list[str] = []
         try:
             run_command(main)
         except SystemExit as end:
             ends = [str(end.code)]
-        told = self.capsys.readouterr()
+        told = capsys.readouterr()
         return told.out, told.err.splitlines() + ends
 
-    def answers(self, *arguments: str) -> list[dict[str, Any]]:
-        out, errors = self.run("--json", *arguments)
-        assert not errors
-        found: list[dict[str, Any]] = json.loads(out)
-        return found
+    return run
 
 
-@pytest.fixture
-def command(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    return Command(monkeypatch, capsys)
+def answers(run: Run, *arguments: str) -> list[dict[str, Any]]:
+    out, errors = run("--json", *arguments)
+    assert not errors
+    found: list[dict[str, Any]] = json.loads(out)
+    return found
 
 
 def test_pictures_of_the_networks_size_are_answered_as_predict_answers_them(
-    command: Command, write_params: ParamsWriter
+    run: Run, write_params: ParamsWriter
 ) -> None:
     predict.main()
     files = [f"{number}.png" for number in range(12)]
-    found = command.answers(*files)
+    found = answers(run, *files)
     assert [answer["file"] for answer in found] == files
     labels = read_submission(Path("submission.csv"), read_ids(), LABELS)
     assert [answer["label"] for answer in found] == labels.tolist()
@@ -73,7 +74,7 @@ def test_pictures_of_the_networks_size_are_answered_as_predict_answers_them(
     shares = [answer["probabilities"] for answer in found]
     assert [max(each, key=each.__getitem__) for each in shares] == [str(label) for label in labels]
     write_params({"predict.shift": 1})
-    assert command.answers("0.png")[0]["probabilities"] != shares[0]
+    assert answers(run, "0.png")[0]["probabilities"] != shares[0]
 
 
 def test_a_table_aligns_the_two_likeliest_classes() -> None:
@@ -96,11 +97,11 @@ def test_a_table_aligns_the_two_likeliest_classes() -> None:
 
 
 def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_their_answers(
-    command: Command,
+    run: Run,
 ) -> None:
     Image.new("L", (9, 9), 7).save("blank.png")
     Path("text.png").write_text("no picture")
-    out, errors = command.run("0.png", "text.png", "1.png", "blank.png", "none.png", "0.png")
+    out, errors = run("0.png", "text.png", "1.png", "blank.png", "none.png", "0.png")
     assert [line.split()[0] for line in out.splitlines()] == ["file", "0.png", "1.png", "0.png"]
     assert errors == [
         f"error: text.png: no picture of a format that is read; expected {FORMATS}",
@@ -108,58 +109,50 @@ def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_their_answers(
         f"error: none.png: no such file; expected {FORMATS}",
         "1",
     ]
-    assert command.run("none.png")[0] == ""
-    assert command.run("--json", "none.png")[0] == "[]\n"
+    assert run("none.png")[0] == ""
+    assert run("--json", "none.png")[0] == "[]\n"
 
 
-def test_the_digits_of_a_sheet_are_told_with_their_places(command: Command) -> None:
+def test_the_digits_of_a_sheet_are_told_with_their_places(run: Run) -> None:
     sheet = Image.new("RGB", (1200, 600), (240, 240, 230))
     for left, digit in ((0, 3), (500, 5)):
         sheet.paste(draw(digit, size=560, paper=(240, 240, 230)), (left, 20))
     sheet.save("sheet.png")
-    found = command.answers("--sheet", "sheet.png", "0.png")
+    found = answers(run, "--sheet", "sheet.png", "0.png")
     assert [answer["file"] for answer in found] == ["sheet.png", "sheet.png", "0.png"]
     assert found[0]["place"] == pytest.approx([136, 76, 278, 448], abs=6)
     assert found[1]["place"] == pytest.approx([636, 86, 278, 438], abs=6)
     assert found[2]["place"] == [0, 0, 4, 4]
 
 
-def test_what_a_pipe_holds_is_answered_as_its_file(command: Command) -> None:
-    [named], kept = command.answers("0.png"), os.dup(0)
+def test_what_a_pipe_holds_is_answered_as_its_file(run: Run) -> None:
+    [named], kept = answers(run, "0.png"), os.dup(0)
     with Popen(["cat", "0.png"], stdout=PIPE) as cat:
         assert cat.stdout
         os.dup2(cat.stdout.fileno(), 0)
-        [piped] = command.answers("-")
+        [piped] = answers(run, "-")
     os.dup2(kept, 0)
     assert piped == named | {"file": "-"}
 
 
 @pytest.mark.parametrize("missing", [STATISTICS, MODEL])
-def test_without_a_network_it_says_how_to_make_one(command: Command, missing: Path) -> None:
+def test_without_a_network_it_says_how_to_make_one(run: Run, missing: Path) -> None:
     missing.unlink()
     told = f"error: {missing}: no such file; expected what `make repro` makes"
-    assert command.run("0.png") == ("", [told])
+    assert run("0.png") == ("", [told])
 
 
 def test_class_names_that_the_network_was_not_made_for_are_refused(
-    command: Command, write_params: ParamsWriter
+    run: Run, write_params: ParamsWriter
 ) -> None:
     evaluate.main()
-    assert command.answers("0.png")
+    assert answers(run, "0.png")
     write_params({"data.class_names": ["shirt", "boot", "bag"]})
-    [line] = command.run("0.png")[1]
+    [line] = run("0.png")[1]
     assert line == (
         "error: params.yaml: data.class_names = ['shirt', 'boot', 'bag']; the network was made for "
         "['0', '1', '2']; expected make repro to have run"
     )
     CONFUSION.write_text("[]")
-    [line] = command.run("0.png")[1]
+    [line] = run("0.png")[1]
     assert line.startswith("error: metrics/confusion_matrix.json: ")
-
-
-def test_answers_that_are_not_finite_are_refused_with_the_file_of_the_network(
-    command: Command,
-) -> None:
-    save_huge(MODEL)
-    told = "the network's answers are not finite; expected a network that train wrote"
-    assert command.run("--json", "0.png") == ("", [f"error: models/mlp.safetensors: {told}"])

@@ -14,7 +14,6 @@ DARK, LIGHT = 40, 220
 GREYS = np.full((12, 10), LIGHT, np.uint8)
 GREYS[3:9, 2:5] = DARK
 BLACK_AND_WHITE = np.where(GREYS == DARK, 0, 255)
-ORIENTATION = 0x0112
 
 
 def save(picture: Image.Image, path: Path, kind: str = "PNG", **options: object) -> Path:
@@ -36,57 +35,41 @@ def refused(path: Path) -> str:
     return str(error.value).removeprefix(f"{path}: ").removesuffix(f"; expected {EXPECTED}")
 
 
-@pytest.mark.parametrize("kind", sorted(FORMATS))
-def test_a_picture_of_any_format_shows_the_same_by_its_content(tmp_path: Path, kind: str) -> None:
-    found = greys_of(save(Image.fromarray(GREYS).convert("RGB"), tmp_path / "a.png", kind))
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [(kind, "RGB") for kind in FORMATS] + [("TIFF", mode) for mode in ("CMYK", "LA", "P", "RGBA")],
+)
+def test_a_picture_of_any_format_and_mode_shows_the_same_by_its_content(
+    tmp_path: Path, kind: str, mode: str
+) -> None:
+    found = greys_of(save(Image.fromarray(GREYS).convert(mode), tmp_path / "a.png", kind))
     assert found.shape == (12, 10)
-    assert np.abs(found - GREYS).max() <= (40 if kind in ("JPEG", "WEBP") else 0)
-
-
-@pytest.mark.parametrize("mode", ["CMYK", "L", "LA", "P", "RGB", "RGBA"])
-def test_a_picture_of_any_mode_shows_the_same(tmp_path: Path, mode: str) -> None:
-    path = save(Image.fromarray(GREYS).convert(mode), tmp_path / "a.tiff", "TIFF")
-    assert np.abs(greys_of(path) - GREYS).max() <= 1
-
-
-def test_colours_stay(tmp_path: Path) -> None:
-    path = save(Image.new("RGB", (3, 2), (250, 20, 130)), tmp_path / "a.png")
-    assert read_picture(path)[0].getpixel((1, 1)) == (250, 20, 130)
+    assert np.abs(found - GREYS).max() <= (40 if kind in ("JPEG", "WEBP") else 1)
 
 
 @pytest.mark.parametrize("dtype", [np.bool_, np.uint16, np.int32, np.float32])
-@pytest.mark.parametrize("kind", ["TIFF", "PNG"])
 def test_greys_of_more_or_fewer_bits_are_spread_from_black_to_white(
-    tmp_path: Path, dtype: type[np.generic], kind: str
+    tmp_path: Path, dtype: type[np.generic]
 ) -> None:
-    if kind == "PNG" and dtype in (np.int32, np.float32):
-        pytest.skip("PNG has no such greys")
     deep = np.where(GREYS == DARK, 0 if dtype is np.bool_ else 1000, 5000).astype(dtype)
-    path = save(Image.fromarray(deep), tmp_path / "a", kind)
+    path = save(Image.fromarray(deep), tmp_path / "a", "TIFF")
     assert np.array_equal(greys_of(path), BLACK_AND_WHITE)
-
-
-def test_of_several_frames_the_first_counts(tmp_path: Path) -> None:
-    frames = [Image.fromarray(greys) for greys in (GREYS, 255 - GREYS)]
-    path = save(frames[0], tmp_path / "a.gif", "GIF", save_all=True, append_images=frames[1:])
-    assert np.array_equal(greys_of(path), GREYS)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("times", [1, 200])
-@pytest.mark.parametrize(("orientation", "quarters"), [(6, -1), (8, 1)])
-def test_a_photograph_is_turned_as_its_camera_was_held(
-    tmp_path: Path, kind: str, times: int, orientation: int, quarters: int
+def test_a_photograph_is_turned_as_its_camera_was_held_and_reduced(
+    tmp_path: Path, kind: str, times: int
 ) -> None:
     exif = Image.Exif()
-    exif[ORIENTATION] = orientation
+    exif[0x0112] = 8  # orientation: to be turned against the clock
     large = np.repeat(np.repeat(GREYS, times, axis=0), times, axis=1)
     picture, scale = read_picture(save(Image.fromarray(large), tmp_path / "a", kind, exif=exif))
     greys = np.asarray(picture.convert("L"))
     assert greys.shape == ((10, 12) if times == 1 else (round(LARGEST * 10 / 12), LARGEST))
     assert scale == times * 12 / greys.shape[1]
     ink = np.argwhere(greys < 128).mean(axis=0) / greys.shape
-    expected = np.argwhere(np.rot90(GREYS, quarters) < 128).mean(axis=0) / (10, 12)
+    expected = np.argwhere(np.rot90(GREYS) < 128).mean(axis=0) / (10, 12)
     assert ink == pytest.approx(expected, abs=0.06)
 
 
@@ -102,20 +85,14 @@ def test_ink_on_nothing_is_put_on_what_it_differs_from(
     assert found[3, 2] == pytest.approx(0.2 * ink + 0.8 * background, abs=1)
 
 
-def test_paper_goes_on_where_a_picture_is_transparent(tmp_path: Path) -> None:
+def test_colours_stay_and_paper_goes_on_where_a_picture_is_transparent(tmp_path: Path) -> None:
     pixels = np.full((20, 20, 4), (250, 250, 200, 255), np.uint8)
-    pixels[5:15, 9:11, :3] = 0
+    pixels[5:15, 9:11, :3] = (20, 130, 0)
     pixels[[0, 0, -1, -1], [0, -1, 0, -1]] = 0  # round corners
     found, _ = read_picture(save(Image.fromarray(pixels), tmp_path / "a.png"))
-    assert found.getpixel((0, 0)) == (250, 250, 200)
-
-
-def test_a_palette_may_be_transparent_and_nothing_at_all_is_white(tmp_path: Path) -> None:
-    picture = Image.fromarray((GREYS == DARK).astype(np.uint8), "P")
-    picture.putpalette([255, 0, 0, 0, 0, 0])
-    path = save(picture, tmp_path / "a.png", transparency=0)
-    assert np.array_equal(greys_of(path), BLACK_AND_WHITE)
-    assert (greys_of(save(Image.new("RGBA", (4, 4)), path)) == 255).all()
+    assert (found.getpixel((0, 0)), found.getpixel((9, 9))) == ((250, 250, 200), (20, 130, 0))
+    nothing = save(Image.new("RGBA", (4, 4)), tmp_path / "a.png")
+    assert (greys_of(nothing) == 255).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"label,pixel0\n", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
@@ -124,7 +101,7 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes) -> None:
     assert refused(tmp_path / "a.png") == "no picture of a format that is read"
 
 
-@pytest.mark.parametrize("kind", sorted(FORMATS))
+@pytest.mark.parametrize("kind", FORMATS)
 def test_a_picture_that_is_cut_short_is_refused(tmp_path: Path, kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
     path = save(Image.fromarray(noise), tmp_path / "a", kind)
@@ -150,18 +127,13 @@ def test_metadata_of_the_wrong_type_or_damaged_are_ignored(tmp_path: Path) -> No
         assert np.array_equal(greys_of(path), expected)
 
 
-def test_heic_without_its_reader_is_told_what_to_install(
+def test_heic_is_read_where_its_reader_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    (tmp_path / "a.heic").write_bytes(struct.pack(">I", 24) + b"ftypheic" + bytes(12))
-    with pytest.raises(InputError, match=r"pip install .*, HEIC"):
-        read_picture(tmp_path / "a.heic")
-
-
-def test_heic_is_read_where_its_reader_is_installed(tmp_path: Path) -> None:
     heif = pytest.importorskip("pillow_heif", reason="requirements-pictures.txt is not installed")
     heif.register_heif_opener()
     large = Image.fromarray(GREYS).resize((100, 120), Image.Resampling.NEAREST)
-    found = greys_of(save(large.convert("RGB"), tmp_path / "a", "HEIF"))
-    assert np.abs(found - np.asarray(large)).mean() < 5
+    path = save(large.convert("RGB"), tmp_path / "a", "HEIF")
+    assert np.abs(greys_of(path) - np.asarray(large)).mean() < 5
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    assert refused(path) == "no picture of a format that is read"
