@@ -24,7 +24,7 @@ from digits.pictures.framing import Digit, prepare
 from digits.pictures.ink import BlankError
 from digits.pictures.reading import read_picture
 
-STATISTICS, CONFUSION = PREPARED / "statistics.json", Path("metrics/confusion_matrix.json")
+CONFUSION = Path("metrics/confusion_matrix.json")
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,7 @@ def load_network(names: Sequence[str]) -> tuple[Statistics, Ensemble]:
     Raises:
         InputError: they are not there, or do not fit each other, or evaluate knew other names.
     """
-    for path in (STATISTICS, MODEL):
-        if not path.exists():
-            raise InputError(f"{path}: no such file; expected what `make repro` makes")
-    statistics = Statistics.load(STATISTICS)
+    statistics = Statistics.load(PREPARED / "statistics.json")
     model = load_model(MODEL, statistics.pixels, len(names))
     if CONFUSION.exists():
         with expecting(CONFUSION, "what evaluate writes", ValueError, KeyError, TypeError):
@@ -68,21 +65,20 @@ def read(file: str, side: int, *, sheet: bool = False) -> list[Digit]:
     path = Path("/dev/stdin" if file == "-" else file)
     picture, times = read_picture(path)
     with expecting(path, "something that stands out from its background", BlankError):
-        return prepare(picture, side, times=times, sheet=sheet)
+        return prepare(picture, side, times, sheet=sheet)
 
 
 def classify(
-    digits: Sequence[Digit], statistics: Statistics, model: Ensemble, shift: int
+    digit: Digit, statistics: Statistics, model: Ensemble, shift: int
 ) -> NDArray[np.float64]:
-    """Return the probabilities of each digit's classes, shape (digits, classes).
+    """Return the probability of each class, shape (classes,).
 
-    They are means over its views, each averaged over shifts by up to `shift` pixels as well.
+    They are means over the digit's views, each averaged over shifts by up to `shift` pixels.
     """
-    views = np.concatenate([digit.views for digit in digits])
-    images = torch.from_numpy(statistics.normalise(views))
+    images = torch.from_numpy(statistics.normalise(digit.views))
     shares, _ = probabilities(infer(model, images, shift, MODEL))
-    ends = np.cumsum([len(digit.views) for digit in digits])
-    return np.stack([each.mean(axis=0) for each in np.split(shares, ends[:-1])])
+    means: NDArray[np.float64] = shares.mean(axis=0)
+    return means
 
 
 def as_table(answers: Sequence[Answer]) -> str:
@@ -105,20 +101,17 @@ def main(files: Sequence[str], *, sheet: bool, as_json: bool) -> None:
     params = load_params()
     names = name_classes(load_classes(), params.data.class_names)
     statistics, model = load_network(names)
-    found: list[tuple[str, Digit]] = []
-    failed = False
+    answers, failed = [], False
     for file in files:
         try:
-            found += [(file, digit) for digit in read(file, statistics.side, sheet=sheet)]
+            digits = read(file, statistics.side, sheet=sheet)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
-            failed = True
-    answers = []
-    if found:
-        shares = classify([digit for _, digit in found], statistics, model, params.predict.shift)
-        for (file, digit), each in zip(found, shares, strict=True):
-            label = int(each.argmax())
-            by_name = dict(zip(names, each.round(6).tolist(), strict=True))
+            digits, failed = [], True
+        for digit in digits:
+            shares = classify(digit, statistics, model, params.predict.shift)
+            by_name = dict(zip(names, shares.round(6).tolist(), strict=True))
+            label = int(shares.argmax())
             answers.append(Answer(file, digit.place, names[label], label, by_name))
     if as_json:
         print(json.dumps([asdict(answer) for answer in answers], indent=2))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-from digits.pictures.ink import LEAST_CONTRAST, BlankError, border, find_ink
+from digits.pictures.ink import LEAST_CONTRAST, border, find_ink
 from digits.pictures.layout import share_out
 from digits.pictures.reading import LARGEST
 
@@ -39,7 +39,7 @@ class Digit:
 
 
 def prepare(
-    picture: Image.Image, side: int, *, times: float = 1, sheet: bool = False
+    picture: Image.Image, side: int, times: float = 1, *, sheet: bool = False
 ) -> list[Digit]:
     """Return the digits in a picture, in RGB, in reading order, as images of `side` x `side`.
 
@@ -50,27 +50,21 @@ def prepare(
         BlankError: the picture is blank.
     """
     if picture.size == (side, side):
-        light = _as_light_on_dark(np.asarray(picture.convert("L")))
+        greys = np.asarray(picture.convert("L"))
+        light = ~greys if np.median(border(greys)) > 127 else greys
         if is_framed(light):
             return [Digit((0, 0, side, side), light.reshape(1, -1))]
     larger = ImageOps.contain(picture, (LARGEST, LARGEST), Image.Resampling.BICUBIC)
     times *= max(picture.size) / max(larger.size)
     digits = []
     for (down, across), ink in share_out(find_ink(np.asarray(larger, np.float64)), sheet=sheet):
-        left, top, right, bottom = (
-            round(edge * times) for edge in (across.start, down.start, across.stop, down.stop)
-        )
+        top, bottom = (round(edge * times) for edge in (down.start, down.stop))
+        left, right = (round(edge * times) for edge in (across.start, across.stop))
         padded = np.pad(ink, 1)  # for nothing is between the middles of a single row's pixels
         views = [frame(ndimage.rotate(padded, turn, order=1), side).ravel() for turn in TURNS]
-        place = left, top, right - left, bottom - top
-        digits.append(Digit(place, np.rint(np.stack(views) * 255).astype(np.uint8)))
+        pixels = np.rint(np.stack(views) * 255).astype(np.uint8)
+        digits.append(Digit((left, top, right - left, bottom - top), pixels))
     return digits
-
-
-def _as_light_on_dark(greys: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    if np.ptp(greys) < LEAST_CONTRAST:
-        raise BlankError("blank")
-    return ~greys if np.median(border(greys)) > 127 else greys
 
 
 def is_framed(light: NDArray[np.uint8]) -> bool:
@@ -78,8 +72,10 @@ def is_framed(light: NDArray[np.uint8]) -> bool:
 
     What reaches from one side to the other is framed in another way: clothes fill their images.
     """
-    side = len(light)
-    length = np.ptp(np.argwhere(light > PALE), axis=0).max() + 1
+    side, places = len(light), np.argwhere(light > PALE)
+    if np.ptp(light) < LEAST_CONTRAST or not len(places):
+        return False
+    length = np.ptp(places, axis=0).max() + 1
     off = np.abs(np.array(ndimage.center_of_mass(light)) + 0.5 - side / 2).max()
     is_in_box = abs(length - BOX * side) <= SPARE and off <= SPARE
     return bool(length >= side - 1 or is_in_box)

@@ -13,17 +13,12 @@ from digits.__main__ import main
 from digits.data.submission import read_ids, read_submission
 from digits.errors import run_command
 from digits.network.model import MODEL
-from digits.pictures.classify import CONFUSION, STATISTICS, Answer, as_table
+from digits.pictures.classify import CONFUSION, Answer, as_table
+from digits.pictures.reading import EXPECTED
 from stages import evaluate, predict, train
 from stages import prepare as prepare_stage
 from tests.conftest import LABELS, ParamsWriter, read_images
 from tests.strokes import draw
-
-FORMATS = (
-    "a picture: PNG, JPEG, GIF, BMP, WebP, TIFF, or, "
-    "after pip install --requirement requirements-pictures.txt, HEIC"
-)
-
 
 Run = Callable[..., tuple[str, list[str]]]
 
@@ -104,13 +99,16 @@ def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_their_answers(
     out, errors = run("0.png", "text.png", "1.png", "blank.png", "none.png", "0.png")
     assert [line.split()[0] for line in out.splitlines()] == ["file", "0.png", "1.png", "0.png"]
     assert errors == [
-        f"error: text.png: no picture of a format that is read; expected {FORMATS}",
+        f"error: text.png: no picture of a format that is read; expected {EXPECTED}",
         "error: blank.png: blank; expected something that stands out from its background",
-        f"error: none.png: no such file; expected {FORMATS}",
+        f"error: none.png: no such file; expected {EXPECTED}",
         "1",
     ]
     assert run("none.png")[0] == ""
     assert run("--json", "none.png")[0] == "[]\n"
+    MODEL.unlink()
+    told = "models/mlp.safetensors: no such file; expected a network that train wrote"
+    assert run("0.png") == ("", [f"error: {told}"])
 
 
 def test_the_digits_of_a_sheet_are_told_with_their_places(run: Run) -> None:
@@ -133,13 +131,6 @@ def test_what_a_pipe_holds_is_answered_as_its_file(run: Run) -> None:
         [piped] = answers(run, "-")
     os.dup2(kept, 0)
     assert piped == named | {"file": "-"}
-
-
-@pytest.mark.parametrize("missing", [STATISTICS, MODEL])
-def test_without_a_network_it_says_how_to_make_one(run: Run, missing: Path) -> None:
-    missing.unlink()
-    told = f"error: {missing}: no such file; expected what `make repro` makes"
-    assert run("0.png") == ("", [told])
 
 
 def test_class_names_that_the_network_was_not_made_for_are_refused(

@@ -64,6 +64,7 @@ def test_what_counts_as_framed_has_its_ink_in_the_box_or_fills_its_image() -> No
         ((15, 26), (0, 28), True),  # a shoe
         ((0, 20), (13, 15), False),
         ((9, 19), (13, 15), False),
+        ((0, 0), (0, 0), False),
     ]:
         light = np.zeros((SIDE, SIDE), np.uint8)
         light[slice(*rows), slice(*columns)] = 200

@@ -84,8 +84,7 @@ def answer(network: Network, content: bytes, folder: Path) -> list[int]:
     """Return the likeliest class of each digit in a picture, in reading order."""
     (folder / "picture").write_bytes(content)
     found = read(str(folder / "picture"), SIDE)
-    likeliest: list[int] = classify(found, *network, shift=0).argmax(axis=1).tolist()
-    return likeliest
+    return [int(classify(digit, *network, shift=0).argmax()) for digit in found]
 
 
 @pytest.mark.long
