@@ -11,19 +11,12 @@ from tests.sandbox import ROOT
 
 @pytest.mark.parametrize("name", ["classify", "export"])
 def test_help_shows_an_example_and_waits_for_no_library(name: str) -> None:
-    script = (
-        "import sys, atexit\n"
-        "heavy = ('torch', 'scipy', 'numpy', 'onnx')\n"
-        "atexit.register(lambda: print('loaded:', [one for one in heavy if one in sys.modules]))\n"
-        f"sys.argv[1:] = [{name!r}, '--help']\n"
-        "from digits.__main__ import main\n"
-        "main()\n"
-    )
-    told = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    assert f"Example: python -m digits {name}" in " ".join(told.split())
-    assert "loaded: []" in told
+    line = [sys.executable, "-X", "importtime", "-m", "digits", name, "--help"]
+    told = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"Example: python -m digits {name}" in " ".join(told.stdout.split())
+    loaded = {row.split("|")[-1].strip() for row in told.stderr.splitlines()}
+    assert "digits.errors" in loaded
+    assert not loaded & {"torch", "scipy", "numpy", "onnx"}
 
 
 def test_export_without_its_library_is_told_what_to_install(
