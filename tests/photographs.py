@@ -34,14 +34,9 @@ def lay(
     shape: tuple[int, int] | None = None,
     change: Callable[[Array], Array] = lambda ink: ink,
 ) -> Array:
-    """Return a digit's ink at some place of a sheet, from 0 to 1.
+    """Return a digit's ink, enlarged and changed, at some place of a sheet of some shape.
 
-    Args:
-        digit: shape (28, 28), from 0 to 1.
-        draw: what draws its size and place.
-        share: least and greatest side of the digit's square, of the sheet's shorter side.
-        shape: of the sheet; drawn if not given.
-        change: what becomes of the enlarged digit.
+    `share` is the least and the greatest side of its square, of the sheet's shorter side.
     """
     shape = shape or (int(draw.integers(300, 800)), int(draw.integers(300, 800)))
     size = round(min(shape) * draw.uniform(*share))
@@ -65,6 +60,11 @@ def paint(ink: Array, below: Array, colour: Array) -> Array:
     return below * (1 - share) + colour * share
 
 
+def written(ink: Array, draw: Generator) -> Array:
+    """Return the colours of ink on paper."""
+    return paint(ink, paper(draw), pen(draw))
+
+
 def take(colours: Array, draw: Generator) -> Image.Image:
     """Return what a camera makes of a scene: a little blurred, with noise."""
     sharp = draw.uniform(0.3, 1.2)
@@ -85,10 +85,6 @@ def shoot(ink: Array, draw: Generator, colour: Array | None = None) -> bytes:
     return pack(take(paint(ink, paper(draw), colour), draw), quality=int(draw.integers(60, 95)))
 
 
-def plain(digit: Array, draw: Generator) -> bytes:
-    return shoot(lay(digit, draw), draw)
-
-
 def shadow(digit: Array, draw: Generator) -> bytes:
     ink = lay(digit, draw)
     down, across = (axis / max(ink.shape) for axis in np.indices(ink.shape))
@@ -96,11 +92,12 @@ def shadow(digit: Array, draw: Generator) -> bytes:
     along = np.cos(angle) * (across - 0.5) + np.sin(angle) * (down - 0.5)
     edge = 1 / (1 + np.exp((along - where + 0.5) / 0.04))
     light = (1 - 0.3 * edge) * (1 - 0.4 * np.abs(along))
-    return pack(take(paint(ink, paper(draw), pen(draw)) * light[..., np.newaxis], draw))
+    return pack(take(written(ink, draw) * light[..., np.newaxis], draw))
 
 
-def ruled(ink: Array, draw: Generator, directions: Sequence[int]) -> Array:
-    """Return the colours of paper with lines along some axes, and ink."""
+def ruled(digit: Array, draw: Generator, directions: Sequence[int]) -> bytes:
+    """Return a photograph of paper with lines along some axes, and ink."""
+    ink = lay(digit, draw)
     size = max(ink.shape)
     step, breadth = size * draw.uniform(0.05, 0.1), max(size * 0.004, 1)
     lines = np.zeros(ink.shape)
@@ -108,15 +105,7 @@ def ruled(ink: Array, draw: Generator, directions: Sequence[int]) -> Array:
         place = np.indices(ink.shape)[axis] + draw.uniform(0, step)
         lines = np.maximum(lines, place % step < breadth)
     printed = paint(lines, paper(draw), np.array([150, 175, 215.0]) + draw.uniform(-20, 20))
-    return paint(ink, printed, pen(draw))
-
-
-def lines(digit: Array, draw: Generator) -> bytes:
-    return pack(take(ruled(lay(digit, draw), draw, [0]), draw))
-
-
-def squares(digit: Array, draw: Generator) -> bytes:
-    return pack(take(ruled(lay(digit, draw), draw, [0, 1]), draw))
+    return pack(take(paint(ink, printed, pen(draw)), draw))
 
 
 def blue_pen(digit: Array, draw: Generator) -> bytes:
@@ -125,21 +114,16 @@ def blue_pen(digit: Array, draw: Generator) -> bytes:
 
 def corner(digit: Array, draw: Generator) -> bytes:
     part = lay(digit, draw, (0.7, 0.9), (200, 220))
-    room = [(10, 400), (400, 10)]
-    sides = [room[int(draw.integers(2))] for _ in part.shape]
+    sides = [[(10, 400), (400, 10)][int(draw.integers(2))] for _ in part.shape]
     return shoot(np.pad(part, sides), draw)
-
-
-def breadth(ink: Array) -> float:
-    """Return about how broad strokes are, in pixels: four times the mean distance to their edge."""
-    inside = ink > 0.5
-    return float(4 * ndimage.distance_transform_edt(inside)[inside].mean())
 
 
 def thin(digit: Array, draw: Generator) -> bytes:
     def change(ink: Array) -> Array:
         inside = ndimage.distance_transform_edt(ink > 0.5)
-        return np.clip(inside - draw.uniform(0.2, 0.27) * breadth(ink), 0, 1)
+        # About how broad strokes are, in pixels: four times the mean distance to their edge.
+        breadth = float(4 * inside[inside > 0].mean())
+        return np.clip(inside - draw.uniform(0.2, 0.27) * breadth, 0, 1)
 
     return shoot(lay(digit, draw, change=change), draw)
 
@@ -155,13 +139,7 @@ def thick(digit: Array, draw: Generator) -> bytes:
 def transparent(digit: Array, draw: Generator) -> bytes:
     ink = lay(digit, draw)
     colour = draw.choice([0.0, 255.0]) + np.zeros((*ink.shape, 3))
-    pixels = np.dstack([colour, ink * 255]).astype(np.uint8)
-    return pack(Image.fromarray(pixels), "PNG")
-
-
-def cmyk(digit: Array, draw: Generator) -> bytes:
-    scene = paint(lay(digit, draw), paper(draw), pen(draw))
-    return pack(take(scene, draw).convert("CMYK"))
+    return pack(Image.fromarray(np.dstack([colour, ink * 255]).astype(np.uint8)), "PNG")
 
 
 def sixteen_bits(digit: Array, draw: Generator) -> bytes:
@@ -172,62 +150,52 @@ def sixteen_bits(digit: Array, draw: Generator) -> bytes:
 
 def turned(digit: Array, draw: Generator) -> bytes:
     ink, orientation = lay(digit, draw), int(draw.choice(list(TURNS)))
-    stored = np.rot90(ink, TURNS[orientation])
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    return pack(take(paint(stored, paper(draw), pen(draw)), draw), exif=exif)
+    return pack(take(written(np.rot90(ink, TURNS[orientation]), draw), draw), exif=exif)
 
 
-def on_table(scene: Array, table: Array, draw: Generator) -> Array:
-    """Return the colours of a sheet that lies on a table, a little turned, and perhaps cut."""
+def on_table(scene: Array, table: Array, draw: Generator) -> bytes:
+    """Return a photograph of a sheet that lies on a table, a little turned, and perhaps cut."""
     height, width = (round(side / draw.uniform(0.55, 0.85)) for side in scene.shape[:2])
     angle = np.deg2rad(draw.uniform(-10, 10))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     middle = np.array([height * draw.uniform(0.4, 0.6), width * draw.uniform(0.4, 0.6)])
     start = np.array(scene.shape[:2]) / 2 - turn @ middle
-    sheet = np.ones(scene.shape[:2])
 
     def move(values: Array) -> Array:
         moved: Array = ndimage.affine_transform(values, turn, start, (height, width), order=1)
         return moved
 
     below = table[:height, :width]
-    cover = move(sheet)[..., np.newaxis]
+    cover = move(np.ones(scene.shape[:2]))[..., np.newaxis]
     fallen = 1 - 0.4 * ndimage.gaussian_filter(cover, (6, 6, 0)) * (1 - cover)
     moved = np.dstack([move(scene[..., colour]) for colour in range(3)])
-    return moved + below * fallen * (1 - cover)
-
-
-def wood(colour: Array, draw: Generator) -> Array:
-    """Return a table of wood, shape (1800, 1800, 3)."""
-    grain = ndimage.gaussian_filter(draw.normal(0, 1, (1800, 1800)), (1, 40))
-    table: Array = colour * (1 + 0.08 * grain / grain.std())[..., np.newaxis]
-    return table
+    return pack(take(moved + below * fallen * (1 - cover), draw))
 
 
 def dark_table(digit: Array, draw: Generator) -> bytes:
-    scene = paint(np.pad(lay(digit, draw), 50), paper(draw), pen(draw))
-    table = draw.choice(np.array([[110, 75, 45], [60, 55, 50], [140, 110, 80.0]]))
-    return pack(take(on_table(scene, wood(table, draw), draw), draw))
+    scene = written(np.pad(lay(digit, draw), 50), draw)
+    colour = draw.choice(np.array([[110, 75, 45], [60, 55, 50], [140, 110, 80.0]]))
+    grain = ndimage.gaussian_filter(draw.normal(0, 1, (1800, 1800)), (1, 40))
+    return on_table(scene, colour * (1 + 0.08 * grain / grain.std())[..., np.newaxis], draw)
 
 
 def light_table(digit: Array, draw: Generator) -> bytes:
     sheet = draw.choice(np.array([[175, 165, 145], [190, 190, 120], [150, 185, 210.0]]))
     scene = paint(np.pad(lay(digit, draw), 50), sheet, pen(draw) * 0.7)
-    table = np.full((1800, 1800, 3), draw.uniform(235, 252))
-    return pack(take(on_table(scene, table, draw), draw))
+    return on_table(scene, np.full((1800, 1800, 3), draw.uniform(235, 252)), draw)
 
 
 def dark_frame(digit: Array, draw: Generator) -> bytes:
-    scene = paint(lay(digit, draw), paper(draw), pen(draw))
+    scene = written(lay(digit, draw), draw)
     sides = [(int(draw.integers(8, 45)), int(draw.integers(8, 45))) for _ in range(2)]
     framed = np.pad(scene, [*sides, (0, 0)], constant_values=draw.uniform(0, 60))
     return pack(take(framed, draw))
 
 
 def scan_edge(digit: Array, draw: Generator) -> bytes:
-    ink = np.pad(lay(digit, draw), 30)
-    scene = paint(ink, paper(draw), pen(draw))
+    scene = written(np.pad(lay(digit, draw), 30), draw)
     for quarters in draw.choice(4, int(draw.integers(1, 3)), replace=False):
         scene = np.rot90(scene, quarters)
         edge = draw.uniform(14, 30) + np.linspace(0, draw.uniform(-12, 12), scene.shape[1])
@@ -271,16 +239,16 @@ def chalk(digit: Array, draw: Generator) -> bytes:
 
 
 KINDS: dict[str, Kind] = {
-    "plain paper": plain,
+    "plain paper": lambda digit, draw: shoot(lay(digit, draw), draw),
     "shadow": shadow,
-    "lines": lines,
-    "squares": squares,
+    "lines": lambda digit, draw: ruled(digit, draw, [0]),
+    "squares": lambda digit, draw: ruled(digit, draw, [0, 1]),
     "blue pen": blue_pen,
     "in a corner": corner,
     "thin": thin,
     "very thick": thick,
     "transparent": transparent,
-    "CMYK": cmyk,
+    "CMYK": lambda digit, draw: pack(take(written(lay(digit, draw), draw), draw).convert("CMYK")),
     "16 bits": sixteen_bits,
     "turned by EXIF": turned,
     "on a darker table": dark_table,

@@ -38,27 +38,17 @@ def draw(
     paper: Colour = (255, 255, 255),
     ink: Colour = (0, 0, 0),
 ) -> Image.Image:
-    """Return a picture of a digit.
+    """Return a picture of a digit, `size` pixels high and wide, in some mode of Pillow's.
 
-    Args:
-        digit: 0 to 9.
-        size: height and width of the picture, in pixels.
-        pen: width of the pen, in units of the strokes.
-        share: of the picture's side that the square of the strokes takes up.
-        corner: where the upper left corner of that square is, as a share of the picture's side.
-        mode: of the picture, as Pillow names it.
-        paper: colour of the paper, in that mode.
-        ink: colour of the ink.
+    The pen is so many units of the strokes wide. Their square takes up this `share` of the
+    picture's side, from this `corner`, the upper left one, as a share of that side as well.
     """
     picture = Image.new(mode, (size * FINE, size * FINE), paper)
     unit = size * FINE * share / PAPER
-    width = max(round(pen * unit), 1)
+    width, (left, top) = max(round(pen * unit), 1), (at * size * FINE for at in corner)
     canvas = ImageDraw.Draw(picture)
     for stroke in parse(STROKES[digit]):
-        points = [
-            (x * unit + corner[0] * size * FINE, y * unit + corner[1] * size * FINE)
-            for x, y in stroke
-        ]
+        points = [(x * unit + left, y * unit + top) for x, y in stroke]
         canvas.line(points, fill=ink, width=width, joint="curve")
         for x, y in (points[0], points[-1]):
             canvas.circle((x, y), width / 2, fill=ink)

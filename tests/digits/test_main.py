@@ -1,0 +1,30 @@
+import subprocess
+import sys
+
+import pytest
+
+from digits import __main__ as command
+from digits import network
+from digits.errors import InputError
+from tests.sandbox import ROOT
+
+
+@pytest.mark.parametrize("name", ["classify", "export"])
+def test_help_shows_an_example_and_waits_for_no_library(name: str) -> None:
+    line = [sys.executable, "-X", "importtime", "-m", "digits", name, "--help"]
+    told = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"Example: python -m digits {name}" in " ".join(told.stdout.split())
+    loaded = {row.split("|")[-1].strip() for row in told.stderr.splitlines()}
+    assert "digits.errors" in loaded
+    assert not loaded & {"torch", "scipy", "numpy", "onnx"}
+
+
+def test_export_without_its_library_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "digits.network.export", raising=False)
+    monkeypatch.delattr(network, "export", raising=False)
+    monkeypatch.setattr(sys, "argv", ["digits", "export"])
+    with pytest.raises(InputError, match="onnx is not installed; expected pip install"):
+        command.main()
