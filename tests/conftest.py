@@ -11,12 +11,11 @@ import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
-from ruamel.yaml import YAML
 
 from digits.data.image_table import ImageTable, write_images
 from digits.network.model import MLP, Ensemble, save_model
 from digits.network.training import Labelled
-from digits.params import load_recipe
+from digits.params import as_yaml, load_recipe
 from stages import prepare
 from tests.long.faults import Proof
 from tests.sandbox import CLASSES, ROOT, draw_images, sandbox
@@ -105,8 +104,7 @@ def write_params(tmp_path: Path) -> ParamsWriter:
     """Write params for the tiny images to params.yaml."""
 
     def write(changes: dict[str, Any]) -> None:
-        with (tmp_path / "params.yaml").open("w", encoding="utf-8") as file:
-            YAML().dump(tiny_params(changes), file)
+        (tmp_path / "params.yaml").write_text(as_yaml(tiny_params(changes)), encoding="utf-8")
 
     return write
 
