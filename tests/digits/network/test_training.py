@@ -41,9 +41,8 @@ def weights(model: MLP) -> bytes:
     return b"".join(value.numpy().tobytes() for value in model.state_dict().values())
 
 
-@pytest.mark.parametrize("schedule", ["constant", "one_cycle", "cosine"])
-def test_a_network_learns_what_is_easy(train: Train, schedule: str) -> None:
-    _, epochs = run(train, schedule=schedule, epochs=10)
+def test_a_network_learns_what_is_easy(train: Train) -> None:
+    _, epochs = run(train, schedule="one_cycle", epochs=10)
     assert [epoch.epoch for epoch in epochs] == list(range(1, 11))
     assert epochs[-1].validation_accuracy == 1
     assert epochs[-1].training_loss < epochs[0].training_loss
@@ -140,6 +139,7 @@ def test_the_sign_of_a_product_that_is_0_changes_no_byte(
 @pytest.mark.parametrize(
     ("base", "change"),
     [
+        ({}, {"widths": (7, 6)}),
         ({}, {"lr": 0.05}),
         ({}, {"momentum": 0.5}),
         ({}, {"nesterov": True}),
