@@ -18,7 +18,7 @@ class Descent:
         network: its layers.
         gradient: the layers that a step finds the gradient in, and may leave anything in.
         values: all numbers of the layers, float32: the parameters, and then running statistics.
-        momentum: the sum of the gradients of all steps, as the next step begins with it.
+        momentum: the running sum of the gradients, as the next step begins with it.
         averages: of the values, over the steps; empty without `averaging`.
     """
 

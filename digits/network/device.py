@@ -53,11 +53,10 @@ class Pace:
 
     def _choose(self) -> Generator[int, float, None]:
         """Yield the threads of each step; what is sent back are the seconds that it took."""
-        powers = (2**power for power in range(self._most.bit_length()))
-        numbers = [*(number for number in powers if number < self._most), self._most]
+        numbers = [*(2**power for power in range((self._most - 1).bit_length())), self._most]
         while True:
             begun, least = perf_counter(), dict.fromkeys(numbers, inf)
-            for number in (number for number in numbers for _ in range(TRIED)):
+            for number in sorted(numbers * TRIED):
                 took = yield number
                 least[number] = min(took, least[number])
                 if took > GIVEN_UP * min(least.values()):

@@ -160,10 +160,7 @@ class Trainer:
         logits = []
         for batch, at in zip(shown, schedule, strict=True):
             with pace.step():
-                if batch.is_cuda and len(batch) == params.batch_size:
-                    logits.append(self._graph.run(self._step, batch, at))
-                else:
-                    logits.append(self._step(self._draws, batch, at))
+                logits.append(self.take_step(batch, at))
         # Looked at when the epoch is over: a GPU would be waited for at each step.
         labels = self._training.labels[order]
         loss = _mean(cross_entropy(torch.cat(logits), labels, params.label_smoothing))
@@ -174,11 +171,16 @@ class Trainer:
             raise InputError(f"params.yaml: train.lr: the loss is {told}; expected {SMALLER}")
         return loss
 
-    def _step(self, draws: Draws, batch: Tensor, schedule: Tensor) -> Tensor:
-        """Take one step; return the logits before it, shape (rows, classes).
+    def take_step(self, batch: Tensor, schedule: Tensor) -> Tensor:
+        """Take one step, as a graph on a GPU; return the logits before it, shape (rows, classes).
 
         `batch` has the indices of its rows, `schedule` the learning rate and the share averaged.
         """
+        if batch.is_cuda and len(batch) == self._params.batch_size:
+            return self._graph.run(self._step, batch, schedule)
+        return self._step(self._draws, batch, schedule)
+
+    def _step(self, draws: Draws, batch: Tensor, schedule: Tensor) -> Tensor:
         images = self._training.images.index_select(0, batch)
         labels = self._training.labels.index_select(0, batch)
         if self._params.augment.distorts:

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from digits.data.tensors import PREPARED, map_labelled
 from digits.errors import InputError
-from digits.network.inference import infer
 from digits.network.model import MODEL, load_model
 from digits.network.training import Epoch
 from stages import prepare, train
@@ -46,19 +44,6 @@ def test_all_rows_are_the_training_and_the_validation_rows(write_params: ParamsW
     assert told.startswith("read 90 rows (the validation rows among them), 3 times, on ")
     write_params({})
     assert train.main().startswith("read 60 rows, 3 times, on ")
-
-
-def test_a_regularised_network_is_kept_as_the_plain_one_that_was_validated(
-    write_params: ParamsWriter,
-) -> None:
-    changes = {"batch_norm": True, "dropout": 0.2, "averaging": 0.9, "batch_size": 20}
-    write_params({f"train.{key}": value for key, value in {**changes, "widths": [7, 6]}.items()})
-    train.main()
-    model = load_model(MODEL, 16, 3)
-    assert model.widths == (16, 7, 6, 3)
-    images, labels = map_labelled(PREPARED / "validation", 3)
-    right = (infer(model, torch.from_numpy(images)).argmax(dim=1).numpy() == labels).mean()
-    assert right == read_metrics()["validation_accuracy"]
 
 
 def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(

@@ -13,7 +13,6 @@ from digits import exact
 from digits.errors import InputError
 from digits.exact import Quantised, product
 from digits.network.backpropagation import view_layers
-from digits.network.draws import Draws
 from digits.network.model import MLP
 from digits.network.schedule import learning_rate, share_averaged
 from digits.network.training import Epoch, Labelled, Trainer, draw_network, validate
@@ -41,9 +40,8 @@ def weights(model: MLP) -> bytes:
     return b"".join(value.numpy().tobytes() for value in model.state_dict().values())
 
 
-@pytest.mark.parametrize("schedule", ["constant", "one_cycle", "cosine"])
-def test_a_network_learns_what_is_easy(train: Train, schedule: str) -> None:
-    _, epochs = run(train, schedule=schedule, epochs=10)
+def test_a_network_learns_what_is_easy(train: Train) -> None:
+    _, epochs = run(train, schedule="one_cycle", epochs=10)
     assert [epoch.epoch for epoch in epochs] == list(range(1, 11))
     assert epochs[-1].validation_accuracy == 1
     assert epochs[-1].training_loss < epochs[0].training_loss
@@ -140,6 +138,7 @@ def test_the_sign_of_a_product_that_is_0_changes_no_byte(
 @pytest.mark.parametrize(
     ("base", "change"),
     [
+        ({}, {"widths": (7, 6)}),
         ({}, {"lr": 0.05}),
         ({}, {"momentum": 0.5}),
         ({}, {"nesterov": True}),
@@ -207,14 +206,14 @@ def test_epochs_take_every_row_once_in_a_new_order_and_the_schedule_runs_once(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[tuple[Tensor, Tensor, Tensor]] = []
-    step = Trainer._step  # noqa: SLF001
+    take_step = Trainer.take_step
 
-    def watch(trainer: Trainer, draws: Draws, batch: Tensor, schedule: Tensor) -> Tensor:
-        logits = step(trainer, draws, batch, schedule)
+    def watch(trainer: Trainer, batch: Tensor, schedule: Tensor) -> Tensor:
+        logits = take_step(trainer, batch, schedule)
         taken.append((batch, schedule, logits))
         return logits
 
-    monkeypatch.setattr(Trainer, "_step", watch)
+    monkeypatch.setattr(Trainer, "take_step", watch)
     changes = {"epochs": 2, "schedule": "one_cycle", "averaging": 0.8, "label_smoothing": 0.3}
     train = train.model_copy(update=changes)
     _, epochs = run(train)
