@@ -145,7 +145,7 @@ def test_results_of_other_params_or_code_than_the_commits_own_are_refused(run: R
 
 def test_the_comparison_in_the_readme_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    readme = (ROOT / "README.md").read_text()
+    readme = (ROOT / "docs" / "pipeline.md").read_text()
     [found] = re.findall(r'make compare REV="\$\(git rev-parse (\S.*)\)"', readme)
     command = ["bash", "-c", f"git rev-parse {found}"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
