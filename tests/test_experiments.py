@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.long.faults import Proof
-from tests.sandbox import ROOT, Sandbox, change_params
+from tests.sandbox import ROOT, Proof, Sandbox, change_params
 from tests.test_pipeline import edited, repro
 
 pytestmark = pytest.mark.long

@@ -15,8 +15,7 @@ from ruamel.yaml import YAML
 
 from digits.params import Params
 from stages._inputs import MISSING, hash_paths
-from tests.long.faults import Proof
-from tests.sandbox import ROOT, Sandbox
+from tests.sandbox import ROOT, Proof, Sandbox
 from tools.ledger import LOCK, read_lock
 
 STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]

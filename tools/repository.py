@@ -55,9 +55,13 @@ def files_of(revision: str | None) -> Iterator[Path]:
         yield Path(name)
 
 
-def copy_files(source: Path, folder: Path) -> None:
-    """Copy the files that Git tracks, or would track, as they are, to `folder`."""
-    listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=source)
+def copy_files(source: Path, folder: Path, *names: str) -> None:
+    """Copy the files that Git tracks, or would track, as they are, to `folder`.
+
+    All of them, or those of the given names and folders.
+    """
+    options = ("-z", "--cached", "--others", "--exclude-standard", "--")
+    listed = git("ls-files", *options, *names, folder=source)
     for name in listed.decode().removesuffix("\0").split("\0"):
         if (source / name).exists():  # it may have been deleted since it was committed
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,7 @@ import pytest
 from digits.data.answers import ANSWERS, write_answers
 from digits.data.tensors import PREPARED
 from digits.errors import InputError
-from tests.long.faults import Proof, snapshot
-from tests.sandbox import ROOT, Sandbox, draw_images
+from tests.sandbox import ROOT, Proof, Sandbox, draw_images, snapshot
 from tools.tutorial import DOCUMENT, PICTURES, copy_results, fill, rebuild, write
 
 TEXT = (ROOT / DOCUMENT).read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from digits.errors import InputError
-from tests.long.faults import Proof, recorded
+from tests.sandbox import Proof, recorded
 from tools import verify
 from tools.ledger import Output, find_cache, stored
 from tools.verify import CLONE, UNKNOWN, Result, choose_commit, compare, print_table
