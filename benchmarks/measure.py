@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from tempfile import TemporaryDirectory, TemporaryFile
 from time import perf_counter
 
@@ -40,7 +41,7 @@ def run(
     held, ended = [0.0], threading.Event()
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
     with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=-1, stderr=subprocess.STDOUT, text=True
+        command, cwd=folder, env=environment, stdout=PIPE, stderr=STDOUT, text=True
     ) as process:
 
         def watch() -> None:
@@ -102,7 +103,7 @@ class Bench:
 
     def __init__(self, folder: Path, python: Path) -> None:
         self.rows: list[tuple[str, str, str, float]] = []
-        self._python, self._peers, self._empty = python, folder / "peers", folder / "empty"
+        self._python, self._peers, self._empty = str(python), folder / "peers", folder / "empty"
         self._box = Sandbox(folder / THIS, SEED, DIGITS_DEVICE="cpu", PYTHONPATH=str(ROOT))
         for copy in (self._box.folder, self._peers):
             shutil.copytree(ROOT / DATA, copy / DATA)
@@ -110,7 +111,7 @@ class Bench:
         one = "stages:\n  one:\n    cmd: echo one > out\n    outs: [out]\n"
         (self._empty / "dvc.yaml").write_text(one)
         for command in ("git init --quiet", "dvc init --quiet", "dvc repro --quiet"):
-            run(command.split(), self._empty, self._box.environment)
+            self._run_in_empty(*command.split())
         shutil.copy(ROOT / ".dvc" / "config", self._empty / ".dvc" / "config")
 
     def _add(self, subject: str, stage: str, quantities: Mapping[str, float]) -> None:
@@ -124,12 +125,15 @@ class Bench:
         here = os.environ | {"PATH": self._box.environment["PATH"]}
         for _ in range(3):
             self._add(THIS, "nothing", run(["dvc", "repro"], ROOT, here)[0])
-            empty, _ = run(["dvc", "repro"], self._empty, self._box.environment)
-            self._add("empty", "nothing", empty)
+            self._add("empty", "nothing", self._run_in_empty("dvc", "repro"))
+
+    def _run_in_empty(self, *command: str) -> dict[str, float]:
+        site = {"DVC_SITE_CACHE_DIR": f"{self._empty}.site"}
+        return run(command, self._empty, self._box.environment | site)[0]
 
     def _run_peer(self, name: str) -> None:
         variables = os.environ | {"PYTHONPATH": str(ROOT / "benchmarks")}
-        cost, output = run([str(self._python), "-m", "peers", name], self._peers, variables)
+        cost, output = run([self._python, "-m", "peers", name], self._peers, variables)
         self._add(name, "all", cost | {"accuracy": score(self._peers)})
         self._add(name, "fit", {"wall": printed(output, "fit")})
 
@@ -160,9 +164,8 @@ def compare(python: Path, runs: int) -> pd.DataFrame:
     """Measure everything so many times; `python` is that of the peers' environment."""
     if not python.exists():
         raise InputError(f"{python}: no such file; expected what make bench installs")
-    if subprocess.run(
-        [sys.executable, "-m", "dvc", "status", "-q"], cwd=ROOT, check=False
-    ).returncode:
+    status = [sys.executable, "-m", "dvc", "status", "--quiet"]
+    if subprocess.run(status, cwd=ROOT, check=False).returncode:
         raise InputError("dvc status: something is to be done; expected nothing (run make repro)")
     with TemporaryDirectory() as name:
         bench = Bench(Path(name), python.absolute())
