@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from digits.data.mnist import IDX_SHA256, write_idx
+from digits.params import leaves
 from tools.repository import copy_files
 
 ROOT = Path(__file__).parent.parent
 PINNED = ROOT / "requirements.txt"
-SEED = ROOT / "recipes" / "seed.yaml"
+SEED, ONE_CYCLE = (ROOT / "recipes" / f"{name}.yaml" for name in ("seed", "one_cycle"))
 CLASSES = 3
 # Without what the pipeline made here, and without the studies, which are stages of their own.
 COPIED = (
@@ -52,9 +53,9 @@ def draw_images(
 
 
 def read_recipe(recipe: Path, changes: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
-    """Return all params of a recipe, or of a params file, changed by keys like "train.lr"."""
-    params: dict[str, Any] = YAML().load(recipe)
-    for key, value in changes.items():
+    """Return all params: one_cycle's, over them a recipe's, and changes by keys like "train.lr"."""
+    params: dict[str, Any] = YAML().load(ONE_CYCLE)
+    for key, value in (dict(leaves("", YAML(typ="safe").load(recipe))) | dict(changes)).items():
         *sections, name = key.split(".")
         reduce(getitem, sections, params)[name] = value
     return params
@@ -190,6 +191,10 @@ class Sandbox:
         if ran.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {ran.stdout}{ran.stderr}")
         return ran.stdout
+
+    def recover(self) -> str:
+        """Put right what a kill has left wrong, as `make repro` does; return what was done."""
+        return self.run("python", "-m", "tools.recovery")
 
     def commit(self, message: str) -> None:
         """Commit everything."""

@@ -136,7 +136,7 @@ def test_without_verify_dvc_believes_damaged_bytes_and_recovery_does_not(
     colleague.run("dvc", "pull")
     assert not is_whole(colleague.folder / MODEL, recorded(author.folder, MODEL))
     assert colleague.run("dvc", "status") == "Data and pipelines are up to date.\n"
-    assert f"damaged bytes of {MODEL}" in colleague.run("python", "-m", "tools.recovery")
+    assert f"damaged bytes of {MODEL}" in colleague.recover()
     assert repro(colleague) == ["train"]
     assert is_whole(colleague.folder / MODEL, recorded(author.folder, MODEL))
 

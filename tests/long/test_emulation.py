@@ -22,7 +22,7 @@ import torch
 from ruamel.yaml import YAML
 
 from digits.evaluation.label_errors import SUSPECTS
-from digits.params import PARAMS, Augment, Train, load_params
+from digits.params import PARAMS, Augment, Params, Train
 from tests.long import aarch64
 from tests.sandbox import ROOT, SEED, read_recipe, snapshot
 
@@ -110,7 +110,7 @@ def test_every_byte_is_the_same_on_a_gpu(recipe: str) -> None:
 
 
 def test_everything_that_may_be_on_is_on_in_a_run_on_other_processors() -> None:
-    seed, everything = load_params(SEED), load_params(EVERYTHING)
+    seed, everything = (Params.model_validate(read_recipe(path)) for path in (SEED, EVERYTHING))
     # What a study changes by itself.
     aside = {"rows", "widths", "epochs", "batch_size", "seed"}
     for name in Train.model_fields.keys() - aside - {"augment"}:

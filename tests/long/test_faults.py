@@ -73,7 +73,7 @@ def restored(large: Proof) -> Iterator[Proof]:
 
 def repro(box: Sandbox, *options: str) -> None:
     """Run the pipeline as `make repro` does."""
-    box.run("python", "-m", "tools.recovery")
+    box.recover()
     box.run("dvc", "repro", *options)
     for checkpoint in (box.folder / MODEL).parent.glob("*.checkpoint"):
         checkpoint.unlink()
@@ -189,7 +189,7 @@ def test_damaged_bytes_in_a_shared_cache_are_found_and_built_again(
     kept.chmod(0o444)
     result.unlink()
     restore(box)
-    told = box.run("python", "-m", "tools.recovery")
+    told = box.recover()
     assert told.count("\n") == 1
     assert f"damaged bytes of {path}" in told
     repro(box)
@@ -223,7 +223,7 @@ def test_of_what_is_edited_while_it_is_read_only_what_ran_is_recorded(
         with box.start(*FORCED, "--single-item", stage, output=DEVNULL):
             time.sleep(generator.uniform(0, seconds))
             box.edit(name, old, new)
-        box.run("python", "-m", "tools.recovery")
+        box.recover()
         found = [record(box, stage), reproduce(box, stage)]
         assert found in ([before, after], [after, after], [None, after])
 
