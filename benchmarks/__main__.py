@@ -4,7 +4,7 @@
     python -m benchmarks scale --runs 3
 
 Both read data/mnist as `dvc repro` left it. The first writes benchmarks/results.md and results.png,
-the second scale.md and scale.png.
+the second scale.md.
 """
 
 from argparse import ArgumentParser
@@ -25,10 +25,11 @@ def main() -> None:
         parser.error(f"--runs {asked.runs}: expected at least 1")
     if asked.what == "scale":
         table = scale.measure(asked.runs)
-        show.publish("scale", scale.report(table), scale.draw(table))
+        show.publish("scale", scale.report(table))
     else:
         table = measure.compare(asked.peers / "bin" / "python", asked.runs)
-        show.publish("results", show.report(table), show.draw(table))
+        show.draw(show.FOLDER / "results.png", table)
+        show.publish("results", show.report(table))
 
 
 if __name__ == "__main__":

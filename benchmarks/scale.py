@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from benchmarks.measure import COLUMNS, DATA, STAGES, run
@@ -87,24 +86,3 @@ def report(table: pd.DataFrame) -> str:
     names = {"stages": SCALED, "factors": FACTORS, "counts": COUNTS, "bytes": BYTES}
     functions = {"microseconds": microseconds, "estimate": estimate}
     return render("scale.md.jinja", table, **names, **functions)
-
-
-def draw(table: pd.DataFrame) -> Figure:
-    """Draw time per row and peak memory of each stage by the number of rows."""
-    medians, figure = Medians(table), Figure((10, 3.6), 100, layout="constrained")
-    times, memories = figure.subplots(1, 2)
-    for stage in SCALED:
-        each = [microseconds(medians, stage, factor) for factor in FACTORS]
-        times.plot(FACTORS, each, marker="o", label=stage)
-        held = [medians(factor, stage, "memory") for factor in FACTORS]
-        memories.plot(FACTORS, held, marker="o", label=stage)
-    times.set_ylabel("microseconds a row")
-    memories.set_ylabel("peak memory (MB)")
-    for axes in (times, memories):
-        axes.set(xscale="log", xlabel="times the rows")
-        axes.set_xticks(FACTORS, [str(factor) for factor in FACTORS])
-        axes.minorticks_off()
-        axes.set_ylim(bottom=0)
-        axes.grid(alpha=0.3)
-    memories.legend(fontsize=8)
-    return figure

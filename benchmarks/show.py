@@ -60,13 +60,6 @@ def product_floor(medians: Medians) -> dict[str, float]:
     return {stage: operations(WIDTHS, *rows.get(stage, (0, 0))) / rate for stage in STAGES}
 
 
-def describe_peers() -> str:
-    """Return the libraries that are measured beside this pipeline, and their versions, in words."""
-    lines = (FOLDER / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    pins = dict(line.split("==") for line in lines if "==" in line)
-    return ", ".join(f"{name} {pins[name]}" for name in ("fastai", "lightning", "scikit-learn"))
-
-
 def render(name: str, table: pd.DataFrame, **values: Any) -> str:  # noqa: ANN401  (as Jinja has it)
     """Return a page: a template of this folder, filled in from what was measured."""
     templates = jinja2.Environment(
@@ -81,14 +74,13 @@ def report(table: pd.DataFrame) -> str:
     return render(
         "results.md.jinja",
         table,
-        versions=describe_peers(),
         floor=product_floor(Medians(table)),
         stages=STAGES,
         subjects=SUBJECTS,
     )
 
 
-def draw(table: pd.DataFrame) -> Figure:
+def draw(path: Path, table: pd.DataFrame) -> None:
     """Draw what CSV to submission and the fit take, one bar for each subject, fastai's being 1."""
     medians, figure = Medians(table), Figure((10, 3.2), 100, layout="constrained")
     panels = {"all": "CSV to submission", "fit": "the fit of five epochs"}
@@ -99,13 +91,12 @@ def draw(table: pd.DataFrame) -> Figure:
         axes.set_title(f"{panels[stage]}: time, fastai = 1")
         axes.set_xlim(right=1.15 * max(ratios))
     axes.invert_yaxis()  # shared: the first on top
-    return figure
-
-
-def publish(name: str, text: str, figure: Figure) -> None:
-    """Write a page and its chart to this folder, and print the page."""
-    with replacing(FOLDER / f"{name}.png") as temporary:
+    with replacing(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def publish(name: str, text: str) -> None:
+    """Write a page to this folder, and print it."""
     with replacing(FOLDER / f"{name}.md") as temporary:
         temporary.write_text(f"{text}\n", encoding="utf-8")
     print(text)
