@@ -1,8 +1,6 @@
 """Tiny synthetic data: images of 4 x 4 pixels in three classes, easy to tell apart."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
-from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -15,51 +13,46 @@ from numpy.typing import NDArray
 from digits.data.image_table import ImageTable, write_images
 from digits.network.model import MLP, Ensemble, save_model
 from digits.network.training import Labelled
-from digits.params import as_yaml, load_recipe
+from digits.params import as_yaml
 from stages import prepare
-from tests.long.faults import Proof
-from tests.sandbox import CLASSES, ROOT, draw_images, sandbox
+from tests.sandbox import CLASSES, SEED, Proof, draw_images, read_recipe, sandbox
 from tools.project import git
 
 PIXELS = 16
 LABELS = ("0", "1", "2")
-
-RAY = {
-    "tests/long/test_nodes.py",
-    "tests/studies/test_cluster.py",
-    "tests/studies/test_labels.py",
+TINY = {
+    "data.train": "train.csv",
+    "data.test": "test.csv",
+    "prepare.validation": 30,
+    "train.widths": [8],
+    "train.epochs": 3,
+    "train.batch_size": 10,
+    "train.lr": 0.1,
+    "evaluate.gallery": 5,
 }
+RAY = ("test_nodes.py", "test_cluster.py", "studies/test_labels.py")
 
 ParamsWriter = Callable[[dict[str, Any]], None]
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this very hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # One process begins with all tests that use the sandbox, which takes long to make; the other
-    # takes file by file.
-    items.sort(key=lambda item: not uses_sandbox(item))
+    groups = {item: choose_group(item) for item in items}
+    items.sort(key=lambda item: groups[item] != "sandbox")  # which takes long to make: the first
     for item in items:
-        group = "sandbox" if uses_sandbox(item) else item.location[0]
-        # Ray gives its processes half a minute to start: never two of them at once.
-        group = "ray" if group in RAY else group
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
 
 
-def uses_sandbox(item: pytest.Item) -> bool:
-    return "proof" in getattr(item, "fixturenames", ())
+def choose_group(item: pytest.Item) -> str:
+    """Return what one process is to run: a file, all that use the sandbox, or all that use Ray."""
+    if "proof" in getattr(item, "fixturenames", ()):
+        return "sandbox"
+    return "ray" if item.location[0].endswith(RAY) else item.location[0]
 
 
 def tiny_params(changes: dict[str, Any]) -> dict[str, Any]:
     """Return params for the tiny images, with changes such as {"train.lr": 0.5}."""
-    params = load_recipe(ROOT / "recipes" / "seed.yaml").model_dump(mode="json")
-    params["data"] |= {"train": "train.csv", "test": "test.csv"}
-    params["prepare"]["validation"] = 30
-    params["train"] |= {"widths": [8], "epochs": 3, "batch_size": 10, "lr": 0.1}
-    params["evaluate"]["gallery"] = 5
-    for key, value in changes.items():
-        *sections, name = key.split(".")
-        reduce(getitem, sections, params)[name] = value
-    return params
+    return read_recipe(SEED, TINY | changes)
 
 
 def read_images(path: Path) -> tuple[list[str], NDArray[np.uint8]]:
@@ -129,8 +122,15 @@ def repository(project: Path) -> Path:
     return project
 
 
+@pytest.fixture
+def plain_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let networks answer as other runtimes do, which round nothing before they multiply."""
+    for kind in ("FORWARD_BITS", "IMAGE_BITS"):
+        monkeypatch.setattr(f"digits.network.model.{kind}", 21)
+
+
 @pytest.fixture(scope="session")
 def proof() -> Iterator[Proof]:
     """Yield a sandbox in which the pipeline has run and its results are committed."""
-    with sandbox(rows=90) as box:
-        yield Proof(box)
+    with sandbox(rows=90) as made:
+        yield made

@@ -1,41 +1,40 @@
-"""A copy of the project with small synthetic images, in which anything may go wrong.
-
-The images come from a mirror of its own, on loopback. The copy is a Git repository, and DVC's state
-its own.
-"""
+"""Copies of the project in which anything may be run, with synthetic images from a mirror."""
 
 import gzip
 import hashlib
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from functools import partial
+from functools import partial, reduce
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from operator import getitem
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from ruamel.yaml import YAML
 
 from digits.data.mnist import IDX_SHA256, write_idx
-from tools.recipe import apply
+from digits.params import as_yaml, leaves, load_yaml
+from tools.project import copy_files
 
 ROOT = Path(__file__).parent.parent
+PINNED = ROOT / "constraints.txt"
+SEED, ONE_CYCLE = (ROOT / "recipes" / f"{name}.yaml" for name in ("seed", "one_cycle"))
 CLASSES = 3
+# Without what the pipeline made here, and without the studies, which are stages of their own.
 COPIED = (
-    *("digits", "stages", "tools", "dvc.yaml", "requirements.txt", "data/suspects.csv"),
-    *(".gitignore", ".gitattributes", ".dvcignore"),
+    *("digits", "stages", "tools", "dvc.yaml", PINNED.name, "pyproject.toml", "data", "models"),
+    *(".dvc", ".gitignore", ".gitattributes", ".dvcignore"),
 )
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def draw_images(
@@ -43,8 +42,7 @@ def draw_images(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Draw images whose bright row of pixels is the one that their class counts.
 
-    Returns:
-        Pixels, shape (rows, side * side), from 0 to 255, and classes, shape (rows,), from 0 to 2.
+    Returns pixels, shape (rows, side * side), from 0 to 255, and classes, shape (rows,), 0 to 2.
     """
     generator = np.random.default_rng(seed)
     labels = np.arange(rows) % CLASSES
@@ -53,13 +51,35 @@ def draw_images(
     return pixels.reshape(rows, side * side), labels
 
 
+def read_recipe(recipe: Path, changes: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
+    """Return all params: one_cycle's, over them a recipe's, and changes by keys like "train.lr"."""
+    params: dict[str, Any] = load_yaml(ONE_CYCLE, "params")
+    for key, value in (dict(leaves("", load_yaml(recipe, "a recipe"))) | dict(changes)).items():
+        *sections, name = key.split(".")
+        reduce(getitem, sections, params)[name] = value
+    return params
+
+
 def change_params(path: Path, changes: Mapping[str, Any]) -> None:
     """Change a params file, by keys such as "train.lr"."""
-    params = YAML().load(path)
-    for key, value in changes.items():
-        section, name = key.split(".")
-        params[section][name] = value
-    YAML().dump(params, path)
+    path.write_text(as_yaml(read_recipe(path, changes)), encoding="utf-8")
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    """Return the hash of every file but those that Git, DVC and Python keep for themselves."""
+    kept = {".git", ".dvc", "__pycache__"}
+    paths = [path for path in folder.rglob("*") if path.is_file() and not kept & set(path.parts)]
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+    }
+
+
+def recorded(folder: Path, path: Path) -> str:
+    """Return the MD5 of an output in the dvc.lock of a folder."""
+    stages = load_yaml(folder / "dvc.lock", "a lock file")["stages"].values()
+    [md5] = [out["md5"] for stage in stages for out in stage["outs"] if out["path"] == str(path)]
+    return str(md5)
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):
@@ -79,70 +99,53 @@ def serve(folder: Path) -> Iterator[str]:
             server.shutdown()
 
 
-@contextmanager
-def sandbox(rows: int, side: int = 4) -> Iterator["Sandbox"]:
-    """Yield a new sandbox; it goes at the end.
-
-    Args:
-        rows: labelled images, a multiple of 3; there are two thirds as many to predict.
-        side: their height and width, in pixels.
-    """
-    with TemporaryDirectory() as name:
-        folder, mirror = Path(name) / "project", Path(name) / "mirror"
-        folder.mkdir()
-        mirror.mkdir()
-        with serve(mirror) as url:
-            yield Sandbox(folder, mirror, url, rows, side)
+def write_mirror(folder: Path, url: str, rows: int, side: int) -> Path:
+    """Write images in MNIST's place, and the file that DIGITS_MNIST is to name; return that."""
+    pixels, labels = draw_images(rows * 5 // 3, side=side)
+    arrays = (pixels.reshape(-1, side, side), labels.astype(np.uint8))
+    parts = [array[part] for part in (slice(rows), slice(rows, None)) for array in arrays]
+    contents = {name: write_idx(part) for name, part in zip(IDX_SHA256, parts, strict=True)}
+    for name, content in contents.items():
+        (folder / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    source = folder / "source.json"
+    source.write_text(json.dumps({"mirror": url, "sha256": hashes, "timeout": 2}))
+    return source
 
 
 class Sandbox:
-    """A copy of the project whose download reads small images from `mirror`.
+    """A copy of the pipeline in a Git repository of its own, without results; DVC's state is its.
 
-    Attributes:
-        folder: where the copy lies.
-        mirror: the folder that is served in MNIST's place.
+    `folder` is where it lies, `environment` has the variables that its commands are run with.
     """
 
-    def __init__(self, folder: Path, mirror: Path, url: str, rows: int, side: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Path = SEED,
+        changes: Mapping[str, Any] = NOTHING,
+        **variables: str,
+    ) -> None:
         self.folder = folder
-        self.mirror = mirror
-        self._environment = dict(os.environ) | {
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "PIP_NO_INDEX": "1",
-            "SHELL": "/bin/sh",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        }
-        self._copy()
-        self._use_mirror(url, rows, side)
-        self.set_params({"prepare.validation": rows // 3})
+        self._variables = variables
+        copy_files(ROOT, folder, *COPIED)
+        (folder / "params.yaml").write_text(as_yaml(read_recipe(recipe, changes)))
         self.run("git", "init", "--quiet")
         self.commit("Begin")
 
-    def _copy(self) -> None:
-        (self.folder / "data").mkdir()
-        for name in COPIED:
-            if (ROOT / name).is_dir():
-                ignored = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(ROOT / name, self.folder / name, ignore=ignored)
-            else:
-                shutil.copy(ROOT / name, self.folder / name)
-        (self.folder / ".dvc").mkdir()
-        shutil.copy(ROOT / ".dvc" / "config", self.folder / ".dvc" / "config")
-        (self.folder / ".dvc" / ".gitignore").write_text("/config.local\n/site\n/tmp\n/cache\n")
-        shutil.copy(ROOT / "recipes" / "one_cycle.yaml", self.folder / "params.yaml")
-        apply(ROOT / "recipes" / "seed.yaml", self.folder / "params.yaml")
-
-    def _use_mirror(self, url: str, rows: int, side: int) -> None:
-        pixels, labels = draw_images(rows * 5 // 3, side=side)
-        arrays = (pixels.reshape(-1, side, side), labels.astype(np.uint8))
-        parts = [array[part] for part in (slice(rows), slice(rows, None)) for array in arrays]
-        contents = {name: write_idx(part) for name, part in zip(IDX_SHA256, parts, strict=True)}
-        for name, content in contents.items():
-            (self.mirror / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
-        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-        source = self.mirror / "source.json"
-        source.write_text(json.dumps({"mirror": url, "sha256": hashes, "timeout": 2}))
-        self._environment["DIGITS_MNIST"] = str(source)
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of a command: this environment's programs, and DVC's state in the copy."""
+        return {
+            **os.environ,
+            "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": f"{self.folder}.site",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PIP_NO_INDEX": "1",
+            "SHELL": "/bin/sh",
+            **self._variables,
+        }
 
     def clone(self, folder: Path) -> "Sandbox":
         """Clone the last commit to `folder`, as a colleague would: DVC knows nothing there."""
@@ -151,30 +154,22 @@ class Sandbox:
         other.folder = folder
         return other
 
-    def edit(self, name: str, pattern: str, new: str) -> None:
-        """Put `new` in the place of the one match of a regular expression in a file."""
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Put `new` in the place of `old`, which is in the file once."""
         path = self.folder / name
-        text, found = re.subn(pattern, lambda _: new, path.read_text(encoding="utf-8"))
-        if found != 1:
-            raise ValueError(f"{pattern!r} is {found} times in {name}")
-        path.write_text(text, encoding="utf-8")
-
-    def set_params(self, changes: Mapping[str, Any]) -> None:
-        """Change params.yaml, by keys such as "train.lr"."""
-        change_params(self.folder / "params.yaml", changes)
+        text = path.read_text(encoding="utf-8")
+        if text.count(old) != 1:
+            raise ValueError(f"{old!r} is {text.count(old)} times in {name}")
+        path.write_text(text.replace(old, new), encoding="utf-8")
 
     def start(
-        self,
-        *command: str,
-        environment: Mapping[str, str] = MappingProxyType({}),
-        output: int = subprocess.PIPE,
+        self, *command: str, environment: Mapping[str, str] = NOTHING, output: int = subprocess.PIPE
     ) -> subprocess.Popen[str]:
         """Start a command in the sandbox, in a process group of its own."""
-        site = {"DVC_SITE_CACHE_DIR": str(self.folder / ".dvc" / "site")}
         return subprocess.Popen(
             command,
             cwd=self.folder,
-            env={**self._environment, **site, **environment},
+            env={**self.environment, **environment},
             stdout=output,
             stderr=output,
             text=True,
@@ -182,7 +177,7 @@ class Sandbox:
         )
 
     def attempt(
-        self, *command: str, environment: Mapping[str, str] = MappingProxyType({})
+        self, *command: str, environment: Mapping[str, str] = NOTHING
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the sandbox, however it ends."""
         with self.start(*command, environment=environment) as process:
@@ -196,8 +191,38 @@ class Sandbox:
             raise RuntimeError(f"{' '.join(command)}: {ran.stdout}{ran.stderr}")
         return ran.stdout
 
+    def recover(self) -> str:
+        """Put right what a kill has left wrong, as `make repro` does; return what was done."""
+        return self.run("python", "-m", "tools.recovery")
+
     def commit(self, message: str) -> None:
         """Commit everything."""
         self.run("git", "add", "--all")
         who = ["-c", "user.name=sandbox", "-c", "user.email=sandbox@example.com"]
         self.run("git", *who, "commit", "--quiet", "--allow-empty", "--message", message)
+
+
+class Proof(NamedTuple):
+    """A sandbox in which the pipeline has run, and the hashes of the files that it has led to."""
+
+    box: Sandbox
+    quiet: dict[str, str]
+    mirror: Path
+
+
+@contextmanager
+def sandbox(rows: int, side: int = 4) -> Iterator[Proof]:
+    """Yield a new sandbox in which the pipeline has run, and its results are committed.
+
+    It has so many labelled images, a multiple of 3, and two thirds as many to predict.
+    """
+    with TemporaryDirectory() as name:
+        mirror = Path(name) / "mirror"
+        mirror.mkdir()
+        with serve(mirror) as url:
+            source = write_mirror(mirror, url, rows, side)
+            changes = {"prepare.validation": rows // 3}
+            box = Sandbox(Path(name) / "project", changes=changes, DIGITS_MNIST=str(source))
+            box.run("dvc", "repro")
+            box.commit("Record a run")
+            yield Proof(box, snapshot(box.folder), mirror)

@@ -56,7 +56,7 @@ def test_no_room_imports_another_that_no_arrow_leads_to() -> None:
 
 def test_every_arrow_is_used_and_none_leads_back() -> None:
     list(TopologicalSorter({source: [target] for source, target in ARROWS}).static_order())
-    assert ARROWS <= find_used()
+    assert find_used() >= ARROWS
 
 
 def test_the_library_knows_nothing_of_dvc_or_of_the_stages() -> None:

@@ -10,13 +10,8 @@ import pytest
 
 from tests.sandbox import ROOT
 
-PAGES = [
-    path
-    for path in map(
-        Path, subprocess.check_output(["git", "ls-files", "*.md"], cwd=ROOT, text=True).split()
-    )
-    if path.name not in ("CHANGELOG.md",)
-]
+LISTED = subprocess.check_output(["git", "ls-files", "*.md"], cwd=ROOT, text=True).split()
+PAGES = [Path(name) for name in LISTED if name != "CHANGELOG.md"]
 TARGETS = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
 
 

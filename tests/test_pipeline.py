@@ -14,8 +14,7 @@ import pytest
 
 from digits.params import Params, load_yaml
 from stages._inputs import MISSING, hash_paths
-from tests.long.faults import Proof
-from tests.sandbox import ROOT, Sandbox
+from tests.sandbox import ROOT, Proof, Sandbox
 from tools.project import LOCK, read_lock
 
 STAGES: dict[str, Any] = load_yaml(ROOT / "dvc.yaml", "stages")["stages"]

@@ -1,48 +1,46 @@
 """fastai 2: a Learner."""
 
 from functools import partial
-from time import perf_counter
 
+import numpy as np
 import torch
 from fastai.callback.all import *  # noqa: F403  as fastai's own documentation does: it patches Learner
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.metrics import accuracy
 from fastai.optimizer import SGD
-from peers import tables
-from peers.dataloader import datasets, network
+from peers import recipe
+from peers.recipe import Prepared, Rows, dataset
 from torch import nn
-from torch.utils.data import TensorDataset
 
 
-def main() -> None:
-    """Read, train, predict."""
-    images = tables.read_images()
-    torch.manual_seed(0)
+def prepare(training: Rows, validation: Rows) -> Prepared:
+    """Make everything ready."""
     # Without `device`, fastai would look for a GPU; without workers, it starts none.
     loaders = DataLoaders.from_dsets(
-        *datasets(images),
-        bs=tables.BATCH,
-        val_bs=2 * tables.BATCH,
+        dataset(*training),
+        dataset(*validation),
+        bs=recipe.BATCH,
+        val_bs=2 * recipe.BATCH,
         drop_last=False,
         num_workers=0,
         device=torch.device("cpu"),
     )
     learner = Learner(
         loaders,
-        network(),
+        recipe.network(),
         loss_func=nn.CrossEntropyLoss(),
-        opt_func=partial(SGD, mom=tables.MOMENTUM, wd=tables.WEIGHT_DECAY, decouple_wd=False),
+        opt_func=partial(SGD, mom=recipe.MOMENTUM, wd=recipe.WEIGHT_DECAY, decouple_wd=False),
         metrics=accuracy,
     )
-    start = perf_counter()
-    with learner.no_bar():
-        learner.fit(tables.EPOCHS, lr=tables.LEARNING_RATE)
-        seconds = perf_counter() - start
-        test = TensorDataset(torch.from_numpy(images.test))
-        probabilities, _ = learner.get_preds(dl=loaders.test_dl(test))
-    tables.finish(probabilities.argmax(1).numpy(), seconds)
 
+    def fit() -> None:
+        with learner.no_bar():
+            learner.fit(recipe.EPOCHS, lr=recipe.LEARNING_RATE)
 
-if __name__ == "__main__":
-    main()
+    def predict(test: np.ndarray) -> np.ndarray:
+        with learner.no_bar():
+            probabilities, _ = learner.get_preds(dl=loaders.test_dl(dataset(test)))
+        return probabilities.argmax(1).numpy()
+
+    return fit, predict

@@ -1,14 +1,12 @@
 """PyTorch Lightning: a LightningModule and its Trainer."""
 
-from time import perf_counter
-
 import lightning
+import numpy as np
 import torch
-from peers import tables
-from peers.dataloader import datasets, network, optimiser_of
+from peers.recipe import BATCH, EPOCHS, Prepared, Rows, dataset, network, optimiser_of
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
 
 class Classifier(lightning.LightningModule):
@@ -40,30 +38,22 @@ class Classifier(lightning.LightningModule):
         return self.optimiser
 
 
-def main() -> None:
-    """Read, train, predict."""
-    images = tables.read_images()
-    lightning.seed_everything(0)
-    training, validation = datasets(images)
+def prepare(training: Rows, validation: Rows) -> Prepared:
+    """Make everything ready."""
     model = Classifier()
     trainer = lightning.Trainer(
-        max_epochs=tables.EPOCHS,
+        max_epochs=EPOCHS,
         accelerator="cpu",
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         num_sanity_val_steps=0,
     )
-    start = perf_counter()
-    trainer.fit(
-        model,
-        DataLoader(training, batch_size=tables.BATCH, shuffle=True),
-        DataLoader(validation, batch_size=2 * tables.BATCH),
-    )
-    seconds = perf_counter() - start
-    test = DataLoader(TensorDataset(torch.from_numpy(images.test)), 2 * tables.BATCH)
-    tables.finish(torch.cat(trainer.predict(model, test)).numpy(), seconds)
+    batches = DataLoader(dataset(*training), batch_size=BATCH, shuffle=True)
+    held_out = DataLoader(dataset(*validation), batch_size=2 * BATCH)
 
+    def predict(test: np.ndarray) -> np.ndarray:
+        loader = DataLoader(dataset(test), 2 * BATCH)
+        return torch.cat(trainer.predict(model, loader)).numpy()
 
-if __name__ == "__main__":
-    main()
+    return lambda: trainer.fit(model, batches, held_out), predict

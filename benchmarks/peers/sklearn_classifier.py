@@ -1,31 +1,27 @@
 """scikit-learn: MLPClassifier."""
 
-from time import perf_counter
-
-from peers import tables
+import numpy as np
+from peers import recipe
+from peers.recipe import Prepared, Rows
 from sklearn.neural_network import MLPClassifier
 
 
-def main() -> None:
-    """Read, train, predict."""
-    images = tables.read_images()
+def prepare(training: Rows, validation: Rows) -> Prepared:
+    """Make everything ready."""
     model = MLPClassifier(
-        hidden_layer_sizes=tables.WIDTHS[1:-1],
+        hidden_layer_sizes=recipe.WIDTHS[1:-1],
         solver="sgd",
-        alpha=tables.WEIGHT_DECAY * tables.BATCH,  # which it divides by the rows of a batch
-        batch_size=tables.BATCH,
-        learning_rate_init=tables.LEARNING_RATE,
-        momentum=tables.MOMENTUM,
+        alpha=recipe.WEIGHT_DECAY * recipe.BATCH,  # which it divides by the rows of a batch
+        batch_size=recipe.BATCH,
+        learning_rate_init=recipe.LEARNING_RATE,
+        momentum=recipe.MOMENTUM,
         nesterovs_momentum=False,
-        max_iter=tables.EPOCHS,
+        max_iter=recipe.EPOCHS,
         random_state=0,
     )
-    start = perf_counter()
-    model.fit(images.train, images.train_labels)
-    seconds = perf_counter() - start
-    print(model.score(images.validation, images.validation_labels))
-    tables.finish(model.predict(images.test), seconds)
 
+    def predict(test: np.ndarray) -> np.ndarray:
+        print(model.score(*validation))
+        return model.predict(test)
 
-if __name__ == "__main__":
-    main()
+    return lambda: model.fit(*training), predict

@@ -1,30 +1,71 @@
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks.measure import run
+from benchmarks.fit import product_rate
+from benchmarks.measure import PEERS, copy_time, printed, run, score
+from benchmarks.show import WIDTHS
+from digits.params import Params
+from tests.sandbox import PINNED, ROOT, SEED, read_recipe
 
-HOLD = "import time; held = bytearray(200_000_000); time.sleep(1.5); print('held')"
+FOLDER = ROOT / "benchmarks"
+HOLD = "import time; held = bytearray(200_000_000); time.sleep(1.5); print('held', 2)"
 WORK = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
 
 
-def test_the_memory_of_a_child_counts_for_the_whole_command(tmp_path: Path) -> None:
+def test_time_and_memory_of_a_child_count_for_the_whole_command(tmp_path: Path) -> None:
     outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {HOLD!r}], check=True)"
-    cost = run([sys.executable, "-c", outer], tmp_path, os.environ)
-    assert 200e6 < cost.memory < 400e6
-    assert cost.wall > 1.5
-    assert cost.output == "held\n"
-
-
-def test_processor_time_is_that_of_the_command_alone(tmp_path: Path) -> None:
-    worked = run([sys.executable, "-c", WORK], tmp_path, os.environ)
-    slept = run([sys.executable, "-c", "import time; time.sleep(0.4)"], tmp_path, os.environ)
-    assert worked.cpu > 0.3 > slept.cpu
-    assert slept.wall > 0.4
+    cost, output = run([sys.executable, "-c", outer], tmp_path, os.environ)
+    assert 200 < cost["memory"] < 400
+    assert cost["wall"] > 1.5
+    assert printed(output, "held") == 2
+    worked, _ = run([sys.executable, "-c", WORK], tmp_path, os.environ)
+    slept, _ = run([sys.executable, "-c", "import time; time.sleep(0.4)"], tmp_path, os.environ)
+    assert worked["cpu"] > 0.3 > slept["cpu"]
 
 
 def test_a_command_that_fails_is_no_measurement(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="no such thing"):
         run([sys.executable, "-c", "import sys; sys.exit('no such thing')"], tmp_path, os.environ)
+
+
+def test_floors_are_of_work_that_was_done() -> None:
+    assert 1e8 < product_rate(0.01) < 1e14
+    assert 0 < copy_time(3, 3) < copy_time(50_000_000, 50_000_000)
+
+
+def test_a_score_is_the_share_of_right_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.measure.ROOT", tmp_path)
+    (tmp_path / "data/mnist").mkdir(parents=True)
+    (tmp_path / "submission.csv").write_text("ImageId,Label\n1,7\n2,1\n3,0\n4,4\n")
+    (tmp_path / "data/mnist/solution.csv").write_text("ImageId,Label\n1,7\n2,2\n3,0\n4,4\n")
+    assert score(tmp_path) == 0.75
+
+
+def test_every_peer_does_the_notebooks_recipe() -> None:
+    text = (FOLDER / "peers" / "recipe.py").read_text()
+    found = dict(re.findall(r"^([A-Z_, ]+) = (.*)$", text, re.MULTILINE))
+    params = Params.model_validate(read_recipe(SEED))
+    train = params.train
+    assert found["VALIDATION"] == str(params.prepare.validation)
+    assert found["WIDTHS"] == str(WIDTHS) == str((784, *train.widths, 10))
+    assert found["EPOCHS, BATCH"] == f"{train.epochs}, {train.batch_size}"
+    expected = f"{train.lr}, {train.momentum}, {train.weight_decay}"
+    assert found["LEARNING_RATE, MOMENTUM, WEIGHT_DECAY"] == expected
+    assert (train.schedule, train.label_smoothing) == ("constant", 0)
+    modules = re.findall(r'"(\S+)": "(\w+)",', (FOLDER / "peers" / "__main__.py").read_text())
+    assert tuple(name for name, _ in modules) == PEERS
+    assert all((FOLDER / "peers" / f"{module}.py").exists() for _, module in modules)
+
+
+def test_the_versions_of_the_peers_are_pinned_and_their_torch_is_ours() -> None:
+    pins = (FOLDER / "requirements.txt").read_text().splitlines()
+    lines = [line for line in pins if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
+    [ours] = re.findall(r"^torch==.*$", PINNED.read_text(), re.MULTILINE)
+    assert ours in lines

@@ -28,17 +28,11 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.long,
+    pytest.mark.usefixtures("plain_products"),
     pytest.mark.skipif(find_chromium() is None, reason="no Chromium: Debian's package chromium"),
     pytest.mark.skipif(not (ROOT / REPORT).exists(), reason="no report: `make repro` makes it"),
 ]
 ADDRESS = (ROOT / REPORT).as_uri()
-
-
-@pytest.fixture(autouse=True)
-def plain_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let networks answer as other runtimes do, which round nothing before they multiply."""
-    for kind in ("FORWARD_BITS", "IMAGE_BITS"):
-        monkeypatch.setattr(f"digits.network.model.{kind}", 21)
 
 
 @pytest.fixture(scope="module")

@@ -1,132 +1,116 @@
+"""The whole pipeline on other processors, which must give the same bytes.
+
+    pytest -m long tests/long/test_emulation.py
+
+From the first rows of train.csv to the report page, with a few steps of training: here, with other
+threads and kernels, and on processors that qemu emulates. By default with everything that training
+knows on; every recipe if RECIPES is "all". On a GPU, if there is one, whole recipes.
+"""
+
+import os
+import shutil
+import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+import torch
+from ruamel.yaml import YAML
 
-from digits.data.image_table import write_images
-from digits.errors import InputError
-from digits.params import PARAMS, Augment, Train, load_params, load_recipe
-from tests.long import emulation
-from tests.sandbox import ROOT, draw_images
+from digits.evaluation.label_errors import SUSPECTS
+from digits.params import PARAMS, Augment, Params, Train
+from tests.long import aarch64
+from tests.sandbox import ROOT, SEED, read_recipe, snapshot
+
+EVERYTHING = Path(__file__).with_name("everything.yaml")
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml")) if os.environ.get("RECIPES") == "all" else []
+TRAIN = ROOT / "data/mnist/train.csv"
+STAGES = "import prepare, train, evaluate, predict, score, report"
+# A batch and `LAST` rows. All are odd: a division by a power of two hides much.
+LAST, VALIDATION, TEST = 37, 51, 21
+FILES = {"data.train": "train.csv", "data.test": "test.csv"}
+SHORT = FILES | {"prepare.validation": VALIDATION, "train.epochs": 2, "evaluate.gallery": 7}
+HERE = [sys.executable]
+KERNELS = ["ATEN_CPU_CAPABILITY=default", "MKL_ENABLE_INSTRUCTIONS=SSE4_2"]
+MACHINES = {
+    "native": HERE,
+    "one thread": ["env", "OMP_NUM_THREADS=1", *HERE],
+    "other kernels": ["env", *KERNELS, *HERE],
+    "Intel Haswell": ["env", "OMP_NUM_THREADS=1", "qemu-x86_64", "-cpu", "Haswell", *HERE],
+    "ARM Neoverse N1": ["env", "OMP_NUM_THREADS=1", *aarch64.QEMU],
+}
+Digests = Mapping[str, str]
 
 
-@pytest.fixture
-def study(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Go to a project with rows for a study of params.yaml, and two machines that are this one."""
-    emulation.TRAIN.parent.mkdir(parents=True)
-    write_images(emulation.TRAIN, *draw_images(150))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setattr(sys, "argv", ["emulation", "params.yaml"])
-    others = {"other": ["env", "OMP_NUM_THREADS=1", sys.executable]}
-    monkeypatch.setattr(emulation, "MACHINES", {"native": [sys.executable]} | others)
-    return project
+def write_inputs(recipe: Path, folder: Path, *, whole: bool = False) -> None:
+    """Write a recipe, for a few steps unless it is run whole, and rows of `TRAIN` to a folder."""
+    params = read_recipe(recipe, FILES if whole else SHORT)
+    rows = params["train"]["batch_size"] + LAST + VALIDATION + TEST
+    with TRAIN.open(encoding="utf-8") as file:
+        header, *lines = islice(file, None if whole else 1 + rows)
+    (folder / SUSPECTS).parent.mkdir(parents=True)
+    (folder / "train.csv").write_text("".join([header, *lines[:-TEST]]), encoding="utf-8")
+    (folder / "test.csv").write_text("".join([header, *lines[-TEST:]]), encoding="utf-8")
+    shutil.copy(ROOT / SUSPECTS, folder / SUSPECTS)
+    YAML().dump(params, folder / PARAMS)
 
 
-def test_other_processes_give_the_bytes_of_this_one(
-    study: Path, capsys: pytest.CaptureFixture[str]
+def run(command: list[str], recipe: Path, device: str = "cpu", *, whole: bool = False) -> Digests:
+    """Run a recipe with a command for Python; return the hash of each file that it leads to."""
+    code = f"from stages {STAGES}\nfor one in ({STAGES.removeprefix('import ')}): one.main()"
+    with TemporaryDirectory() as name:
+        write_inputs(recipe, Path(name), whole=whole)
+        variables = os.environ | {"PYTHONPATH": str(ROOT), "DIGITS_DEVICE": device}
+        ran = subprocess.run(
+            [*command, "-c", code], cwd=name, env=variables, capture_output=True, check=False
+        )
+        assert ran.returncode == 0, ran.stderr.decode()
+        return snapshot(Path(name))
+
+
+@pytest.fixture(scope="module")
+def runs() -> Iterator[dict[tuple[str, Path], Future[Digests]]]:
+    """Run every recipe on every machine, two at a time, the slowest first."""
+    programs = {name: [word for word in MACHINES[name] if "qemu-" in word] for name in MACHINES}
+    there = [name for name, needed in programs.items() if all(map(shutil.which, needed))]
+    if "ARM Neoverse N1" in there:
+        aarch64.make()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {
+            (name, recipe): pool.submit(run, MACHINES[name], recipe)
+            for recipe in [EVERYTHING, *RECIPES]
+            for name in reversed(there)
+        }
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not TRAIN.exists(), reason="no images: `make repro` fetches them")
+@pytest.mark.parametrize("recipe", [EVERYTHING, *RECIPES], ids=lambda recipe: recipe.stem)
+@pytest.mark.parametrize("machine", list(MACHINES)[1:])
+def test_every_byte_is_the_same_on_other_processors(
+    runs: dict[tuple[str, Path], Future[Digests]], machine: str, recipe: Path
 ) -> None:
-    expected = emulation.digest(PARAMS)
-    emulation.main()
-    whole = emulation.combine(expected)
-    told = f"params      {whole}  {len(expected)} files, the same on 2 machines\n"
-    assert capsys.readouterr().out == told
+    if (machine, recipe) not in runs:
+        pytest.skip("no qemu: Debian's package qemu-user")
+    expected = runs["native", recipe].result()
+    assert {"models/mlp.safetensors", "submission.csv", "report/index.html"} <= expected.keys()
+    assert runs[machine, recipe].result() == expected
 
 
-def test_a_recipe_is_run_whole_on_each_device(
-    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["emulation", "--whole", "params.yaml"])
-    monkeypatch.setattr(emulation, "DEVICES", emulation.MACHINES)
-    emulation.main()
-    whole, short = (emulation.digest(PARAMS, whole=one) for one in (True, False))
-    assert f"params      {emulation.combine(whole)}  " in capsys.readouterr().out
-    emulation.write_inputs(PARAMS, study / "new", whole=True)
-    assert load_params(study / "new" / PARAMS).train == load_params(PARAMS).train
-    lines = (study / "new" / "train.csv").read_text().splitlines()
-    assert len(lines) == 1 + 150 - emulation.TEST
-    assert whole["plots/training.csv"] != short["plots/training.csv"]
-
-
-def test_every_file_of_every_stage_is_compared(study: Path) -> None:
-    found = emulation.digest(PARAMS)
-    for name in ("data/prepared/train/images.npy", "models/mlp.safetensors", "submission.csv"):
-        assert name in found
-    for name in ("plots/samples.png", "metrics/score.json", "report/index.html"):
-        assert name in found
-    assert all(len(sha256) == 64 for sha256 in found.values())
-
-
-def test_the_last_batch_is_another_than_the_first_and_odd(study: Path) -> None:
-    emulation.write_inputs(PARAMS, study / "new")
-    lines = (study / "new" / "train.csv").read_text().splitlines()
-    batch = load_params(PARAMS).train.batch_size
-    assert len(lines) == 1 + batch + emulation.LAST + emulation.VALIDATION
-    assert emulation.LAST % 2 == 1
-
-
-def test_what_differs_is_named_with_its_recipe_and_the_machines(
-    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    same = {"a": "1", "b": "2"}
-    found = {"native": same, "one": same, "two": {"a": "1", "b": "3"}, "three": {"a": "1"}}
-    monkeypatch.setattr(emulation, "MACHINES", found)
-    monkeypatch.setattr(emulation, "run", lambda name, *_: {"params": found[name]})
-    with pytest.raises(InputError, match=r"^1 files differ; expected the same bytes everywhere$"):
-        emulation.main()
-    assert capsys.readouterr().out.endswith("1 differ:\n  b (two; three)\n")
-
-
-def test_a_fault_of_one_bit_on_one_machine_is_found(
-    study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (study / "sitecustomize.py").write_text(
-        "import math\n"
-        "from digits.evaluation import measures\n"
-        "brier = measures.brier_score\n"
-        "measures.brier_score = lambda *given: math.nextafter(brier(*given), 2)\n"
-    )
-    broken = ["env", f"PYTHONPATH={study}:{ROOT}", sys.executable]
-    machines = {"native": [sys.executable], "broken": broken}
-    monkeypatch.setattr(emulation, "MACHINES", machines)
-    with pytest.raises(InputError, match="expected the same bytes everywhere"):
-        emulation.main()
-    told = capsys.readouterr().out
-    assert "1 differ:\n  metrics/evaluation.json (broken)\n" in told
-
-
-def test_a_missing_emulator_is_named() -> None:
-    expected = r"^qemu-none: not installed; expected Debian's package qemu-user$"
-    with pytest.raises(InputError, match=expected):
-        emulation.run("other", ["env", "qemu-none", sys.executable], [])
-
-
-def test_a_python_that_is_not_there_is_named(study: Path) -> None:
-    with pytest.raises(InputError, match=r"python3: no such file; expected what make emulate"):
-        emulation.run("other", [str(study / "python3")], [])
-
-
-def test_what_fails_on_a_machine_is_told_in_one_line(study: Path) -> None:
-    emulation.TRAIN.unlink()
-    with pytest.raises(InputError, match=r"^other: error: data/mnist/train.csv: no such file; exp"):
-        emulation.run("other", [sys.executable], [str(study / PARAMS)])
-
-
-def test_too_few_rows_are_an_error(study: Path) -> None:
-    write_images(emulation.TRAIN, *draw_images(90))
-    expected = r"train\.csv: 90 rows; expected at least 119 for params\.yaml$"
-    with pytest.raises(InputError, match=expected):
-        emulation.digest(PARAMS)
-
-
-def test_all_recipes_are_studied_and_one_of_everything() -> None:
-    expected = {*(ROOT / "recipes").glob("*.yaml"), ROOT / "tests/long/everything.yaml"}
-    assert set(emulation.RECIPES) == expected
+@pytest.mark.long
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("recipe", ["one_cycle", "fast"])
+def test_every_byte_is_the_same_on_a_gpu(recipe: str) -> None:
+    path = SEED.with_stem(recipe)
+    assert run(HERE, path, "cuda", whole=True) == run(HERE, path, "cpu", whole=True)
 
 
 def test_everything_that_may_be_on_is_on_in_a_run_on_other_processors() -> None:
-    seed, everything = (
-        load_recipe(ROOT / name) for name in ("recipes/seed.yaml", "tests/long/everything.yaml")
-    )
+    seed, everything = (Params.model_validate(read_recipe(path)) for path in (SEED, EVERYTHING))
     # What a study changes by itself.
     aside = {"rows", "widths", "epochs", "batch_size", "seed"}
     for name in Train.model_fields.keys() - aside - {"augment"}:

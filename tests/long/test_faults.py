@@ -1,85 +1,275 @@
-"""A short form of `make faults`: a few kills, and the faults that take least time."""
+"""What can go wrong while the pipeline runs, done for real: nothing may be lost by it.
 
+    KILLS=50 pytest -m long tests/long/test_faults.py
+
+KILLS says how many runs are killed at random moments.
+"""
+
+import os
+import random
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from subprocess import DEVNULL, TimeoutExpired
 
 import pytest
+from ruamel.yaml import YAML
 
 from digits.data.submission import SUBMISSION
-from digits.errors import InputError
-from tests.long.faults import Proof, corrupt_cache, damaged, kill_runs, small_disk, suffer, truncate
+from digits.network.model import MODEL
+from digits.params import PARAMS, load_params
+from tests.sandbox import ROOT, Proof, Sandbox, recorded, sandbox, snapshot
+from tools.project import LOCK, find_cache, is_whole, stored
+
+pytestmark = pytest.mark.long
+KILLS = int(os.environ.get("KILLS", "2"))
+FORCED = ("dvc", "repro", "--force", "--no-run-cache")
+START = 1.0  # seconds that DVC takes before the first stage
+PARAMS_FILE, TEST, LABELS = str(PARAMS), "data/mnist/test.csv", "train-labels-idx1-ubyte.gz"
+# What is edited while a stage runs, so that other results come of it.
+EDITS = [
+    ("download", PARAMS_FILE, "download:\n  seed: 0", "download:\n  seed: 1"),
+    ("prepare", PARAMS_FILE, "validation: 1000", "validation: 31"),
+    ("prepare", TEST, "pixel783\n", f"pixel783\n{'0,' * 783}0\n"),
+    ("train", PARAMS_FILE, "momentum: 0.9", "momentum: 0.5"),
+    ("evaluate", PARAMS_FILE, "gallery: 60", "gallery: 9"),
+    ("evaluate", "digits/evaluation/calibration.py", "BINS = 15", "BINS = 14"),
+    ("predict", PARAMS_FILE, "  shift: 0  ", "  shift: 1  "),
+    ("predict", "stages/predict.py", "argmax", "argmin"),
+    ("report", "digits/report/web/style.css", "--paper: #ffffff", "--paper: #fffffe"),
+]
+# Root may write anywhere, unless it gives that up.
+UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
+Environment = AbstractContextManager[dict[str, str]]
 
 
-@pytest.mark.long
-def test_runs_that_are_killed_are_made_good_by_the_next(
-    proof: Proof, capsys: pytest.CaptureFixture[str]
+@pytest.fixture(scope="module")
+def large() -> Iterator[Proof]:
+    """Yield a sandbox whose stages take as long as they do on real images, about."""
+    with sandbox(rows=3000, side=28) as made:
+        yield made
+
+
+def check(proof: Proof) -> None:
+    """Check that the files are those of the quiet run, and that DVC finds no change."""
+    assert snapshot(proof.box.folder) == proof.quiet
+    assert proof.box.run("dvc", "status") == "Data and pipelines are up to date.\n"
+
+
+@pytest.fixture
+def restored(large: Proof) -> Iterator[Proof]:
+    """Get the previous results back at the end, as the README says, and check that they are."""
+    yield large
+    restore(large.box)
+    check(large)
+
+
+def repro(box: Sandbox, *options: str) -> None:
+    """Run the pipeline as `make repro` does."""
+    box.recover()
+    box.run("dvc", "repro", *options)
+    for checkpoint in (box.folder / MODEL).parent.glob("*.checkpoint"):
+        checkpoint.unlink()
+
+
+def restore(box: Sandbox) -> None:
+    box.run("git", "checkout", "--quiet", "--", ".")
+    box.run("dvc", "checkout", "--quiet", "--force")
+
+
+@contextmanager
+def small_disk(proof: Proof) -> Iterator[dict[str, str]]:
+    """Have DVC run stages in a shell in which no file may be of over 2000 bytes."""
+    shell = proof.box.folder / ".dvc" / "tmp" / "limited"
+    shell.write_text('#!/bin/sh\nexec prlimit --fsize=2000 /bin/sh "$@"\n')
+    shell.chmod(0o755)
+    yield {"SHELL": str(shell)}
+
+
+@contextmanager
+def read_only(proof: Proof) -> Iterator[dict[str, str]]:
+    """Take the right to write to models/ away."""
+    folder = proof.box.folder / "models"
+    folder.chmod(0o555)
+    yield {}
+    folder.chmod(0o755)
+
+
+@contextmanager
+def damaged(change: Callable[[Path], None], proof: Proof) -> Iterator[dict[str, str]]:
+    """Do something to a file of the mirror."""
+    path = proof.mirror / "train-images-idx3-ubyte.gz"
+    content = path.read_bytes()
+    change(path)
+    yield {}
+    path.unlink()
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def replace(path: Path) -> None:
+    path.write_bytes((path.parent / LABELS).read_bytes())
+
+
+def stall(path: Path) -> None:
+    """Put a pipe in the place of a file: the server waits for its bytes, and its client too."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+FULL = "File too large; expected to be able to write it$"
+NO_DOWNLOAD = "^error: MNIST could not be downloaded; tried .*"
+
+
+@pytest.mark.parametrize(
+    ("cause", "stage", "line"),
+    [
+        pytest.param(small_disk, "prepare", f"^error: data/prepared.*: {FULL}", id="full-prepare"),
+        pytest.param(small_disk, "train", f"^error: models/.*: {FULL}", id="full-train"),
+        pytest.param(small_disk, "evaluate", f"^error: data/prob.*: {FULL}", id="full-evaluate"),
+        pytest.param(read_only, "train", "Permission denied: .*/models/", id="read-only"),
+        *(
+            pytest.param(partial(damaged, change), "download", NO_DOWNLOAD + told, id=told)
+            for change, told in (
+                (truncate, "Compressed file ended"),
+                (replace, "has the SHA-256"),
+                (stall, "timed out"),
+            )
+        ),
+    ],
+)
+def test_a_fault_is_told_in_one_line_and_all_comes_back(
+    restored: Proof, cause: Callable[[Proof], Environment], stage: str, line: str
 ) -> None:
-    before = proof.comparisons
-    kill_runs(proof, kills=2, seconds={"prepare": 4.0, "score": 1.5}, seed=1)
-    assert proof.kills == 2
-    assert proof.comparisons == before + 2
-    assert len(re.findall(r"^kill .*: the same bytes$", capsys.readouterr().out, re.MULTILINE)) == 2
+    with cause(restored) as environment:
+        command = [*UNPRIVILEGED, "dvc", "repro", "--force", "--single-item", stage]
+        ran = restored.box.attempt(*command, environment=environment)
+    told = ran.stderr.splitlines()
+    assert ran.returncode != 0
+    assert "Traceback" not in ran.stderr
+    assert sum(re.search(line, each) is not None for each in told) == 1, told
 
 
-def test_a_full_disk_is_told_in_one_line_and_all_comes_back(proof: Proof) -> None:
-    before = proof.faults
-    line = "^error: data/prepared: File too large; expected to be able to write it$"
-    suffer(proof, "disk full", small_disk(proof, 2000), "prepare", line)
-    assert proof.faults == before + 1
+def test_of_two_runs_at_once_one_ends_well_and_the_other_may_be_told_to_wait(large: Proof) -> None:
+    processes = [large.box.start(*FORCED) for _ in range(2)]
+    told = [process.communicate()[1] for process in processes]
+    refused = [lines for process, lines in zip(processes, told, strict=True) if process.returncode]
+    assert len(refused) < 2, refused
+    assert all(re.search("is busy|Unable to acquire lock", lines) for lines in refused), refused
+    repro(large.box)
+    check(large)
 
 
-def test_a_truncated_download_is_told_in_one_line_and_all_comes_back(proof: Proof) -> None:
-    cause = damaged(proof.box.mirror, truncate)
-    suffer(proof, "a download truncated", cause, "download", "^error: MNIST could not be downl")
-
-
-@pytest.mark.long
-def test_damaged_bytes_in_the_cache_are_found_and_built_again(proof: Proof) -> None:
-    corrupt_cache(proof, SUBMISSION)
-
-
-@pytest.mark.long
 @pytest.mark.parametrize("link", ["copy", "hardlink", "symlink"])
+@pytest.mark.parametrize("path", [SUBMISSION, MODEL], ids=str)
 def test_damaged_bytes_in_a_shared_cache_are_found_and_built_again(
-    proof: Proof, tmp_path: Path, link: str
+    proof: Proof, tmp_path: Path, link: str, path: Path
 ) -> None:
-    box = proof.box
+    box, result = proof.box, proof.box.folder / path
     shutil.copytree(box.folder / ".dvc" / "cache", tmp_path / "shared")
     box.run("dvc", "cache", "dir", "--local", str(tmp_path / "shared"))
     box.run("dvc", "config", "--local", "cache.type", link)
     box.run("dvc", "checkout", "--relink")
-    linked = (box.folder / SUBMISSION).is_symlink(), (box.folder / SUBMISSION).stat().st_nlink > 1
+    linked = result.is_symlink(), result.stat().st_nlink > 1
     assert linked == (link == "symlink", link == "hardlink")
-    corrupt_cache(proof, SUBMISSION)
+    kept = stored(find_cache(box.folder), recorded(box.folder, path))
+    content = kept.read_bytes()
+    kept.chmod(0o644)
+    kept.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    kept.chmod(0o444)
+    result.unlink()
+    restore(box)
+    told = box.recover()
+    assert told.count("\n") == 1
+    assert f"damaged bytes of {path}" in told
+    repro(box)
+    check(proof)
     (box.folder / ".dvc" / "config.local").unlink()
     box.run("dvc", "checkout", "--relink")
 
 
-def test_a_fault_that_is_not_told_is_an_error(proof: Proof) -> None:
-    nothing = small_disk(proof, 10**9)
-    with pytest.raises(InputError, match="nothing: status 0"):
-        suffer(proof, "nothing", nothing, "score", "^error:")
+def record(box: Sandbox, stage: str) -> object:
+    """Return what dvc.lock says of a stage."""
+    return YAML(typ="safe").load(box.folder / LOCK)["stages"].get(stage)
 
 
-def test_a_stray_file_and_another_byte_are_errors(proof: Proof) -> None:
-    stray, changed = proof.box.folder / "models" / "stray", proof.box.folder / "submission.csv"
-    content = changed.read_bytes()
-    stray.touch()
-    changed.write_bytes(content + b"\n")
-    with pytest.raises(InputError, match=r"\['models/stray', 'submission.csv'\]; expected"):
-        proof.compare("a test")
-    stray.unlink()
-    changed.write_bytes(content)
-    proof.compare("a test")
+def reproduce(box: Sandbox, stage: str, *options: str) -> object:
+    """Have DVC reproduce one stage; return what it records."""
+    box.run("dvc", "repro", *options, "--single-item", stage)
+    return record(box, stage)
 
 
-def test_a_result_that_dvc_does_not_know_is_an_error(proof: Proof) -> None:
-    path = Path("params.yaml")
-    proof.box.edit(str(path), "gallery: 60", "gallery: 61")
-    proof.quiet[str(path)], before = "", proof.quiet[str(path)]
-    with pytest.raises(InputError, match="after a test"):
-        proof.compare("a test")
-    proof.box.edit(str(path), "gallery: 61", "gallery: 60")
-    proof.quiet[str(path)] = before
-    proof.compare("a test")
+@pytest.mark.parametrize(("stage", "name", "old", "new"), EDITS, ids=lambda part: part[:20])
+def test_of_what_is_edited_while_it_is_read_only_what_ran_is_recorded(
+    restored: Proof, stage: str, name: str, old: str, new: str
+) -> None:
+    box, generator = restored.box, random.Random(0)
+    before, start = record(box, stage), time.monotonic()
+    box.edit(name, old, new)
+    after = reproduce(box, stage, "--force", "--no-run-cache")
+    seconds = time.monotonic() - start
+    for _ in range(2):
+        restore(box)
+        with box.start(*FORCED, "--single-item", stage, output=DEVNULL):
+            time.sleep(generator.uniform(0, seconds))
+            box.edit(name, old, new)
+        box.recover()
+        found = [record(box, stage), reproduce(box, stage)]
+        assert found in ([before, after], [after, after], [None, after])
+
+
+@pytest.fixture(scope="module")
+def durations(large: Proof) -> dict[str, float]:
+    """Return how many seconds `dvc repro` takes from each stage on, with its own start."""
+    starts = {}
+    with large.box.start(*FORCED) as process:
+        for line in process.stdout or ():
+            if found := re.match(r"Running stage '(\w+)'", line):
+                starts[found[1]] = time.monotonic()
+    return {stage: time.monotonic() - start + START for stage, start in starts.items()}
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_a_run_that_is_killed_is_made_good_by_the_next(
+    large: Proof, durations: dict[str, float], number: int
+) -> None:
+    generator = random.Random(number)
+    stage = generator.choice(list(durations))
+    kind = generator.choice([signal.SIGKILL, signal.SIGTERM])
+    kill = generator.choice([os.kill, os.killpg])  # DVC alone, or its stage as well
+    process = large.box.start(*FORCED, "--downstream", stage, output=DEVNULL)
+    with suppress(TimeoutExpired):
+        process.wait(timeout=generator.uniform(0, durations[stage]))
+    if process.poll() is None:
+        kill(process.pid, kind)
+        process.wait()  # not for its stage, which the next run must get along with
+    repro(large.box, *generator.choice([[], ["--no-run-cache"]]))
+    check(large)
+
+
+@pytest.mark.skipif(not (ROOT / MODEL).exists(), reason="no results: `make repro` makes them")
+def test_a_training_on_the_real_images_that_is_killed_again_and_again_ends_in_the_same_network(
+    tmp_path: Path,
+) -> None:
+    epochs = load_params(ROOT / PARAMS).train.epochs
+    command = [sys.executable, "-m", "stages", "train"]
+    for part in ("data", "digits", "stages", PARAMS):
+        (tmp_path / part).symlink_to(ROOT / part)
+    for epoch in {1, (epochs + 1) // 2, max(1, epochs - 1)}:
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout or ():
+                if line.split()[0] == str(epoch):
+                    process.kill()
+    subprocess.run(command, cwd=tmp_path, check=True, stdout=DEVNULL)
+    assert list((tmp_path / "models").iterdir()) == [tmp_path / MODEL]
+    assert is_whole(tmp_path / MODEL, recorded(ROOT, MODEL))

@@ -26,14 +26,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 from digits.__main__ import main
 from digits.network.export import EXPORTED, build
 
+pytestmark = pytest.mark.usefixtures("plain_products")
 IMAGES = PREPARED / "test" / "images.npy"
-
-
-@pytest.fixture(autouse=True)
-def plain_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let networks answer as other runtimes do, which round nothing before they multiply."""
-    for kind in ("FORWARD_BITS", "IMAGE_BITS"):
-        monkeypatch.setattr(f"digits.network.model.{kind}", 21)
 
 
 def new_ensemble(widths: list[int], networks: int = 1) -> Ensemble:

@@ -1,0 +1,36 @@
+"""Benchmarks: this pipeline beside others, or on more and more rows.
+
+    python -m benchmarks --runs 5
+    python -m benchmarks scale --runs 3
+
+Both read data/mnist as `dvc repro` left it. The first writes benchmarks/results.md and results.png,
+the second scale.md.
+"""
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+from benchmarks import measure, scale, show
+from digits.errors import run_command
+
+
+def main() -> None:
+    """Measure, and write the results."""
+    parser = ArgumentParser(prog="python -m benchmarks", description="Measure the pipeline.")
+    parser.add_argument("what", nargs="?", choices=["compare", "scale"], default="compare")
+    parser.add_argument("--runs", type=int, default=5, help="of everything, in turns")
+    parser.add_argument("--peers", type=Path, default=".peers", help="the peers' environment")
+    asked = parser.parse_args()
+    if asked.runs < 1:
+        parser.error(f"--runs {asked.runs}: expected at least 1")
+    if asked.what == "scale":
+        table = scale.measure(asked.runs)
+        show.publish("scale", scale.report(table))
+    else:
+        table = measure.compare(asked.peers / "bin" / "python", asked.runs)
+        show.draw(show.FOLDER / "results.png", table)
+        show.publish("results", show.report(table))
+
+
+if __name__ == "__main__":
+    run_command(main)
