@@ -15,6 +15,10 @@ base_python = "$$("$$PYTHON" -c 'import sys; print(sys._base_executable)')"
 PIP_INSTALL := pip install --disable-pip-version-check $(shell [ -t 2 ] || echo --quiet)
 export PATH := $(CURDIR)/.venv/bin:$(value PATH)
 # An environment works where it was made: in a clone that was moved, it is made anew.
+# Without Git's folder, DVC asks for settings that say so.
+ifeq ($(shell git rev-parse --git-dir 2> /dev/null),)
+export DVC_SYSTEM_CONFIG_DIR := $(CURDIR)/.dvc/without-git
+endif
 $(shell [ ! -f $(READY) ] || [ "$$(cat $(READY))" = "$(CURDIR)" ] || rm -f $(READY))
 
 .PHONY: help setup repro check test verify diff compare study bench docs doctor clean
@@ -68,8 +72,8 @@ $(PEERS)/ready: benchmarks/requirements.txt constraints.txt $(READY)
 	$(PEERS)/bin/python -m $(PIP_INSTALL) --constraint constraints.txt --no-deps --requirement $<
 	touch $@
 
-bench: $(PEERS)/ready ## Measure this pipeline beside fastai and others, and on up to 10 times the rows (RUNS=5)
-	python -m benchmarks --runs "$${RUNS:-5}"
+bench: $(PEERS)/ready ## Measure this pipeline beside fastai and others (RUNS=5)
+	python -m benchmarks --peers $(PEERS) --runs "$${RUNS:-5}"
 
 docs: $(READY) ## Run the tutorial and photograph the report, and write what they show into docs/
 	python -m $(PIP_INSTALL) --constraint constraints.txt --editable ".[browser]"

@@ -174,10 +174,15 @@ def edited(box: Sandbox, name: str, old: str, new: str) -> Iterator[None]:
     ("name", "old", "new", "stages"),
     [
         ("params.yaml", "gallery: 60", "gallery: 61", {"evaluate", "report"}),
-        ("params.yaml", "  shift: 0 ", "  shift: 1 ", {"evaluate", "predict", "report"}),
-        ("params.yaml", "# hidden layers", "# the layers between", set()),
-        ("digits/report/web/style.css", r"\Z", "\n", {"report"}),
-        ("digits/data/split.py", r"\Z", "\n", {"prepare", "evaluate"}),
+        (
+            "params.yaml",
+            "predict:\n  shift: 0",
+            "predict:\n  shift: 1",
+            {"evaluate", "predict", "report"},
+        ),
+        ("params.yaml", "seed: 0\npredict", "seed: 0 # a comment\npredict", set()),
+        ("digits/report/web/style.css", "#ffffff", "#fffffe", {"report"}),
+        ("digits/data/split.py", "The split", "A split", {"prepare", "evaluate"}),
     ],
 )
 def test_an_edit_touches_only_the_stages_that_use_it(

@@ -89,15 +89,10 @@ def folder(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text('#!/bin/sh\nprintf "%s\\n" "[$PYTHONPATH]" "$@" >> told\n')
         path.chmod(0o755)
-    for name in (
-        "constraints.txt",
-        "pyproject.toml",
-        "benchmarks/requirements.txt",
-        ".peers/ready",
-    ):
+    names = ("constraints.txt", "pyproject.toml", "benchmarks/requirements.txt")
+    for name in (*names, ".venv/ready", ".peers/ready"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / ".venv" / "ready").write_text(f"{tmp_path}\n")
+        (tmp_path / name).write_text(f"{tmp_path}\n")
     return tmp_path
 
 

@@ -39,7 +39,7 @@ def test_commands_work_in_a_folder_of_a_larger_repository(subfolder: Sandbox) ->
     assert "): 0 fixed, 0 broken\n" in told("compare")
     assert told("plots") == "Now: open .plots/index.html\n"
     for name, old, new in (
-        ("plots/training.csv", r"(?m)^1,1", "1,2"),
+        ("plots/training.csv", "\n1,1", "\n1,2"),
         ("metrics/train.json", '"training_loss": 1', '"training_loss": 2'),
     ):
         subfolder.edit(name, old, new)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from psutil import Process
 
 from digits.errors import InputError
 from digits.params import load_params
@@ -98,12 +99,13 @@ def test_a_list_of_locks_that_cannot_be_read_goes(torn: str) -> None:
     assert not LOCKS.exists()
 
 
-MINE, NONE = os.getpid(), 2**22 + 1
+MINE, NONE = Process(), 2**22 + 1
+COMMAND = " ".join(MINE.cmdline())
 
 
 @pytest.mark.parametrize(
     ("number", "command", "stays"),
-    [(MINE, "pytest", True), (MINE, "dvc repro --force", False), (NONE, "pytest", False)],
+    [(MINE.pid, COMMAND, True), (MINE.pid, "dvc repro --force", False), (NONE, COMMAND, False)],
     ids=["running", "another", "none"],
 )
 def test_locks_stay_as_long_as_the_dvc_that_holds_them(
