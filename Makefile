@@ -8,6 +8,7 @@ export PYTHON EXTRA REV TO STUDY RUNS
 # What shells, notebooks and Git's hooks export for programs of their own.
 unexport GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE MPLBACKEND PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONWARNINGS
 READY := .venv/ready
+EXTRAS := .[studies,export,pictures,kaggle,remotes,browser]
 PEERS := .peers
 # What an environment is made with: never the python of the environment that it is to replace.
 base_python = "$$("$$PYTHON" -c 'import sys; print(sys._base_executable)')"
@@ -48,7 +49,7 @@ check: $(READY) ## Check format, lint and types
 
 # Two processes share the cores: threads that wait by spinning would take them from each other.
 test: $(READY) ## Run the tests (LONG=1 for those that take long as well, with all extras)
-	$(if $(LONG),python -m $(PIP_INSTALL) --constraint constraints.txt --editable ".[studies,export,kaggle,remotes,browser]")
+	$(if $(LONG),python -m $(PIP_INSTALL) --constraint constraints.txt --editable "$(EXTRAS)")
 	OMP_WAIT_POLICY=passive pytest $(if $(LONG),-m 'long or not long')
 
 verify: $(READY) ## Rebuild a commit from nothing, and compare every result (REV=, by default the last)
