@@ -3,9 +3,11 @@
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.sandbox import ROOT
@@ -63,6 +65,26 @@ def test_every_extra_is_in_the_docs_and_every_package_of_one_is_pinned() -> None
     }.items():
         assert re.search(rf"\b{extra}\b", pages)
         assert {re.sub("[-_.]+", "-", one.lower()) for one in packages} <= pins
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not (ROOT / "submission.csv").exists(), reason="no results: `make repro`")
+def test_the_example_for_other_runtimes_answers_as_the_submission(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra export")
+    monkeypatch.chdir(ROOT)
+    subprocess.run([sys.executable, "-m", "digits", "export"], check=True)
+    block = re.search(
+        r"^    import numpy.*?\n(?=\nPixels)", read(Path("docs/using.md")), re.MULTILINE | re.DOTALL
+    )
+    assert block
+    with np.printoptions(threshold=sys.maxsize):
+        exec(textwrap.dedent(block[0]), {})
+    answers = re.findall(r"\d", capsys.readouterr().out)
+    submitted = [line[-1] for line in Path("submission.csv").read_text().splitlines()[1:]]
+    same = sum(map(str.__eq__, answers, submitted))
+    assert same >= len(submitted) - 50  # the others differ by what the pipeline rounds
 
 
 def test_the_readme_is_short_and_its_figures_are_those_of_the_results() -> None:
