@@ -164,7 +164,7 @@ def write_test(directory: Path, table: ImageTable, statistics: Statistics) -> Di
     else:
         ids = ids.rename(columns.names[columns.id])
         table.refuse(columns.first_row, columns.id, ids.duplicated(), ids, "ids that differ")
-    write_table(directory / "ids.csv", [ids.to_frame()])
+    write_table(directory / "ids.csv", ids.to_frame())
     return digests
 
 

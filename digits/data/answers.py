@@ -26,7 +26,7 @@ def digests(pixels: NDArray[np.uint8]) -> Iterable[str]:
 
 def write_answers(path: Path, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
     """Write the table of images, shape (rows, pixels), and their labels, shape (rows,)."""
-    write_table(path, [pd.DataFrame({"sha256": list(digests(pixels)), "label": labels})])
+    write_table(path, pd.DataFrame({"sha256": list(digests(pixels)), "label": labels}))
 
 
 def read_answers(path: Path) -> dict[str, str]:

@@ -44,7 +44,7 @@ def _columns(ids: "pd.Series[str]") -> list[str]:
 
 def write_submission(path: Path, ids: "pd.Series[str]", labels: Iterable[str]) -> None:
     """Write a label for each image, in the order of the ids, as Kaggle wants it."""
-    write_table(path, [pd.DataFrame(zip(ids, labels, strict=True), columns=_columns(ids))])
+    write_table(path, pd.DataFrame(zip(ids, labels, strict=True), columns=_columns(ids)))
 
 
 def read_submission(path: Path, ids: "pd.Series[str]", classes: Sequence[str]) -> NDArray[np.int64]:

@@ -46,7 +46,7 @@ def test_what_is_answered_is_averaged_over_shifts(
 
 def test_ids_of_other_images_are_refused(project: Path) -> None:
     prepare.main()
-    write_table(IDS, [count_ids(11).to_frame()])
+    write_table(IDS, count_ids(11).to_frame())
     message = "^data/prepared/ids.csv: 11 ids; expected 12, one for each image in data/prepared/te"
     with pytest.raises(InputError, match=message):
         predict.main()

@@ -23,7 +23,7 @@ def test_a_submission_is_written_to_the_letter(tmp_path: Path) -> None:
 def test_a_submission_has_the_ids_of_its_set_whatever_they_are(
     tmp_path: Path, name: str, header: str
 ) -> None:
-    write_table(tmp_path / "ids.csv", [pd.DataFrame({name: ["007", "-1+2", "a,b"]})])
+    write_table(tmp_path / "ids.csv", pd.DataFrame({name: ["007", "-1+2", "a,b"]}))
     ids = read_ids(tmp_path / "ids.csv")
     path = tmp_path / "submission.csv"
     write_submission(path, ids, ["+", "b", "b"])
