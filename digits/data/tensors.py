@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from digits.errors import InputError, expecting
-from digits.files import write_json
 from digits.params import Section
 
 PREPARED = Path("data/prepared")
@@ -58,13 +57,9 @@ class Statistics(Section):
         """Return one normalised image, shape (pixels,), as a picture, shape (side, side)."""
         return self.restore(image).reshape(self.side, self.side)
 
-    def save(self, path: Path) -> None:
-        """Write the statistics as JSON."""
-        write_json(path, self.model_dump())
-
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the statistics that `save` wrote; an `InputError` tells if these are none."""
+        """Read the statistics that prepare wrote; an `InputError` tells if these are none."""
         with expecting(path, WRITTEN, ValueError):
             return cls.model_validate_json(path.read_bytes())
 

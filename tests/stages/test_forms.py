@@ -190,7 +190,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "text at the end": (COMMAS.replace(LINE, LINE + b",x"), "row 7, column 19"),
     "no row number": (
         with_first("", [*range(5), "a", *range(84)]),
-        "row 7, column 1 (): 'a'; expe",
+        "row 7, column 1: 'a'; expected a row number",
     ),
     "a missing label": (put(7, 1, ""), f"{LABEL}missing; expected a label"),
     "a label that is no number": (put(7, 1, "NaN"), f"{LABEL}'NaN'; expected a label"),
