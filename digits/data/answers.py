@@ -1,8 +1,7 @@
 """True labels, looked up by the exact pixels of an image.
 
 MNIST's 70,000 images all differ, and Kaggle's rows are MNIST's images unaltered, so that a digest
-of the pixels finds the label. The table has the columns `sha256`, of the pixels as bytes, in
-hexadecimal, and `label`.
+of the pixels finds the label, in a table of the columns `sha256` and `label`.
 """
 
 import hashlib
