@@ -183,18 +183,18 @@ class ImageTable:
         """Return the pixels that values stand for, if each stands for one."""
         values = self._values(frame)
         with np.errstate(invalid="ignore", over="ignore"):  # such as infinity less itself
-            greys = values * 255.0 if self.scaled else values
-            pixels = greys if greys.dtype.kind in "iu" else np.rint(greys)
-            right = (pixels >= 0) & (pixels <= 255)
-            if pixels is not greys:
-                right &= np.abs(greys - pixels) <= TOLERANCE * self.scaled
-        if not right.all():
-            order = np.argwhere(~right)[0, 1]
+            if self.scaled:
+                expected, greys = "k / 255, from 0 to 1, as others are", values * 255.0
+                pixels = np.rint(greys).astype(np.uint8)
+                wrong = ~(np.abs(greys - pixels) <= TOLERANCE)
+            else:
+                expected, pixels = "a whole number from 0 to 255", values.astype(np.uint8)
+                wrong = values != pixels
+        if wrong.any():
+            order = np.argwhere(wrong)[0, 1]
             column = self.columns.pixels[order]
-            share, whole = "k / 255, from 0 to 1, as others are", "a whole number from 0 to 255"
-            expected = share if self.scaled else whole
-            self.refuse(column, ~right[:, order], frame[column], expected)
-        return np.ascontiguousarray(pixels.astype(np.uint8))
+            self.refuse(column, wrong[:, order], frame[column], expected)
+        return np.ascontiguousarray(pixels)
 
 
 def _is_text(cell: str) -> bool:
