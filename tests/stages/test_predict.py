@@ -15,16 +15,7 @@ from digits.network.inference import infer, probabilities
 from digits.network.model import MODEL, load_model
 from stages import evaluate, predict, prepare, score, train
 from tests.conftest import LABELS, ParamsWriter, save_huge
-from tests.sandbox import CLASSES, draw_images
-
-
-def test_each_test_image_gets_its_label(project: Path, write_params: ParamsWriter) -> None:
-    write_params({"train.epochs": 10})
-    prepare.main()
-    train.main()
-    predict.main()
-    labels = read_submission(Path("submission.csv"), read_ids(), LABELS)
-    assert np.array_equal(labels, draw_images(12, seed=1)[1])
+from tests.sandbox import CLASSES
 
 
 def test_what_is_answered_is_averaged_over_shifts(
