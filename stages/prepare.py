@@ -50,7 +50,7 @@ def open_tables(train: Path, test: Path) -> tuple[ImageTable, ImageTable]:
 def copy_pixels(table: ImageTable, raw: Path) -> tuple["pd.Series[str]", "pd.Series[str]", Digests]:
     """Write all pixels, one byte each, to `raw`; return labels, ids and digests, shape (rows,).
 
-    Labels and ids are indexed by their row in the table.
+    Labels and ids are indexed by their row in the table's file.
     """
     # A list of small arrays would keep what is between them from being used again.
     labels: list[str] = []

@@ -105,11 +105,13 @@ def draw_pictures() -> list[bytes]:
     exif.update({0x010F: "maker", 0x0112: 6, 0x011A: 72.5, 0x0131: "software"})
     exif.get_ifd(0x8769).update({0x829D: 2.8, 0x9003: "2026:01:01 00:00:00", 0x927C: b"notes"})
     exif.get_ifd(0x8825).update({0x0001: "N", 0x0002: (52.0, 30.0, 1.5)})
-    files = [io.BytesIO() for _ in range(2 * len(FORMATS))]
-    for number, (file, kind) in enumerate(zip(files, FORMATS * 2, strict=True)):
-        plain = number < len(FORMATS) or kind in ("GIF", "BMP")
-        Image.fromarray(colours).save(file, format=kind, **({} if plain else {"exif": exif}))
-    return sorted({file.getvalue() for file in files})
+    found = set()
+    for kind in FORMATS:
+        for more in ({}, {} if kind in ("GIF", "BMP") else {"exif": exif}):
+            file = io.BytesIO()
+            Image.fromarray(colours).save(file, format=kind, **more)
+            found.add(file.getvalue())
+    return sorted(found)
 
 
 READERS: dict[str, Callable[[bytes, Path], None]] = {
