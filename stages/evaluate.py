@@ -47,8 +47,8 @@ def write_calibration(logits: torch.Tensor, actual: NDArray[np.int64]) -> dict[s
         columns["rows"] = bins["rows"]
         columns |= {f"{kind}_{name}": bins[name] for name in ("confidence", "accuracy")}
     table = pd.DataFrame(rows).T.rename_axis("probabilities").reset_index()
-    write_table(PLOTS / "calibration.csv", [table])
-    write_table(PLOTS / "reliability.csv", [pd.DataFrame(columns)])
+    write_table(PLOTS / "calibration.csv", table)
+    write_table(PLOTS / "reliability.csv", pd.DataFrame(columns))
     return rows["raw"]
 
 
@@ -58,7 +58,7 @@ def write_predictions(predictions: Predictions, names: Sequence[str]) -> None:
         np.save(file, predictions.probabilities)
     pairs = {"actual": predictions.actual, "predicted": predictions.predicted}
     table = pd.DataFrame({key: np.array(names)[codes] for key, codes in pairs.items()})
-    write_table(PLOTS / "confusion.csv", [without_formulas(table)])
+    write_table(PLOTS / "confusion.csv", without_formulas(table))
 
 
 def write_metrics(
@@ -72,7 +72,7 @@ def write_metrics(
     matrix |= {"columns": [f"actual {name}" for name in names], "counts": confusion.tolist()}
     write_json(METRICS / "confusion_matrix.json", matrix)
     by_class = measures.by_class(confusion, names)
-    write_table(PLOTS / "classes.csv", [without_formulas(by_class)])
+    write_table(PLOTS / "classes.csv", without_formulas(by_class))
     evaluation = {
         "accuracy": measures.accuracy(confusion),
         "errors": len(predictions.misclassified()),

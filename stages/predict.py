@@ -6,13 +6,12 @@ Reads data/prepared/test, ids.csv and classes.json beside it, and models/mlp.saf
 submission.csv, as Kaggle wants it.
 """
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from digits.data.classes import load_classes
 from digits.data.submission import IDS, SUBMISSION, read_ids, write_submission
-from digits.data.tensors import PREPARED, map_array, read_images
+from digits.data.tensors import PREPARED, map_images, read_images
 from digits.errors import InputError
 from digits.network.inference import infer
 from digits.network.model import MODEL, load_model
@@ -24,7 +23,7 @@ IMAGES = PREPARED / "test" / "images.npy"
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    rows, pixels = map_array(IMAGES, np.float32, None, None).shape
+    rows, pixels = map_images(IMAGES).shape
     classes, ids = load_classes(), read_ids()
     if len(ids) != rows:
         raise InputError(f"{IDS}: {len(ids)} ids; expected {rows}, one for each image in {IMAGES}")

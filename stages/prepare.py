@@ -2,9 +2,8 @@
 
     python -m stages prepare
 
-Reads the CSV files that `data.train` and `data.test` name; writes data/prepared/, where counts.json
-says how many rows there are, and how many stand on both sides. Memory is bounded by a block of
-pixels, plus a label or an id, and a digest, of each row.
+Reads the CSV files that `data.train` and `data.test` name; writes data/prepared/. Memory is bounded
+by a block of pixels, plus a label or an id, and a digest, of each row.
 """
 
 import sys
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from digits.data.classes import encode, save_classes, sort_classes
 from digits.data.csv_files import write_table
 from digits.data.image_table import ImageTable
-from digits.data.split import stratified_split, validation_rows
+from digits.data.split import stratified_split
 from digits.data.submission import count_ids
 from digits.data.tensors import PREPARED, Statistics, measure, write_images
 from digits.errors import InputError, expecting, shorten
@@ -40,7 +39,7 @@ def open_tables(train: Path, test: Path) -> tuple[ImageTable, ImageTable]:
         raise InputError(
             f"{test}: row 1: {found} pixel columns; expected {expected}, as in {train}"
         )
-    known, given = (table.columns.pixel_names for table in tables)
+    known, given = ([one.columns.names[k] for k in one.columns.pixels] for one in tables)
     if given != known and sorted(given) == sorted(known):
         raise InputError(
             f"{test}: row 1: the pixels of {train} in another order; expected the same"
@@ -49,7 +48,10 @@ def open_tables(train: Path, test: Path) -> tuple[ImageTable, ImageTable]:
 
 
 def copy_pixels(table: ImageTable, raw: Path) -> tuple["pd.Series[str]", "pd.Series[str]", Digests]:
-    """Write all pixels, one byte each, to `raw`; return labels, ids and digests, shape (rows,)."""
+    """Write all pixels, one byte each, to `raw`; return labels, ids and digests, shape (rows,).
+
+    Labels and ids are indexed by their row in the table's file.
+    """
     # A list of small arrays would keep what is between them from being used again.
     labels: list[str] = []
     ids: list[str] = []
@@ -61,7 +63,9 @@ def copy_pixels(table: ImageTable, raw: Path) -> tuple["pd.Series[str]", "pd.Ser
             for image in images.pixels:
                 digests += blake2b(image, digest_size=DIGEST.itemsize).digest()
             file.write(images.pixels.data)
-    return pd.Series(labels, dtype=str), pd.Series(ids, dtype=str), np.frombuffer(digests, DIGEST)
+    rows = pd.RangeIndex(len(digests) // DIGEST.itemsize) + table.columns.first_row
+    known, named = (pd.Series(texts, rows[: len(texts)], str) for texts in (labels, ids))
+    return known, named, np.frombuffer(digests, DIGEST)
 
 
 def read_pixels(raw: Path, pixels: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
@@ -80,7 +84,7 @@ def find_classes(table: ImageTable, labels: "pd.Series[str]") -> tuple[str, ...]
         (np.full(len(codes), len(found) < 2), "two classes or more"),
         (np.bincount(codes)[codes] < 2, "two rows of each class"),
     ):
-        table.refuse(table.columns.first_row, table.columns.label or 0, wrong, labels, expected)
+        table.refuse(table.columns.label or 0, wrong, labels, expected)
     with expecting(table.path, "other labels", ValueError):
         check_names(list(found))
     return sort_classes(found)
@@ -90,7 +94,8 @@ def choose_validation(
     train: Path, params: Prepare, labels: NDArray[np.int64], classes: Sequence[str]
 ) -> NDArray[np.bool_]:
     """Return True for the validation rows, shape (rows,); every class keeps a training row."""
-    count, given = validation_rows(params.validation, len(labels)), params.validation
+    given = params.validation
+    count = given if isinstance(given, int) else round(given * len(labels))
     where = f"params.yaml: prepare.validation = {given}: {count} of the {len(labels)} rows"
     if not 1 <= count < len(labels):
         raise InputError(f"{where} in {train}; expected from 1 to {len(labels) - 1}")
@@ -142,14 +147,13 @@ def write_labelled(
     if std == 0:
         raise InputError(f"{table.path}: all training pixels are equal; expected images")
     statistics = Statistics(mean=mean, std=std, pixels=pixels)
-    rows = np.arange(len(labels)) + table.columns.first_row
     for name, chosen in (("train", ~validation), ("validation", validation)):
         write_part(directory / name, raw, chosen, statistics)
         np.save(directory / name / "labels.npy", labels[chosen])
-        np.save(directory / name / "rows.npy", rows[chosen])
+        np.save(directory / name / "rows.npy", texts.index[chosen])
     raw.unlink()
     save_classes(directory / "classes.json", classes)
-    statistics.save(directory / "statistics.json")
+    write_json(directory / "statistics.json", statistics.model_dump())
     return statistics, digests[~validation], digests[validation]
 
 
@@ -163,8 +167,8 @@ def write_test(directory: Path, table: ImageTable, statistics: Statistics) -> Di
         ids = count_ids(len(digests))
     else:
         ids = ids.rename(columns.names[columns.id])
-        table.refuse(columns.first_row, columns.id, ids.duplicated(), ids, "ids that differ")
-    write_table(directory / "ids.csv", [ids.to_frame()])
+        table.refuse(columns.id, ids.duplicated(), ids, "ids that differ")
+    write_table(directory / "ids.csv", ids.to_frame())
     return digests
 
 

@@ -30,14 +30,14 @@ METRICS = Path("metrics/score.json")
 def find_truth(test: Path, answers: Path, classes: Sequence[str]) -> NDArray[np.int64]:
     """Return the class of each image in the CSV file `test`, `UNKNOWN` where there is no answer."""
     table = ImageTable(test, labelled=False)
-    blocks, columns = table.read(), table.columns
-    if columns.label is None:
+    blocks = table.read()
+    if table.columns.label is None:
         known = read_answers(answers)
         return np.concatenate([look_up(known, block.pixels, classes) for block in blocks])
-    labels = pd.concat([block.labels for block in blocks], ignore_index=True)
+    labels = pd.concat([block.labels for block in blocks])
     truth = encode(labels, classes)
     expected = f"one of {shorten(', '.join(classes))}"
-    table.refuse(columns.first_row, columns.label, truth == UNKNOWN, labels, expected)
+    table.refuse(table.columns.label, truth == UNKNOWN, labels, expected)
     return truth
 
 

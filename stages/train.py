@@ -74,7 +74,7 @@ def mean_history(histories: Sequence[Sequence[Epoch]]) -> Sequence[Epoch]:
 
 def write_history(history: Sequence[Epoch]) -> None:
     """Write the curves, and the metrics of the last epoch."""
-    write_table(CURVES, [pd.DataFrame(history)])
+    write_table(CURVES, pd.DataFrame(history))
     write_json(METRICS, {name: getattr(history[-1], name) for name in MEASURES})
 
 

@@ -143,7 +143,7 @@ def write_results(path: Path, study: Study, rows: Rows, judged: Mapping[Trial, J
         for trial, (figures, _) in judged.items()
     ]
     table = pd.DataFrame(found).assign(commit=commit, data=rows.sha256)
-    write_table(RESULTS / f"{path.stem}.csv", [without_formulas(table)])
+    write_table(RESULTS / f"{path.stem}.csv", without_formulas(table))
     write_json(RESULTS / f"{path.stem}.json", summarise(table, len(rows.labels)))
     draw_study(RESULTS / f"{path.stem}.png", table)
 

@@ -1,5 +1,7 @@
 """Tiny synthetic data: images of 4 x 4 pixels in three classes, easy to tell apart."""
 
+import io
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,15 @@ def read_images(path: Path) -> tuple[list[str], NDArray[np.uint8]]:
     blocks = list(ImageTable(path, labelled=False).read())
     labels = [label for block in blocks for label in block.labels]
     return labels, np.concatenate([block.pixels for block in blocks])
+
+
+def zipped(content: bytes, names: Sequence[str] = ("images.csv",)) -> bytes:
+    """Return a zip whose files all have that content."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, content)
+    return file.getvalue()
 
 
 def save_huge(path: Path) -> None:

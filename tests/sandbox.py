@@ -109,7 +109,7 @@ def write_mirror(folder: Path, url: str, rows: int, side: int) -> Path:
         (folder / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     source = folder / "source.json"
-    source.write_text(json.dumps({"mirror": url, "sha256": hashes, "timeout": 2}))
+    source.write_text(json.dumps({"url": url, "sha256": hashes, "timeout": 2}))
     return source
 
 

@@ -31,6 +31,7 @@ from digits.params import load_params
 from digits.pictures import framing
 from digits.pictures.classify import read as read_picture
 from digits.pictures.reading import FORMATS
+from tests.conftest import zipped
 from tests.sandbox import ROOT
 
 PIXELS = 4
@@ -39,44 +40,32 @@ NAMES = ("label", "digit", "class", "target", "y", "id", "imageid", "", "unnamed
 HOSTILE = (b"../", b"/dev/zero", b"\xff\xfe", b"2020-01-01", b"&a [*a]", b"1e9", b"null")
 
 
-def zipped(content: bytes) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("images.csv", content)
-    return packed.getvalue()
-
-
 # By the first byte: how the rest is packed.
 FORMS: dict[bytes, Callable[[bytes], bytes]] = {b"p": bytes, b"g": gzip.compress, b"z": zipped}
 
 
-def unpacked(path: Path) -> str:
-    content = path.read_bytes()
+def unpacked(content: bytes) -> str:
     if content[:2] == b"\x1f\x8b":
         content = gzip.decompress(content)
     elif content[:2] == b"PK":
-        with zipfile.ZipFile(path) as archive:
-            files = [info for info in archive.infolist() if not info.filename.endswith("/")]
-            [member] = [info for info in files if not info.filename.startswith("__MACOSX/")]
-            content = archive.read(member)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            content = archive.read(archive.namelist()[0])
     return content.decode("utf-8-sig").rstrip()  # blank lines at the end, of tabs as well
-
-
-def is_number(cell: str) -> bool:
-    return re.fullmatch(r"[0-9.eE+-]+", cell.strip()) is not None
 
 
 def check_images(content: bytes, path: Path) -> None:
     """Read images as Python reads each cell; the first byte says in which of the `FORMS`."""
-    path.write_bytes(FORMS.get(content[:1], bytes)(content[1:]))
+    packed = FORMS.get(content[:1], bytes)(content[1:])
+    path.write_bytes(packed)
     table = ImageTable(path, labelled=False)
     blocks = list(table.read())
-    text = unpacked(path)
+    text = unpacked(packed)
     separator = max(",\t;", key=re.split("[\r\n]", text, maxsplit=1)[0].count)
     file = io.StringIO(text, newline="")
     rows = list(csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True))
     rows = [row[:-1] if len(row) > 1 and not row[-1].strip() else row for row in rows]
-    names = [] if all(map(is_number, rows[0])) else [name.strip().lower() for name in rows.pop(0)]
+    bare = all(re.fullmatch(r"\s*[0-9.eE+-]+\s*", cell) for cell in rows[0])
+    names = [] if bare else [name.strip().lower() for name in rows.pop(0)]
     chosen = [place for place in range(len(rows[0])) if not (names and names[place] in NAMES)]
     if not names and len(chosen) != isqrt(len(chosen)) ** 2:
         chosen = chosen[1:]
@@ -116,11 +105,13 @@ def draw_pictures() -> list[bytes]:
     exif.update({0x010F: "maker", 0x0112: 6, 0x011A: 72.5, 0x0131: "software"})
     exif.get_ifd(0x8769).update({0x829D: 2.8, 0x9003: "2026:01:01 00:00:00", 0x927C: b"notes"})
     exif.get_ifd(0x8825).update({0x0001: "N", 0x0002: (52.0, 30.0, 1.5)})
-    files = [io.BytesIO() for _ in range(2 * len(FORMATS))]
-    for number, (file, kind) in enumerate(zip(files, FORMATS * 2, strict=True)):
-        plain = number < len(FORMATS) or kind in ("GIF", "BMP")
-        Image.fromarray(colours).save(file, format=kind, **({} if plain else {"exif": exif}))
-    return sorted({file.getvalue() for file in files})
+    found = set()
+    for kind in FORMATS:
+        for more in ({}, {} if kind in ("GIF", "BMP") else {"exif": exif}):
+            file = io.BytesIO()
+            Image.fromarray(colours).save(file, format=kind, **more)
+            found.add(file.getvalue())
+    return sorted(found)
 
 
 READERS: dict[str, Callable[[bytes, Path], None]] = {

@@ -1,8 +1,7 @@
 """True labels, looked up by the exact pixels of an image.
 
 MNIST's 70,000 images all differ, and Kaggle's rows are MNIST's images unaltered, so that a digest
-of the pixels finds the label. The table has the columns `sha256`, of the pixels as bytes, in
-hexadecimal, and `label`.
+of the pixels finds the label, in a table of the columns `sha256` and `label`.
 """
 
 import hashlib
@@ -26,7 +25,7 @@ def digests(pixels: NDArray[np.uint8]) -> Iterable[str]:
 
 def write_answers(path: Path, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
     """Write the table of images, shape (rows, pixels), and their labels, shape (rows,)."""
-    write_table(path, [pd.DataFrame({"sha256": list(digests(pixels)), "label": labels})])
+    write_table(path, pd.DataFrame({"sha256": list(digests(pixels)), "label": labels}))
 
 
 def read_answers(path: Path) -> dict[str, str]:

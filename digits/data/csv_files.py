@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 
@@ -33,11 +33,7 @@ def read_table(
     ):
         warnings.simplefilter("error", ParserWarning)
         table = pd.read_csv(
-            file,
-            dtype=dict(columns),
-            index_col=False,
-            na_filter=False,
-            skip_blank_lines=False,
+            file, dtype=dict(columns), index_col=False, na_filter=False, skip_blank_lines=False
         )
         if not {*columns} <= {*table} or len(table) < least:
             raise ValueError(f"{len(table)} rows of {shorten(list(table))}")
@@ -51,11 +47,10 @@ def _is_told(cell: str | float) -> bool:
     return cell != "" if isinstance(cell, str) else isfinite(cell)
 
 
-def write_table(path: Path, blocks: Iterable[pd.DataFrame]) -> None:
-    """Write a table, given in blocks of rows."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        for number, block in enumerate(blocks):
-            block.to_csv(file, index=False, header=number == 0, lineterminator="\n")
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table, without its index."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def without_formulas(table: pd.DataFrame) -> pd.DataFrame:

@@ -27,34 +27,21 @@ _GREYS = 256
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table of images, by their place, from 0; None where there is no such one.
-
-    `nothing` is behind a separator at the end of each line; `names` are none without a header.
-    """
+    """The columns of a table of images, by their place, from 0; None where there is no such one."""
 
     separator: str
-    names: tuple[str, ...]
+    names: list[str]  # of all columns, empty without a header
+    first_row: int  # of an image, from 1, as an editor counts
     pixels: list[int]
     label: int | None
     id: int | None
     row_number: int | None
-    nothing: int | None
+    nothing: int | None  # behind a separator at the end of each line
 
     @property
     def others(self) -> list[int]:
         """All columns but the pixels."""
-        columns = (self.label, self.id, self.row_number, self.nothing)
-        return [column for column in columns if column is not None]
-
-    @property
-    def pixel_names(self) -> list[str]:
-        """The names of the pixels, none where there is no header."""
-        return [self.names[place] for place in self.pixels if self.names]
-
-    @property
-    def first_row(self) -> int:
-        """The row of the first image, from 1, as an editor counts."""
-        return 2 if self.names else 1
+        return sorted({*range(len(self.names))} - {*self.pixels})
 
 
 def find_columns(path: Path, *, labelled: bool) -> Columns:
@@ -84,8 +71,8 @@ def find_columns(path: Path, *, labelled: bool) -> Columns:
             f"{path}: row 1: {shorten(names[0])} and others; expected a column for the labels, "
             f"named {', '.join(LABELS)}"
         )
-    header = () if headless else tuple(names)
-    return Columns(separator, header, pixels, label, identity, row_number, nothing)
+    named, first_row = ([""] * len(cells), 1) if headless else (cells, 2)
+    return Columns(separator, named, first_row, pixels, label, identity, row_number, nothing)
 
 
 def _is_square(count: int) -> bool:
@@ -106,7 +93,6 @@ def _is_image(path: Path, cells: Sequence[str]) -> bool:
 
 
 def _find_one(path: Path, names: Sequence[str], known: Sequence[str]) -> int | None:
-    """Return the place of the only name that is known, or None."""
     places = [place for place, name in enumerate(names) if name.lower() in known]
     if len(places) > 1:
         first, second, *_ = places

@@ -1,9 +1,9 @@
 """Images as CSV, in the form of Kaggle's Digit Recognizer and its relatives: a row for each image.
 
 Pixels are whole numbers from 0 to 255, or shares of 255, from 0 to 1: which of both, their values
-say. `digits.data.forms` has which columns there are. pandas reads the cells, but what it repairs in
-silence is refused: a field too many shifts no column, a line end within quotes joins no lines, and
-a short row is filled with empty text, which is no number.
+say. pandas reads the cells, but what it repairs in silence is refused: a field too many shifts no
+column, a line end within quotes joins no lines, and a short row is filled with empty text, which is
+no number.
 """
 
 import re
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pandas.errors import ParserError
 from tqdm import tqdm
 
@@ -32,12 +32,11 @@ TOLERANCE = 1e-3  # in greys: shares of 255 are often written with few digits
 WORKERS = 2  # threads: pandas lets others run while it parses
 _NUMBERS = [str(number) for number in range(256)]
 _STRAY_QUOTE = re.compile(r'[^\s,;"]"[^\s,;"]|(?:^|[,;\t]) *""[^\s,;"]')
-_DELAY = 2  # seconds before a bar is shown
 
 
 @dataclass(frozen=True)
 class Images:
-    """Some rows of a table of images."""
+    """Some rows of a table of images: labels and ids are indexed by the row in the file, from 1."""
 
     labels: "pd.Series[str]"  # shape (rows,), empty where the table has none; so are ids
     ids: "pd.Series[str]"
@@ -47,28 +46,31 @@ class Images:
 class ImageTable:
     """A CSV file of images, read block by block, which bounds memory.
 
-    `columns` says what they are, and `scaled` whether pixels are shares of 255, as the first values
-    say that can.
+    `scaled` says whether its pixels are shares of 255.
     """
 
     def __init__(self, path: Path, *, labelled: bool) -> None:
         """Find the columns of `path`, which must have labels if `labelled`, and may in any case.
 
-        An `InputError` tells if it is no table of images, or all pixels are 0 and 1.
+        An `InputError` tells if it is no table of images, has no row, or all pixels are 0 and 1.
         """
         self.path = path
         self.columns = find_columns(path, labelled=labelled)
         self.scaled = self._is_scaled()
 
     def _is_scaled(self) -> bool:
-        seen_one = False
+        """Return what the first value tells that is neither 0 nor 1."""
+        row, black = 0, True
         for row, text in self._blocks():
             values = self._values(self._parse(row, text))
             telling = values[~np.isin(values, (0, 1))]
             if telling.size:
                 return bool(0 < telling[0] < 1)
-            seen_one |= bool(values.any())
-        if seen_one:
+            black &= not values.any()
+        if not row:
+            row = self.columns.first_row
+            raise InputError(f"{self.path}: row {row}: no data; expected rows below the header")
+        if not black:
             raise InputError(
                 f"{self.path}: pixels are 0 and 1 alone, which of 255 or of 1 is not said; "
                 "expected whole numbers from 0 to 255, or shares of them"
@@ -78,11 +80,10 @@ class ImageTable:
     def read(self) -> Iterator[Images]:
         """Yield all images, block by block; a bar counts them on a terminal where it takes long.
 
-        An `InputError` tells if a row or a cell is not as expected, or there is no row at all.
+        An `InputError` tells if a row or a cell is not as expected.
         """
-        name, rows = self.path.name, 0
         with (
-            tqdm(desc=name, unit=" rows", leave=False, disable=None, delay=_DELAY) as bar,
+            tqdm(desc=self.path.name, unit=" rows", leave=False, disable=None, delay=2) as bar,
             ThreadPoolExecutor(WORKERS) as pool,
         ):
             tasks = (pool.submit(self._convert, *block) for block in self._blocks())
@@ -91,31 +92,20 @@ class ImageTable:
                 images = pending.popleft().result()
                 yield images
                 pending.extend(islice(tasks, 1))
-                rows += len(images.pixels)
                 bar.update(len(images.pixels))
-        if not rows:
-            row = self.columns.first_row
-            raise InputError(f"{self.path}: row {row}: no data; expected rows below the header")
 
-    def refuse(
-        self,
-        row: int,
-        column: int,
-        wrong: "NDArray[np.bool_] | pd.Series[bool]",
-        cells: "pd.Series[Any]",
-        expected: str,
-    ) -> None:
-        """Raise an error that names the first cell of a column that is wrong, if any is.
+    def refuse(self, column: int, wrong: ArrayLike, cells: "pd.Series[Any]", expected: str) -> None:
+        """Raise an error that names the first cell of a column, from 0, that is wrong, if any is.
 
-        `row`, as an editor counts, is that of the first of the cells; the column is from 0.
+        The cells are indexed by their row, from 1, as an editor counts.
         """
         for place in np.flatnonzero(wrong)[:1].tolist():
-            names, cell = self.columns.names, cells[place]
-            name = f" ({names[column][:40]})" if column < len(names) else ""
+            cell, name = cells.iloc[place], self.columns.names[column][:40]
             told = f"{cell:g}" if isinstance(cell, np.number) else shorten(str(cell))
             told = "missing" if cell == "" else told
-            where = f"{self.path}: row {row + place}, column {column + 1}{name}"
-            raise InputError(f"{where}: {told}; expected {expected}")
+            where = f"row {cells.index[place]}, column {column + 1}"
+            named = f" ({name})" if name else ""
+            raise InputError(f"{self.path}: {where}{named}: {told}; expected {expected}")
 
     def _blocks(self) -> Iterator[tuple[int, str]]:
         """Yield blocks of lines below the header, and the row that each begins with."""
@@ -126,9 +116,8 @@ class ImageTable:
                 yield row + header, rows
 
     def _parse(self, row: int, text: str) -> pd.DataFrame:
-        """Return the cells of a block of lines, which begins with that row."""
-        columns, quoted = self.columns, '"' in text
-        count = len(columns.pixels) + len(columns.others)
+        """Return the cells of a block of lines that begins with that row, indexed by their rows."""
+        columns, quoted, count = self.columns, '"' in text, len(self.columns.names)
         if quoted:
             self._check_quotes(row, text)
         try:
@@ -153,6 +142,7 @@ class ImageTable:
                 f"{self.path}: row {too_long}, column {count + 1}: a field too many; "
                 f"expected {count} columns, as in row 1"
             )
+        frame.index += row
         return frame
 
     def _check_quotes(self, row: int, text: str) -> None:
@@ -175,12 +165,12 @@ class ImageTable:
         for column, is_right, expected in checks:
             if column is not None:
                 wrong = [not is_right(cell) for cell in frame[column]]
-                self.refuse(row, column, np.array(wrong), frame[column], expected)
+                self.refuse(column, wrong, frame[column], expected)
         labels, ids = (
             pd.Series([], dtype=str) if column is None else frame[column]
             for column in (columns.label, columns.id)
         )
-        return Images(normalise_labels(labels), ids, self._pixels(row, frame))
+        return Images(normalise_labels(labels), ids, self._pixels(frame))
 
     def _values(self, frame: pd.DataFrame) -> NDArray[Any]:
         """Return the pixels as numbers, not a number where they are text, or true and false."""
@@ -189,22 +179,22 @@ class ImageTable:
             cells = cells.astype(str).apply(pd.to_numeric, errors="coerce").astype(np.float64)
         return cells.to_numpy()
 
-    def _pixels(self, row: int, frame: pd.DataFrame) -> NDArray[np.uint8]:
+    def _pixels(self, frame: pd.DataFrame) -> NDArray[np.uint8]:
         """Return the pixels that values stand for, if each stands for one."""
         values = self._values(frame)
         with np.errstate(invalid="ignore", over="ignore"):  # such as infinity less itself
-            greys = values * 255.0 if self.scaled else values
-            pixels = greys if greys.dtype.kind in "iu" else np.rint(greys)
-            right = (pixels >= 0) & (pixels <= 255)
-            if pixels is not greys:
-                right &= np.abs(greys - pixels) <= TOLERANCE * self.scaled
-        if not right.all():
-            order = int(np.argwhere(~right)[0, 1])
+            if self.scaled:
+                expected, greys = "k / 255, from 0 to 1, as others are", values * 255.0
+                pixels = np.rint(greys).astype(np.uint8)
+                wrong = ~(np.abs(greys - pixels) <= TOLERANCE)
+            else:
+                expected, pixels = "a whole number from 0 to 255", values.astype(np.uint8)
+                wrong = values != pixels
+        if wrong.any():
+            order = np.argwhere(wrong)[0, 1]
             column = self.columns.pixels[order]
-            share, whole = "k / 255, from 0 to 1, as others are", "a whole number from 0 to 255"
-            expected = share if self.scaled else whole
-            self.refuse(row, column, ~right[:, order], frame.iloc[:, column], expected)
-        return np.ascontiguousarray(pixels.astype(np.uint8))
+            self.refuse(column, wrong[:, order], frame[column], expected)
+        return np.ascontiguousarray(pixels)
 
 
 def _is_text(cell: str) -> bool:

@@ -5,6 +5,7 @@ A file may be packed, by gzip or as a zip with one file in it; its first bytes s
 
 import csv
 import gzip
+import re
 import zipfile
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
@@ -18,8 +19,8 @@ from digits.errors import InputError, expecting
 BLOCK_BYTES = 3 * 2**20
 FIRST_BYTES = 2**18  # of the first block, which is read again and again to see what is in a file
 LINE_BYTES = 2**22
-# Images packed as CSV shrink about tenfold, black ones alone several hundred times. Any archive may
-# unpack to so many bytes, or so many times its size: a small file cannot fill a disk.
+# Images packed as CSV shrink about tenfold, black ones alone several hundred times. An archive may
+# unpack to so many bytes, or so many times its size, lest a small one fill a disk.
 UNPACKED_BYTES, UNPACKED_RATIO = 2**24, 300
 SEPARATORS = ",\t;"
 DAMAGED = "\N{REPLACEMENT CHARACTER}"  # in the place of what is no UTF-8
@@ -67,8 +68,8 @@ def _unpack(file: IO[bytes]) -> IO[bytes] | gzip.GzipFile:
     if start != b"PK\x03\x04":
         return file
     archive = zipfile.ZipFile(file)
-    names = [name for name in archive.namelist() if not name.endswith("/")]  # but no folders
-    names = [name for name in names if not name.startswith("__MACOSX/")]  # macOS adds that one
+    # Folders are no files, and that one is what macOS adds.
+    names = [name for name in archive.namelist() if not re.search("^__MACOSX/|/$", name)]
     if len(names) != 1:
         raise ValueError(f"{len(names)} files inside")
     return archive.open(names[0])

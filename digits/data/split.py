@@ -4,11 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def validation_rows(validation: int | float, rows: int) -> int:
-    """Return how many of `rows` are for validation: that count, or that fraction, rounded."""
-    return validation if isinstance(validation, int) else round(validation * rows)
-
-
 def stratified_split(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.bool_]:
     """Choose `count` rows so that each class of labels, shape (rows,), has its share, to one row.
 

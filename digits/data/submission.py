@@ -1,7 +1,7 @@
 """Submissions, in the form of Kaggle: the id of each image to predict, and a label.
 
-Ids are counted from 1 in the column ImageId, with the labels in Label, as the Digit Recognizer has
-them, unless the images bring their own: then both columns are named as that set's, id and label.
+The columns are ImageId, counted from 1, and Label, as the Digit Recognizer has them, unless the
+images bring ids: then they are named as that set's, such as id and label.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,14 +44,13 @@ def _columns(ids: "pd.Series[str]") -> list[str]:
 
 def write_submission(path: Path, ids: "pd.Series[str]", labels: Iterable[str]) -> None:
     """Write a label for each image, in the order of the ids, as Kaggle wants it."""
-    write_table(path, [pd.DataFrame(zip(ids, labels, strict=True), columns=_columns(ids))])
+    write_table(path, pd.DataFrame(zip(ids, labels, strict=True), columns=_columns(ids)))
 
 
 def read_submission(path: Path, ids: "pd.Series[str]", classes: Sequence[str]) -> NDArray[np.int64]:
-    """Return the class of each image of a submission, shape (rows,).
+    """Return the class of each image of a submission, shape (rows,), given the ids in order.
 
-    An `InputError` tells if the header, an id, a label or the number of rows is not as Kaggle wants
-    it, given the ids of the images, in order, and the labels of the classes.
+    An `InputError` tells if the header, an id, a label or the number of rows is another.
     """
     names = _columns(ids)
     separator, header = read_first_row(path)

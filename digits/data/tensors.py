@@ -2,16 +2,13 @@
 
 A directory of prepared data holds
 
-    statistics.json                     what the pixels were normalised with
-    classes.json                        the label of each class
-    counts.json                         how many rows there are, and how many stand on both sides
-    ids.csv                             what a submission calls the test images by
-    train/, validation/                 images.npy (rows, pixels) float32, labels.npy (rows,) int64,
-                                        and rows.npy (rows,) int64: the row of the CSV file, from 1,
-                                        as an editor counts
-    test/                               images.npy
-
-and beside it lie the probabilities that evaluate gives the validation rows.
+    statistics.json         what the pixels were normalised with
+    classes.json            the label of each class
+    counts.json             how many rows there are, and how many stand on both sides
+    ids.csv                 what a submission calls the test images by
+    train/, validation/     images.npy (rows, pixels) float32, labels.npy (rows,) int64, and
+                            rows.npy (rows,) int64: the row of the CSV file, from 1
+    test/                   images.npy
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,21 +21,20 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from digits.errors import InputError, expecting
-from digits.files import write_json
 from digits.params import Section
 
 PREPARED = Path("data/prepared")
-PROBABILITIES = Path("data/probabilities.npy")  # (rows, classes) float64
+PROBABILITIES = Path("data/probabilities.npy")  # evaluate's, of validation (rows, classes) float64
 WRITTEN = "what prepare writes"
 BLOCK = 4096  # rows
 
 
 class Statistics(Section):
-    """What all images were normalised with."""
+    """What all images were normalised with, and how many pixels they have."""
 
     mean: Annotated[float, Field(ge=0, le=255)]  # of the training pixels
     std: Annotated[float, Field(gt=0, le=255)]  # of the population
-    pixels: Annotated[int, Field(ge=1, lt=2**31)]  # of an image, a square number
+    pixels: Annotated[int, Field(ge=1, lt=2**31)]  # a square number
 
     @property
     def side(self) -> int:
@@ -47,8 +43,7 @@ class Statistics(Section):
 
     def normalise(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (pixels - mean) / std, from 0 to 255, in the same shape, as float32."""
-        table = ((np.arange(256) - self.mean) / self.std).astype(np.float32)
-        return table[pixels]
+        return ((np.arange(256) - self.mean) / self.std).astype(np.float32)[pixels]
 
     def restore(self, images: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return the pixels, from 0 to 255, that `normalise` made `images` from."""
@@ -58,13 +53,9 @@ class Statistics(Section):
         """Return one normalised image, shape (pixels,), as a picture, shape (side, side)."""
         return self.restore(image).reshape(self.side, self.side)
 
-    def save(self, path: Path) -> None:
-        """Write the statistics as JSON."""
-        write_json(path, self.model_dump())
-
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the statistics that `save` wrote; an `InputError` tells if these are none."""
+        """Read the statistics that prepare wrote; an `InputError` tells if these are none."""
         with expecting(path, WRITTEN, ValueError):
             return cls.model_validate_json(path.read_bytes())
 
@@ -88,13 +79,12 @@ def write_images(path: Path, shape: tuple[int, int], blocks: Iterable[NDArray[np
 
 
 def map_array(path: Path, dtype: type[np.generic], *shape: int | None) -> NDArray[Any]:
-    """Memory-map an npy file; changes stay in memory. None in `shape` stands for any length but 0.
+    """Memory-map an npy file, copy-on-write; None in `shape` stands for any length but 0.
 
-    Raises an `InputError` if there is no such file, or it does not hold such an array.
+    An `InputError` tells if there is no such file, or it does not hold such an array.
     """
     with expecting(path, WRITTEN, Exception):  # NumPy raises nearly any of a damaged header
-        # Copy-on-write, because torch warns of arrays that cannot be written to.
-        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="c")
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="c")  # torch warns of mode r
     known = tuple(length or one for length, one in zip(shape, array.shape, strict=False))
     kind = np.dtype(dtype)
     if array.dtype != kind or array.shape != known or len(known) != len(shape) or 0 in known:
@@ -112,18 +102,17 @@ def map_images(path: Path, pixels: int | None = None) -> NDArray[np.float32]:
 
 def read_images(path: Path) -> Iterator[NDArray[np.float32]]:
     """Yield normalised images, shape (rows, pixels), in blocks."""
-    rows, pixels = map_array(path, np.float32, None, None).shape
-    for start in range(0, rows, BLOCK):
+    for start in range(0, len(map_images(path)), BLOCK):
         # Mapped anew, as the pages of one mapping would stay, as many as there are.
-        yield map_array(path, np.float32, rows, pixels)[start : start + BLOCK]
+        yield map_images(path)[start : start + BLOCK]
 
 
 def map_labelled(
     directory: Path, classes: int, pixels: int | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Memory-map the images of `directory`, as `map_images` does, and their labels, shape (rows,).
+    """Memory-map the images of `directory` and their labels, shape (rows,), as `map_array` does.
 
-    Raises an `InputError` as well where labels are not from 0 to `classes` - 1.
+    Labels are from 0 to `classes` - 1.
     """
     images = map_images(directory / "images.npy", pixels)
     path = directory / "labels.npy"

@@ -53,7 +53,7 @@ def write_suspects(path: Path, suspects: Iterable[Suspect], classes: Sequence[st
     table = pd.DataFrame(suspects, columns=list(Suspect._fields))
     for column in _LABELS:
         table[column] = [classes[code] for code in table[column]]
-    write_table(path, [table])
+    write_table(path, table)
 
 
 def read_suspects(path: Path, classes: Sequence[str]) -> dict[str, Suspect]:

@@ -5,7 +5,6 @@ import pytest
 
 from digits.data.answers import ANSWERS, look_up, read_answers
 from digits.data.submission import count_ids, read_submission
-from digits.errors import InputError
 from stages import download
 from tests.conftest import LABELS, ParamsWriter, read_images
 from tests.sandbox import draw_images
@@ -39,12 +38,3 @@ def test_the_seed_deals(write_params: ParamsWriter) -> None:
     first, again, other = contents
     assert first == again
     assert first != other
-
-
-def test_without_a_source_nothing_is_written(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stages.download.sources", lambda _: ({}, {}))
-    with pytest.raises(InputError, match="MNIST could not be downloaded"):
-        download.main()
-    assert not Path("data").exists()

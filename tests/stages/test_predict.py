@@ -15,16 +15,7 @@ from digits.network.inference import infer, probabilities
 from digits.network.model import MODEL, load_model
 from stages import evaluate, predict, prepare, score, train
 from tests.conftest import LABELS, ParamsWriter, save_huge
-from tests.sandbox import CLASSES, draw_images
-
-
-def test_each_test_image_gets_its_label(project: Path, write_params: ParamsWriter) -> None:
-    write_params({"train.epochs": 10})
-    prepare.main()
-    train.main()
-    predict.main()
-    labels = read_submission(Path("submission.csv"), read_ids(), LABELS)
-    assert np.array_equal(labels, draw_images(12, seed=1)[1])
+from tests.sandbox import CLASSES
 
 
 def test_what_is_answered_is_averaged_over_shifts(
@@ -46,7 +37,7 @@ def test_what_is_answered_is_averaged_over_shifts(
 
 def test_ids_of_other_images_are_refused(project: Path) -> None:
     prepare.main()
-    write_table(IDS, [count_ids(11).to_frame()])
+    write_table(IDS, count_ids(11).to_frame())
     message = "^data/prepared/ids.csv: 11 ids; expected 12, one for each image in data/prepared/te"
     with pytest.raises(InputError, match=message):
         predict.main()

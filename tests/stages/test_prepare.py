@@ -43,16 +43,6 @@ def test_the_parts_hold_every_row_once_in_the_order_of_the_csv(project: Path) ->
     assert np.array_equal(test, draw_images(12, seed=1)[0])
 
 
-def test_nothing_but_the_outputs_is_left(project: Path) -> None:
-    prepare.main()
-    arrays = ("images.npy", "labels.npy", "rows.npy")
-    assert contents().keys() == {
-        *("classes.json", "counts.json", "ids.csv", "statistics.json", "test/images.npy"),
-        *(f"{part}/{name}" for part in PARTS for name in arrays),
-    }
-    assert [path.name for path in Path("data").iterdir()] == ["prepared"]
-
-
 def test_training_pixels_alone_are_normalised_to_mean_0_and_deviation_1(project: Path) -> None:
     prepare.main()
     images = map_images(PREPARED / "train" / "images.npy").astype(np.float64)
@@ -74,24 +64,20 @@ def test_rows_on_both_sides_are_counted_and_warned_of(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepare.main()
-    counts = json.loads((PREPARED / "counts.json").read_text())
-    assert counts == {
-        "rows": {"training": 60, "validation": 30, "test": 12},
-        "copies": {"validation_in_training": 0, "test_in_labelled": 0},
-    }
     assert capsys.readouterr().err == ""
     set_block(monkeypatch, rows=7)
     pixels, labels = draw_images(90)
     origins = np.r_[:60, :30]
     write_images(Path("train.csv"), pixels[origins], labels[origins])
     write_images(Path("test.csv"), np.concatenate([draw_images(12, seed=1)[0], pixels[:60]]))
-    capsys.readouterr()
     prepare.main()
     training, validation = (origins[rows_of(part)] for part in PARTS)
     expected = np.isin(validation, training).sum()
-    counts = json.loads((PREPARED / "counts.json").read_text())
-    assert counts["copies"] == {"validation_in_training": expected, "test_in_labelled": 60}
     assert 0 < expected < 30
+    assert json.loads((PREPARED / "counts.json").read_text()) == {
+        "rows": {"training": 60, "validation": 30, "test": 72},
+        "copies": {"validation_in_training": expected, "test_in_labelled": 60},
+    }
     assert capsys.readouterr().err == (
         f"warning: train.csv: {expected} validation rows are training rows as well, and 60 rows of "
         "test.csv are in it; expected none: the scores are too good\n"
@@ -128,16 +114,9 @@ def test_ten_times_the_rows_need_nowhere_near_ten_times_the_memory(
     assert peaks[1] < 1.5 * peaks[0]
 
 
-def test_a_test_file_of_another_width_is_refused(project: Path) -> None:
-    write_images(Path("test.csv"), np.zeros((2, 25), np.uint8))
-    with pytest.raises(InputError, match=r"^test.csv: row 1: 25 pixel columns; expected 16, as in"):
-        prepare.main()
-
-
 @pytest.mark.parametrize(
     ("validation", "message"),
     [
-        (90, "90: 90 of the 90 rows in train.csv; expected from 1 to 89"),
         (500, "500: 500 of the 90 rows in train.csv; expected from 1 to 89"),
         (0.001, "0.001: 0 of the 90 rows in train.csv; expected from 1 to 89"),
         (89, r"89: 89 of the 90 rows leave none of class '\d' to train on; expected fewer"),
@@ -159,35 +138,12 @@ def test_classes_that_validation_lacks_are_told(
     assert capsys.readouterr().err == "warning: no validation row of '2'\n"
 
 
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        (["a", "b", "a" * 61] * 30, "'a{30,}.*: expected 1 to 60 characters"),
-        (["a", "b", "<b>"] * 30, "'<b>': expected no '<' before a letter"),
-        (range(90), "row 22, .*: '20'; expected at most 20 different labels"),
-    ],
-)
-def test_labels_that_can_be_no_classes_are_refused(
-    project: Path, monkeypatch: pytest.MonkeyPatch, labels: list[object], message: str
-) -> None:
-    monkeypatch.setattr("stages.prepare.MOST", 20)
-    write_images(Path("train.csv"), draw_images(90)[0], labels)
-    with pytest.raises(InputError, match=rf"^train.csv: {message}"):
-        prepare.main()
-
-
-def test_images_all_of_one_grey_are_refused(project: Path) -> None:
-    write_images(Path("train.csv"), np.full((90, 16), 7, np.uint8), draw_images(90)[1])
-    with pytest.raises(InputError, match=r"train.csv: all training pixels are equal"):
-        prepare.main()
-
-
-@pytest.mark.parametrize("broken", ["train.csv", "test.csv"])
-def test_bad_input_leaves_what_was_prepared_before(project: Path, broken: str) -> None:
+def test_bad_input_leaves_what_was_prepared_before(project: Path) -> None:
     prepare.main()
     before = contents()
-    Path(broken).write_text(Path(broken).read_text().replace("\n", "\n\n", 3))
-    with pytest.raises(InputError, match=f"^{broken}: row "):
+    with Path("test.csv").open("a") as file:
+        file.write("x\n")
+    with pytest.raises(InputError, match=r"^test.csv: row 14"):
         prepare.main()
     assert contents() == before
     assert [path.name for path in Path("data").iterdir()] == ["prepared"]

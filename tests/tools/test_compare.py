@@ -37,7 +37,7 @@ def write(wrong: slice, actual: list[int] | None = None) -> None:
     predicted = ACTUAL.copy()
     predicted[wrong] = (predicted[wrong] + 1) % 4
     rows = zip(actual or ACTUAL.tolist(), predicted.tolist(), strict=False)
-    write_table(compare.PREDICTIONS, [pd.DataFrame(rows, columns=compare.COLUMNS)])
+    write_table(compare.PREDICTIONS, pd.DataFrame(rows, columns=compare.COLUMNS))
 
 
 def record(images: str, seed: int, more: str = "", rows: str = "train") -> None:

@@ -6,17 +6,6 @@ import pytest
 from digits.data.image_table import ImageTable, write_images
 from digits.errors import InputError
 from tests.conftest import read_images
-from tests.sandbox import draw_images
-
-
-def test_images_are_read_as_they_were_written(tmp_path: Path) -> None:
-    pixels, labels = draw_images(20)
-    pixels[0, :2] = [0, 255]
-    for path, given in ((tmp_path / "train.csv", labels), (tmp_path / "test.csv", None)):
-        write_images(path, pixels, given)
-        found_labels, found_pixels = read_images(path)
-        assert found_labels == ([] if given is None else list(map(str, given)))
-        assert np.array_equal(found_pixels, pixels)
 
 
 def test_images_are_written_in_kaggles_form(tmp_path: Path) -> None:

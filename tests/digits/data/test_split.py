@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from digits.data.split import stratified_folds, stratified_split, validation_rows
+from digits.data.split import stratified_folds, stratified_split
 
 LABELS = np.repeat([0, 1, 3], [50, 30, 21])
 
@@ -18,13 +18,6 @@ def test_the_seed_decides_the_split() -> None:
     first, again, other = (stratified_split(LABELS, 20, seed) for seed in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
-
-
-@pytest.mark.parametrize(
-    ("validation", "rows", "expected"), [(7000, 42_000, 7000), (0.7, 42_000, 29_400), (1, 9, 1)]
-)
-def test_validation_is_a_count_or_a_fraction(validation: float, rows: int, expected: int) -> None:
-    assert validation_rows(validation, rows) == expected
 
 
 @pytest.mark.parametrize("folds", [1, 2, 5, 7])

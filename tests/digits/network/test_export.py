@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from digits.data.classes import CLASSES as CLASSES_FILE
 from digits.data.classes import save_classes
 from digits.data.tensors import PREPARED, Statistics, map_images, read_images
+from digits.files import write_json
 from digits.network.inference import infer, probabilities
 from digits.network.model import MODEL, Ensemble, load_model, save_model
 from digits.params import load_params
@@ -85,7 +86,7 @@ def test_the_file_is_the_same_each_time_and_says_what_it_is_of_and_answers_as_pr
 ) -> None:
     monkeypatch.setattr("sys.argv", ["digits", "export"])
     write_params({"predict.shift": 1, "data.class_names": ["T-shirt", "Mantel", "café"]})
-    new_statistics().save(PREPARED / "statistics.json")
+    write_json(PREPARED / "statistics.json", new_statistics().model_dump())
     save_classes(CLASSES_FILE, LABELS)
     model = new_ensemble([16, 8, 3])
     save_model(model, MODEL)
