@@ -36,15 +36,13 @@ def test_a_wrong_label_is_the_first_suspect(clusters: list[OneAfterTheOther]) ->
     Path("study.yaml").write_text(STUDY)
     labels.main()
     suspects = list(read_suspects(SUSPECTS, LABELS).values())
-    assert suspects[0].sha256 == list(digests(pixels))[MISLABELLED]
-    assert suspects[0].given == wrong[MISLABELLED]
-    assert suspects[0].suggested == truth[MISLABELLED]
+    expected = (list(digests(pixels))[MISLABELLED], wrong[MISLABELLED], truth[MISLABELLED])
+    assert suspects[0][:3] == expected
     assert all(0 <= one.given_probability < one.suggested_probability <= 1 for one in suspects)
     summary = json.loads(labels.METRICS.read_text())
     assert summary.pop("out_of_fold_errors") == len(suspects) < 9
     names = ("", "_in_rows", "_among_first_100", "_among_errors")
     assert summary == {"rows": 90} | {f"published{name}": 1 for name in names}
-    assert not Path("study.journal").exists()
 
 
 def test_one_fold_is_refused(clusters: list[OneAfterTheOther]) -> None:
@@ -55,12 +53,7 @@ def test_one_fold_is_refused(clusters: list[OneAfterTheOther]) -> None:
 
 @pytest.mark.parametrize(
     ("row", "message"),
-    [
-        ("other,1,0", "other"),
-        ("train,a,0", "invalid"),
-        ("train,2,1", "range"),
-        ("train,1,0", "row 2: 0 for the label 1"),
-    ],
+    [("other,1,0", "other"), ("train,2,1", "range"), ("train,1,0", "row 2: 0 for the label 1")],
 )
 def test_a_list_of_published_errors_of_another_kind_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str, message: str
