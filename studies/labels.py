@@ -18,7 +18,7 @@ from digits.data.answers import ANSWERS, digests, read_answers
 from digits.data.classes import load_classes
 from digits.data.csv_files import read_table
 from digits.data.tensors import PREPARED, Statistics
-from digits.errors import InputError, expecting, run_command
+from digits.errors import InputError, run_command
 from digits.evaluation.label_errors import SUSPECTS, Suspect, rank, write_suspects
 from digits.files import write_json
 from digits.params import load_section
@@ -36,14 +36,12 @@ def read_published(path: Path, known: Mapping[str, str]) -> list[str]:
 
     `known` are the labels of MNIST's images by their digests, in its order.
     """
-    digested, expected = list(known), "a table of published label errors"
-    table = read_table(path, {"set": str, "index": int, "given": str}, expected)
-    found = []
-    with expecting(path, expected, LookupError, ValueError):
-        for row, (name, index, given) in enumerate(table.itertuples(index=False, name=None), 2):
-            found.append(digested[SETS[name][index]])
-            if known[found[-1]] != given:
-                raise ValueError(f"row {row}: {given} for the label {known[found[-1]]}")
+    digested, columns = list(known), {"set": str, "index": int, "given": str}
+    table, found = read_table(path, columns, "a table of published label errors"), []
+    for row, (name, index, given) in enumerate(table.itertuples(index=False, name=None), 2):
+        found.append(digested[SETS[name][index]])
+        if given != (label := known[found[-1]]):
+            raise InputError(f"{path}: row {row}: given = {given}; expected the label {label}")
     return found
 
 
