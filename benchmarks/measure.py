@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE, STDOUT
@@ -18,35 +18,52 @@ import pandas as pd
 import psutil
 
 from digits.errors import InputError
-from tests.sandbox import ROOT, SEED, Sandbox
-from tools.project import LOCK, read_lock
+from digits.params import PARAMS, as_yaml, load_recipe
+from tools.project import LOCK, copy_files, git, read_lock
 
+ROOT = Path(__file__).parent.parent
 DATA = Path("data/mnist")
 STAGES = ("prepare", "train", "evaluate", "predict")
 THIS = "this"
-PEERS = ("fastai", "Lightning", "DataLoader", "scikit-learn")
+# Other libraries, and their modules in benchmarks/peers.
+PEERS = {
+    "fastai": "fastai_learner",
+    "Lightning": "lightning_trainer",
+    "DataLoader": "dataloader",
+    "scikit-learn": "sklearn_classifier",
+}
 COLUMNS = ["subject", "stage", "quantity", "value"]
 INTERVAL = 0.5  # s: a look at memory costs some milliseconds of a core, which a fit would miss
 CHUNK = 2**20  # bytes of a copy
 
+Row = tuple[object, str, str, float]  # one cell for each of COLUMNS
 
-def run(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str]
-) -> tuple[dict[str, float], str]:
-    """Run a command in a folder; return what it cost, and what it printed.
+
+def rows_of(subject: object, stage: str, quantities: Mapping[str, float]) -> list[Row]:
+    """Return a row for each quantity."""
+    return [(subject, stage, *quantity) for quantity in quantities.items()]
+
+
+def run(command: Sequence[str], folder: Path, **variables: str) -> tuple[dict[str, float], str]:
+    """Run a command in a folder, on the CPU; return what it cost, and what it printed.
 
     "wall" is seconds, "cpu" seconds of the processors, "memory" the MB that all its processes held
     at the worst moment, each with the pages that they share. Raises RuntimeError if it fails.
     """
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    own = {"DIGITS_DEVICE": "cpu", "PATH": path, "PYTHONPATH": str(ROOT)}
     held, ended = [0.0], threading.Event()
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
     with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=PIPE, stderr=STDOUT, text=True
+        command, cwd=folder, env=os.environ | own | variables, stdout=PIPE, stderr=STDOUT, text=True
     ) as process:
 
         def watch() -> None:
             while not ended.wait(INTERVAL):
-                held.append(_resident(process.pid))
+                with suppress(psutil.NoSuchProcess):  # one that has ended meanwhile
+                    top = psutil.Process(process.pid)
+                    everyone = (top, *top.children(recursive=True))
+                    held.append(sum(one.memory_info().rss for one in everyone) / 1e6)
 
         thread = threading.Thread(target=watch)
         thread.start()
@@ -58,17 +75,6 @@ def run(
         raise RuntimeError(f"{' '.join(command)}: {output}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"wall": wall, "cpu": cpu, "memory": max(held)}, output
-
-
-def _resident(pid: int) -> float:
-    """Return the MB that a process and its children hold; 0 for one that has ended."""
-    size = 0
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for member in (process, *process.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                size += member.memory_info().rss
-    return size / 1e6
 
 
 def printed(output: str, name: str) -> float:
@@ -98,78 +104,76 @@ def score(folder: Path) -> float:
     return float((given["Label"] == true["Label"]).mean())
 
 
-class Bench:
-    """Everything that is measured, the folders in which it is, and what came of it so far."""
+def write_params(folder: Path, changes: Mapping[str, object] | None = None) -> None:
+    """Write the params of the notebook's recipe to a folder."""
+    recipe = load_recipe(ROOT / "recipes/seed.yaml", changes)
+    (folder / PARAMS).write_text(as_yaml(recipe.model_dump(mode="json")), encoding="utf-8")
 
-    def __init__(self, folder: Path, python: Path) -> None:
-        self.rows: list[tuple[str, str, str, float]] = []
-        self._python, self._peers, self._empty = str(python), folder / "peers", folder / "empty"
-        self._box = Sandbox(folder / THIS, SEED, DIGITS_DEVICE="cpu", PYTHONPATH=str(ROOT))
-        for copy in (self._box.folder, self._peers):
-            shutil.copytree(ROOT / DATA, copy / DATA)
-        self._empty.mkdir()
-        one = "stages:\n  one:\n    cmd: echo one > out\n    outs: [out]\n"
-        (self._empty / "dvc.yaml").write_text(one)
-        for command in ("git init --quiet", "dvc init --quiet", "dvc repro --quiet"):
-            self._run_in_empty(*command.split())
-        shutil.copy(ROOT / ".dvc" / "config", self._empty / ".dvc" / "config")
 
-    def _add(self, subject: str, stage: str, quantities: Mapping[str, float]) -> None:
-        self.rows += [(subject, stage, name, value) for name, value in quantities.items()]
+def run_pipeline(folder: Path) -> Iterator[Row]:
+    """Reproduce all in a new copy; then run each stage, and the fit, alone, and find the floors."""
+    copy_files(ROOT, folder)
+    shutil.copytree(ROOT / DATA, folder / DATA)
+    (folder / LOCK).unlink()
+    write_params(folder)
+    git("init", "--quiet", folder=folder)
+    site = {"DVC_SITE_CACHE_DIR": f"{folder}.site"}
+    cost, _ = run(["dvc", "repro", "--single-item", *STAGES], folder, **site)
+    yield from rows_of(THIS, "all", cost | {"accuracy": score(folder)})
+    for stage in STAGES:
+        cost, _ = run(["python", "-m", "stages", stage], folder)
+        # As `python -m stages` imports it.
+        code = f"import gc; gc.disable(); import stages.{stage}; gc.freeze()"
+        imported, _ = run(["python", "-c", code], folder)
+        entry = read_lock(folder / LOCK)["stages"][stage]
+        sizes = (sum(each["size"] for each in entry[part]) for part in ("deps", "outs"))
+        floor = {"imports": imported["wall"], "bytes": copy_time(*sizes)}
+        yield from rows_of(THIS, stage, cost | floor)
+    _, output = run(["python", "-m", "benchmarks.fit"], folder)
+    fit = {"wall": printed(output, "fit"), "rate": printed(output, "rate")}
+    yield from rows_of(THIS, "fit", fit)
 
-    def take_turns(self, *, reverse: bool) -> None:
-        """Measure everything once, in one order or the other."""
-        turns = [*PEERS, THIS]
-        for name in reversed(turns) if reverse else turns:
-            self._run_pipeline() if name == THIS else self._run_peer(name)
-        here = os.environ | {"PATH": self._box.environment["PATH"]}
-        for _ in range(3):
-            self._add(THIS, "nothing", run(["dvc", "repro"], ROOT, here)[0])
-            self._add("empty", "nothing", self._run_in_empty("dvc", "repro"))
 
-    def _run_in_empty(self, *command: str) -> dict[str, float]:
-        site = {"DVC_SITE_CACHE_DIR": f"{self._empty}.site"}
-        return run(command, self._empty, self._box.environment | site)[0]
+def run_peer(python: Path, name: str, folder: Path) -> Iterator[Row]:
+    """Run a library's script, which writes its submission to a new folder."""
+    folder.mkdir()
+    (folder / "data").symlink_to(ROOT / "data")
+    command = [str(python), "-m", "peers", PEERS[name]]
+    cost, output = run(command, folder, PYTHONPATH=str(ROOT / "benchmarks"))
+    yield from rows_of(name, "all", cost | {"accuracy": score(folder)})
+    yield from rows_of(name, "fit", {"wall": printed(output, "fit")})
 
-    def _run_peer(self, name: str) -> None:
-        variables = os.environ | {"PYTHONPATH": str(ROOT / "benchmarks")}
-        cost, output = run([self._python, "-m", "peers", name], self._peers, variables)
-        self._add(name, "all", cost | {"accuracy": score(self._peers)})
-        self._add(name, "fit", {"wall": printed(output, "fit")})
 
-    def _run_pipeline(self) -> None:
-        """Reproduce everything; then run each stage alone, and the fit alone, and find floors."""
-        folder = self._box.folder
-        self._box.run("git", "clean", "-fdxq", "--exclude", str(DATA))
-        shutil.rmtree(self._box.environment["DVC_SITE_CACHE_DIR"], ignore_errors=True)
-        cost, _ = self._run("dvc", "repro", "--single-item", *STAGES)
-        self._add(THIS, "all", cost | {"accuracy": score(folder)})
-        for stage in STAGES:
-            cost, _ = self._run("python", "-m", "stages", stage)
-            # As `python -m stages` imports it.
-            code = f"import gc; gc.disable(); import stages.{stage}; gc.freeze()"
-            imported, _ = self._run("python", "-c", code)
-            entry = read_lock(folder / LOCK)["stages"][stage]
-            sizes = (sum(each["size"] for each in entry[part]) for part in ("deps", "outs"))
-            floor = {"imports": imported["wall"], "bytes": copy_time(*sizes)}
-            self._add(THIS, stage, cost | floor)
-        _, output = self._run("python", "-m", "benchmarks.fit")
-        self._add(THIS, "fit", {"wall": printed(output, "fit"), "rate": printed(output, "rate")})
-
-    def _run(self, *command: str) -> tuple[dict[str, float], str]:
-        return run(command, self._box.folder, self._box.environment)
+def run_nothing(folder: Path) -> Iterator[Row]:
+    """Reproduce what is up to date: this project, and one of a single stage in a new folder."""
+    folder.mkdir()
+    stage = "stages:\n  one:\n    cmd: echo one > out\n    outs: [out]\n"
+    (folder / "dvc.yaml").write_text(stage)
+    site = {"DVC_SITE_CACHE_DIR": f"{folder}.site"}
+    for command in ("git init --quiet", "dvc init --quiet", "dvc repro --quiet"):
+        run(command.split(), folder, **site)
+    shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
+    for _ in range(3):
+        yield from rows_of(THIS, "nothing", run(["dvc", "repro"], ROOT)[0])
+        yield from rows_of("empty", "nothing", run(["dvc", "repro"], folder, **site)[0])
 
 
 def compare(python: Path, runs: int) -> pd.DataFrame:
-    """Measure everything so many times; `python` is that of the peers' environment."""
+    """Measure everything so many times, in turns; `python` is that of the peers' environment."""
     if not python.exists():
         raise InputError(f"{python}: no such file; expected what make bench installs")
     status = [sys.executable, "-m", "dvc", "status", "--quiet"]
     if subprocess.run(status, cwd=ROOT, check=False).returncode:
         raise InputError("dvc status: something is to be done; expected nothing (run make repro)")
-    with TemporaryDirectory() as name:
-        bench = Bench(Path(name), python.absolute())
-        for number in range(runs):
-            print(f"run {number + 1} of {runs}", flush=True)
-            bench.take_turns(reverse=number % 2 == 1)
-    return pd.DataFrame(bench.rows, columns=COLUMNS)
+    rows: list[Row] = []
+    for number in range(runs):
+        print(f"run {number + 1} of {runs}", flush=True)
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            for subject in [*PEERS, THIS][:: -1 if number % 2 else 1]:
+                if subject == THIS:
+                    rows += run_pipeline(folder / THIS)
+                else:
+                    rows += run_peer(python.absolute(), subject, folder / subject)
+            rows += run_nothing(folder / "empty")
+    return pd.DataFrame(rows, columns=COLUMNS)

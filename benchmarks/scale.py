@@ -3,6 +3,8 @@
 The rows beyond the first 42,000 and 28,000 are real images, shifted by up to two pixels each way.
 """
 
+import shutil
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,19 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.measure import COLUMNS, DATA, STAGES, run
+from benchmarks.measure import COLUMNS, DATA, ROOT, STAGES, Row, rows_of, run, write_params
 from benchmarks.show import Medians, render
-from tests.sandbox import ROOT, SEED, Sandbox
 
 FACTORS = (1, 3, 10)
 SCALED = (*STAGES, "score")
 SIDE, SHIFT = 28, 2
 TRAIN, TEST, VALIDATION = 42_000, 28_000, 7000  # rows
 READ = {"prepare": TRAIN + TEST, "train": TRAIN, "evaluate": VALIDATION}  # the others: TEST
-COUNTS = {
-    "8.1 million rows": 8_100_000,
-    "1 billion rows": 1_000_000_000,
-}  # as MNIST8M has, and more
+COUNTS = {"8.1 million rows": 8_100_000, "1 billion rows": 1_000_000_000}  # MNIST8M's, and more
 # What a row takes on disk; DVC's cache keeps a second copy of each.
 BYTES = {"CSV files": 1827, "tensors": 4 * SIDE * SIDE}
 
@@ -36,35 +34,30 @@ def shifted_copies(pixels: NDArray[np.uint8], copies: int, seed: int) -> NDArray
     return more.reshape(-1, SIDE * SIDE)
 
 
-def write_tables(folder: Path, factor: int) -> None:
-    """Write `factor` times the rows of data/mnist to a new folder."""
-    folder.mkdir(parents=True)
+def write_inputs(folder: Path, factor: int) -> None:
+    """Write params and `factor` times the rows of data/mnist to a new folder."""
+    (folder / DATA).mkdir(parents=True)
+    write_params(folder, {"prepare.validation": VALIDATION * factor})
     for seed, name in enumerate(("train.csv", "test.csv")):
         rows = pd.read_csv(ROOT / DATA / name, dtype=np.uint8)
         first = len(rows.columns) - SIDE * SIDE  # after the label, if there is one
         more = np.tile(rows.to_numpy(), (factor, 1))
         more[:, first:] = shifted_copies(rows.to_numpy()[:, first:], factor, seed)
-        pd.DataFrame(more, columns=rows.columns).to_csv(folder / name, index=False)
-    answers = (ROOT / DATA / "answers.csv").read_bytes()
-    (folder / "answers.csv").write_bytes(answers)
+        pd.DataFrame(more, columns=rows.columns).to_csv(folder / DATA / name, index=False)
+    shutil.copy(ROOT / DATA / "answers.csv", folder / DATA)
 
 
 def measure(runs: int) -> pd.DataFrame:
     """Run every stage on every number of rows; the subject is how many times the rows there are."""
-    rows = []
+    rows: list[Row] = []
     with TemporaryDirectory() as name:
-        boxes = {}
         for factor in FACTORS:
-            changes = {"prepare.validation": VALIDATION * factor}
-            boxes[factor] = Sandbox(Path(name) / str(factor), SEED, changes, DIGITS_DEVICE="cpu")
-            write_tables(boxes[factor].folder / DATA, factor)
+            write_inputs(Path(name) / f"{factor}", factor)
         for number in range(runs):
             print(f"run {number + 1} of {runs}", flush=True)
-            for factor, box in boxes.items():
-                for stage in SCALED:
-                    command = ["python", "-m", "stages", stage]
-                    cost, _ = run(command, box.folder, box.environment)
-                    rows += [(factor, stage, *quantity) for quantity in cost.items()]
+            for factor, stage in product(FACTORS, SCALED):
+                cost, _ = run(["python", "-m", "stages", stage], Path(name) / f"{factor}")
+                rows += rows_of(factor, stage, cost)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

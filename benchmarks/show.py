@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.measure import PEERS, STAGES, THIS
+from benchmarks.peers import WIDTHS
 from digits.files import replacing
 from tools.doctor import describe_machine
 
 FOLDER = Path(__file__).parent
 SUBJECTS = [*PEERS, THIS]
-WIDTHS = (784, 200, 200, 200, 10)
 
 
 class Medians:
@@ -71,13 +71,8 @@ def render(name: str, table: pd.DataFrame, **values: Any) -> str:  # noqa: ANN40
 
 def report(table: pd.DataFrame) -> str:
     """Return all results in Markdown, the ratios first."""
-    return render(
-        "results.md.jinja",
-        table,
-        floor=product_floor(Medians(table)),
-        stages=STAGES,
-        subjects=SUBJECTS,
-    )
+    floor = product_floor(Medians(table))
+    return render("results.md.jinja", table, floor=floor, stages=STAGES, subjects=SUBJECTS)
 
 
 def draw(path: Path, table: pd.DataFrame) -> None:

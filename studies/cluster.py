@@ -3,7 +3,7 @@
 import logging
 import os
 import socket
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -28,9 +28,6 @@ PATIENCE = 5.0  # seconds for a cluster to answer
 RETRIES = 10  # of a task whose machine dies
 # Nothing is reported to Ray's makers, and tasks, which are timed, do not give way to other work.
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
-# Two tasks with a core each end sooner than one after the other with both. To train on a GPU, a
-# task would have to ask Ray for one.
-VARIABLES = {"OMP_NUM_THREADS": "1", "DIGITS_DEVICE": "cpu"}
 
 Key = TypeVar("Key", bound=Hashable)
 Found = TypeVar("Found")
@@ -49,21 +46,33 @@ class Cluster:
     ) -> Iterator[tuple[Key, Found]]:
         """Yield what `function` makes of each task and the rows, in whatever order they end.
 
-        Tasks have a core each; where a machine dies, another takes its tasks.
+        Where a machine dies, another takes its tasks.
         """
-        remote = ray.remote(max_retries=RETRIES, runtime_env={"env_vars": VARIABLES})(function)
+        machines = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+        cores = share_cores([machine for machine in machines if machine], len(tasks))
+        # To train on a GPU, a task would have to ask Ray for one.
+        variables = {"OMP_NUM_THREADS": str(cores), "DIGITS_DEVICE": "cpu"}
+        settings = {"num_cpus": cores, "runtime_env": {"env_vars": variables}}
+        remote = ray.remote(max_retries=RETRIES, **settings)(function)
         pending = {remote.remote(*task, self._rows): key for key, task in tasks.items()}
         while pending:
             [ended], _ = ray.wait(list(pending))
             yield pending.pop(ended), ray.get(ended)
 
 
+def share_cores(machines: Sequence[int], tasks: int) -> int:
+    """Return the most cores that a task can have on any machine while all tasks run at once, or 1.
+
+    Two tasks with a core each end sooner than one after the other with both.
+    """
+    choices = range(1, min(machines) + 1)
+    at_once = {cores: sum(machine // cores for machine in machines) for cores in choices}
+    return max((cores for cores, count in at_once.items() if count >= tasks), default=1)
+
+
 @contextmanager
 def sheltered() -> Iterator[dict[str, str]]:
-    """Yield the variables of a Ray on the loopback alone, whose files nobody else can read.
-
-    They lie in a folder that goes when the block ends.
-    """
+    """Yield the variables of a Ray on the loopback, in a folder of this user's that goes again."""
     # Not in TMPDIR, which may be longer: the paths of sockets have 107 bytes at most.
     with TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
         # Ray keeps to the first token that a process has had.
@@ -78,23 +87,19 @@ def cluster(rows: Rows) -> Iterator[Cluster]:
     """Yield the cluster that RAY_ADDRESS names, or else one of this machine, and leave it."""
     # Without an address, Ray would look for one that somebody's cluster has left behind.
     address = os.environ.get("RAY_ADDRESS") or "local"
+    host, _, port = address.rpartition(":")
+    code = HERE if address == "local" else SENT
     os.environ.update(SETTINGS | os.environ)
     with ExitStack() as stack:
         if address == "local":
             os.environ.update(stack.enter_context(sheltered()))
             ray_constants.ENABLE_RAY_CLUSTER = False  # Ray read the variable when imported
         stack.callback(ray.shutdown, wait_for_processes=True)
-        _connect(address)
+        try:
+            if port.isdecimal() and "/" not in host:  # Ray itself would try again for minutes
+                socket.create_connection((host, int(port)), PATIENCE).close()
+            ray.init(address, runtime_env=code, logging_level=logging.ERROR, log_to_driver=False)
+        except OSError as error:
+            expected = "a Ray cluster that this machine is part of, and whose token it has"
+            raise InputError(f"RAY_ADDRESS = {address}: {error}; expected {expected}") from None
         yield Cluster(rows)
-
-
-def _connect(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    code = HERE if address == "local" else SENT
-    try:
-        if port.isdecimal() and "/" not in host:  # Ray itself would try again for minutes
-            socket.create_connection((host, int(port)), PATIENCE).close()
-        ray.init(address, runtime_env=code, logging_level=logging.ERROR, log_to_driver=False)
-    except OSError as error:
-        expected = "a Ray cluster that this machine is part of, and whose token it has"
-        raise InputError(f"RAY_ADDRESS = {address}: {error}; expected {expected}") from None

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from digits.errors import InputError
-from digits.params import Params, Section, load_recipe, load_section
+from digits.params import Params, Section, load_recipe
 
 RESULTS = Path("studies/results")
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")]
@@ -41,8 +41,7 @@ class Variant(Section):
 class Trial:
     """A variant with one seed on one fold, both counted from 0.
 
-    Seed 0 stands for the recipe's own, 1 for the next one; of an ensemble, 0 for as many as it has
-    networks, 1 for the next so many.
+    Seed 0 is the recipe's own, 1 the next one; of an ensemble, each is as many as it has networks.
     """
 
     variant: str
@@ -75,8 +74,3 @@ class Study(Section):
             except InputError as error:
                 raise InputError(f"variants.{name}: {error}") from None
         return params
-
-
-def load_study(path: Path) -> Study:
-    """Read a study's file; raise InputError where a key is missing, unknown or out of range."""
-    return load_section(path, Study)

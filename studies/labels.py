@@ -18,12 +18,12 @@ from digits.data.answers import ANSWERS, digests, read_answers
 from digits.data.classes import load_classes
 from digits.data.csv_files import read_table
 from digits.data.tensors import PREPARED, Statistics
-from digits.errors import InputError, expecting, run_command
+from digits.errors import InputError, run_command
 from digits.evaluation.label_errors import SUSPECTS, Suspect, rank, write_suspects
 from digits.files import write_json
-from studies.design import load_study
-from studies.journal import Journal
-from studies.run import conduct, parse_path
+from digits.params import load_section
+from studies.design import Study
+from studies.run import conducted, parse_path
 from studies.trial import Rows
 
 METRICS, PUBLISHED = Path("metrics/labels.json"), Path("studies/published.csv")
@@ -36,14 +36,12 @@ def read_published(path: Path, known: Mapping[str, str]) -> list[str]:
 
     `known` are the labels of MNIST's images by their digests, in its order.
     """
-    digested, expected = list(known), "a table of published label errors"
-    table = read_table(path, {"set": str, "index": int, "given": str}, expected)
-    found = []
-    with expecting(path, expected, LookupError, ValueError):
-        for row, (name, index, given) in enumerate(table.itertuples(index=False, name=None), 2):
-            found.append(digested[SETS[name][index]])
-            if known[found[-1]] != given:
-                raise ValueError(f"row {row}: {given} for the label {known[found[-1]]}")
+    digested, columns = list(known), {"set": str, "index": int, "given": str}
+    table, found = read_table(path, columns, "a table of published label errors"), []
+    for row, (name, index, given) in enumerate(table.itertuples(index=False, name=None), 2):
+        found.append(digested[SETS[name][index]])
+        if given != (label := known[found[-1]]):
+            raise InputError(f"{path}: row {row}: given = {given}; expected the label {label}")
     return found
 
 
@@ -67,31 +65,29 @@ def summarise(order: Sequence[str], errors: int, published: Sequence[str]) -> di
 def write_labels(rows: Rows, shares: NDArray[np.float64]) -> None:
     """Write the most doubtful images, by out-of-fold probabilities, and what is known of them."""
     order, suggested = rank(shares, rows.labels)
-    pixels = Statistics.load(PREPARED / "statistics.json").restore(rows.images)
-    digested = list(digests(pixels))
-    ordered = [digested[row] for row in order.tolist()]
+    digested = list(digests(Statistics.load(PREPARED / "statistics.json").restore(rows.images)))
     numbers = np.arange(len(order))
     given, other = shares[numbers, rows.labels], shares[numbers, suggested]
-    columns = (column[order].tolist() for column in (rows.labels, suggested, given, other))
-    suspects = [Suspect(*row) for row in zip(ordered, *columns, strict=True)]
+    columns = [column.tolist() for column in (rows.labels, suggested, given, other)]
+    table = list(zip(digested, *columns, strict=True))
+    suspects = [Suspect(*table[row]) for row in order.tolist()]
     doubted = [one for one in suspects if one.suggested_probability > one.given_probability]
     write_suspects(SUSPECTS, doubted[:LISTED], load_classes())
     errors = int((shares.argmax(axis=1) != rows.labels).sum())
     published = read_published(PUBLISHED, read_answers(ANSWERS))
-    write_json(METRICS, summarise(ordered, errors, published))
+    write_json(METRICS, summarise([one.sha256 for one in suspects], errors, published))
 
 
 def main() -> None:
     """Find the labels that are in doubt."""
     path = parse_path("Find labels that are in doubt.")
-    if load_study(path).folds == 1:
+    if load_section(path, Study).folds == 1:
         raise InputError(f"{path}: folds = 1: most rows are never held out; expected 2 or more")
-    study, rows, judged = conduct(path)
-    mean = np.zeros((len(rows.labels), rows.classes))
-    for trial, (_, shares) in judged.items():
-        mean[rows.folds == trial.fold] += shares / (len(judged) / study.folds)
-    write_labels(rows, mean)
-    Journal.of(path).remove()
+    with conducted(path) as (study, rows, judged):
+        mean = np.zeros((len(rows.labels), rows.classes))
+        for trial, (_, shares) in judged.items():
+            mean[rows.folds == trial.fold] += shares / (len(judged) / study.folds)
+        write_labels(rows, mean)
     print(METRICS.read_text(encoding="utf-8"))
 
 

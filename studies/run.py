@@ -10,8 +10,10 @@ goes on with what is missing: studies/NAME.journal keeps the trained networks un
 """
 
 import hashlib
+import shutil
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,20 +23,19 @@ from tqdm import tqdm
 
 from digits.data.answers import ANSWERS
 from digits.data.classes import load_classes
-from digits.data.csv_files import without_formulas, write_table
+from digits.data.csv_files import write_table
 from digits.data.split import stratified_folds
 from digits.data.tensors import PREPARED, map_images, map_labelled
 from digits.errors import InputError, run_command
 from digits.files import write_json
 from digits.network.checkpoint import identify
-from digits.params import PARAMS, load_params
+from digits.params import PARAMS, load_params, load_section
 from stages.score import find_truth
 from studies import trial as trial_code
 from studies.cluster import Cluster, Task, cluster
-from studies.design import RESULTS, Study, Trial, load_study
-from studies.journal import Journal
+from studies.design import RESULTS, Study, Trial
 from studies.summary import draw_study, summarise
-from studies.trial import Fit, Judged, Rows, judge, train_network
+from studies.trial import Fit, Judged, Rows, judge, load_fit, train_network
 from tools.project import find_commit, git
 
 CODE = ("digits", "stages", "studies/*.py")
@@ -79,14 +80,14 @@ def plan(study: Study, rows: Rows) -> dict[Trial, dict[str, Task]]:
 
 
 def train_all(
-    machines: Cluster, plans: Mapping[Trial, Mapping[str, Task]], journal: Journal, rows: Rows
+    machines: Cluster, plans: Mapping[Trial, Mapping[str, Task]], journal: Path, rows: Rows
 ) -> dict[str, Fit]:
     """Run the trainings that the journal does not hold; return what all came to, by name.
 
     Raises `InputError` where some have failed: all others are in the journal by then.
     """
     tasks = {name: task for own in plans.values() for name, task in own.items()}
-    read = {name: journal.read(name, rows.images.shape[1], rows.classes) for name in tasks}
+    read = {name: load_fit(journal / name, rows.images.shape[1], rows.classes) for name in tasks}
     fits = {name: fit for name, fit in read.items() if fit}
     missing = {name: task for name, task in tasks.items() if name not in fits}
     failed: dict[str, InputError] = {}
@@ -95,7 +96,7 @@ def train_all(
         if isinstance(found, InputError):
             failed[name] = found
         else:
-            journal.add(name, found)
+            found.save(journal / name)
             fits[name] = found
     for trial, own in plans.items():
         for reason in (failed[name] for name in own if name in failed):
@@ -104,15 +105,16 @@ def train_all(
     return fits
 
 
-def conduct(path: Path) -> tuple[Study, Rows, dict[Trial, Judged]]:
-    """Run the study in a file; return what `judge` says of each trial.
+@contextmanager
+def conducted(path: Path) -> Iterator[tuple[Study, Rows, dict[Trial, Judged]]]:
+    """Run the study in a file; yield what `judge` says of each trial, and remove the journal.
 
     Raises `InputError` where it cannot be run, a training has failed, or its code or recipes were
     edited while it ran.
     """
-    commit = find_commit("HEAD")
+    commit, journal = find_commit("HEAD"), path.with_suffix(".journal")
     before = _edits(commit, path)
-    study, journal = load_study(path), Journal.of(path)
+    study = load_section(path, Study)
     rows = load_rows(study)
     plans = plan(study, rows)
     with cluster(rows) as machines:
@@ -124,10 +126,11 @@ def conduct(path: Path) -> tuple[Study, Rows, dict[Trial, Judged]]:
         judged = dict(machines.run(judge, trained))
     after = _edits(commit, path)
     if after[0] != before[0]:
-        journal.remove()  # nobody knows which code has trained what
+        shutil.rmtree(journal)  # nobody knows which code has trained what
     if after != before:  # and DVC would record what stands there now
         raise InputError(f"{path}: code or recipes were edited while it ran; expected them to stay")
-    return study, rows, {trial: judged[trial] for trial in plans}
+    yield study, rows, {trial: judged[trial] for trial in plans}
+    shutil.rmtree(journal)
 
 
 def _edits(commit: str, path: Path) -> list[bytes]:
@@ -143,7 +146,7 @@ def write_results(path: Path, study: Study, rows: Rows, judged: Mapping[Trial, J
         for trial, (figures, _) in judged.items()
     ]
     table = pd.DataFrame(found).assign(commit=commit, data=rows.sha256)
-    write_table(RESULTS / f"{path.stem}.csv", without_formulas(table))
+    write_table(RESULTS / f"{path.stem}.csv", table)
     write_json(RESULTS / f"{path.stem}.json", summarise(table, len(rows.labels)))
     draw_study(RESULTS / f"{path.stem}.png", table)
 
@@ -159,8 +162,8 @@ def parse_path(description: str) -> Path:
 def main() -> None:
     """Run the study, and write what it finds."""
     path = parse_path("Train variants of recipes with many seeds and folds.")
-    write_results(path, *conduct(path))
-    Journal.of(path).remove()
+    with conducted(path) as found:
+        write_results(path, *found)
     print((RESULTS / f"{path.stem}.json").read_text(encoding="utf-8"))
 
 

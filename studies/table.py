@@ -14,10 +14,9 @@ from typing import Any
 import pandas as pd
 
 from digits.data.csv_files import read_table
-from digits.errors import InputError, expecting, run_command
+from digits.errors import run_command
 from studies.design import RESULTS
 
-WRITTEN = "what studies.run writes"
 COLUMNS = {"recipe": str, "variant": str, "seconds": float}
 PAGE = Path("docs/results.md")
 PLACE = re.compile("(?s)(?<=<!-- what studies.table writes -->\n).*?(?=<!-- until here -->\n)")
@@ -29,9 +28,8 @@ HEADER = """\
 
 def make_table(results: Path) -> str:
     """Return the table of the study of the recipes, whose results lie in a folder."""
-    trials = read_table(results / "recipes.csv", COLUMNS, WRITTEN)
-    with expecting(results / "recipes.json", WRITTEN, ValueError):
-        summary = json.loads((results / "recipes.json").read_bytes())
+    trials = read_table(results / "recipes.csv", COLUMNS, "what studies.run writes")
+    summary = json.loads((results / "recipes.json").read_bytes())
     groups = trials.groupby("variant", sort=False)
     return HEADER + "".join(_describe(summary[name], found) for name, found in groups)
 
@@ -51,11 +49,7 @@ def _describe(found: dict[str, Any], trials: pd.DataFrame) -> str:
 def main() -> None:
     """Write the table."""
     table = make_table(RESULTS)
-    with expecting(PAGE, "a page with a place for the table"):
-        text, places = PLACE.subn(f"\n{table}\n", PAGE.read_text(encoding="utf-8"))
-    if not places:
-        raise InputError(f"{PAGE}: no place for the table; expected {PLACE.pattern!r}")
-    PAGE.write_text(text, encoding="utf-8")
+    PAGE.write_text(PLACE.sub(f"\n{table}\n", PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     print(table, end="")
 
 

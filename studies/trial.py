@@ -1,10 +1,14 @@
 """One trial of a study: networks trained on the rows that a fold does not hold out, and judged."""
 
 import hashlib
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from time import perf_counter
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,9 +17,10 @@ from numpy.typing import NDArray
 from digits.data.classes import UNKNOWN
 from digits.errors import InputError
 from digits.evaluation.measures import Predictions, negative_log_likelihood
+from digits.files import write_json
 from digits.network.device import choose_device
 from digits.network.inference import infer, probabilities
-from digits.network.model import MLP, Ensemble, encode
+from digits.network.model import MLP, Ensemble, encode, load_model, save_model
 from digits.network.training import Labelled, Trainer
 from digits.params import Params
 
@@ -51,6 +56,20 @@ class Fit:
 
     network: MLP
     seconds: float
+
+    def save(self, path: Path) -> None:
+        """Write the network to a file, then the seconds to a second one, a record beside it."""
+        save_model(Ensemble([self.network]), path)
+        write_json(path.with_suffix(".json"), {"seconds": self.seconds})
+
+
+def load_fit(path: Path, pixels: int, classes: int) -> Fit | None:
+    """Return what was saved; None where it was not, or a file of it is damaged."""
+    with suppress(OSError, ValueError, LookupError, TypeError, InputError):
+        record = json.loads(path.with_suffix(".json").read_bytes())
+        [network] = load_model(path, pixels, classes).networks
+        return Fit(cast("MLP", network), float(record["seconds"]))
+    return None
 
 
 def train_network(params: Params, fold: int, rows: Rows) -> Fit | InputError:

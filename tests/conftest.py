@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -91,16 +90,6 @@ def draw_labelled(rows: int, seed: int = 0) -> Labelled:
     """Draw images as tensors, from 0 to 1, with their labels."""
     pixels, labels = draw_images(rows, seed)
     return Labelled(torch.from_numpy(pixels).float() / 255, torch.from_numpy(labels))
-
-
-def list_listening(process: psutil.Process) -> set[str]:
-    """Return the addresses that a process, and all that it has started, listen on."""
-    return {
-        connection.laddr.ip.removeprefix("::ffff:")
-        for one in [process, *process.children(recursive=True)]
-        for connection in one.net_connections()
-        if connection.status == psutil.CONN_LISTEN
-    }
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from operator import getitem
@@ -60,11 +60,6 @@ def read_recipe(recipe: Path, changes: Mapping[str, Any] = NOTHING) -> dict[str,
     return params
 
 
-def change_params(path: Path, changes: Mapping[str, Any]) -> None:
-    """Change a params file, by keys such as "train.lr"."""
-    path.write_text(as_yaml(read_recipe(path, changes)), encoding="utf-8")
-
-
 def snapshot(folder: Path) -> dict[str, str]:
     """Return the hash of every file but those that Git, DVC and Python keep for themselves."""
     kept = {".git", ".dvc", "__pycache__"}
@@ -99,60 +94,34 @@ def serve(folder: Path) -> Iterator[str]:
             server.shutdown()
 
 
-def write_mirror(folder: Path, url: str, rows: int, side: int) -> Path:
-    """Write images in MNIST's place, and the file that DIGITS_MNIST is to name; return that."""
-    pixels, labels = draw_images(rows * 5 // 3, side=side)
-    arrays = (pixels.reshape(-1, side, side), labels.astype(np.uint8))
-    parts = [array[part] for part in (slice(rows), slice(rows, None)) for array in arrays]
-    contents = {name: write_idx(part) for name, part in zip(IDX_SHA256, parts, strict=True)}
-    for name, content in contents.items():
-        (folder / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    source = folder / "source.json"
-    source.write_text(json.dumps({"url": url, "sha256": hashes, "timeout": 2}))
-    return source
-
-
+@dataclass
 class Sandbox:
-    """A copy of the pipeline in a Git repository of its own, without results; DVC's state is its.
+    """A copy of the pipeline in a Git repository of its own; DVC's state is its own, too.
 
-    `folder` is where it lies, `environment` has the variables that its commands are run with.
+    `source` is the file with the place of the images; a copy of this may name another folder.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        recipe: Path = SEED,
-        changes: Mapping[str, Any] = NOTHING,
-        **variables: str,
-    ) -> None:
-        self.folder = folder
-        self._variables = variables
-        copy_files(ROOT, folder, *COPIED)
-        (folder / "params.yaml").write_text(as_yaml(read_recipe(recipe, changes)))
-        self.run("git", "init", "--quiet")
-        self.commit("Begin")
+    folder: Path
+    source: Path
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables of a command: this environment's programs, and DVC's state in the copy."""
         return {
             **os.environ,
+            "DIGITS_MNIST": str(self.source),
             "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": f"{self.folder}.site",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PIP_NO_INDEX": "1",
             "SHELL": "/bin/sh",
-            **self._variables,
         }
 
     def clone(self, folder: Path) -> "Sandbox":
         """Clone the last commit to `folder`, as a colleague would: DVC knows nothing there."""
         self.run("git", "clone", "--quiet", ".", str(folder))
-        other = copy(self)
-        other.folder = folder
-        return other
+        return replace(self, folder=folder)
 
     def edit(self, name: str, old: str, new: str) -> None:
         """Put `new` in the place of `old`, which is in the file once."""
@@ -207,7 +176,21 @@ class Proof(NamedTuple):
 
     box: Sandbox
     quiet: dict[str, str]
-    mirror: Path
+
+
+def write_mirror(folder: Path, rows: int, side: int) -> Path:
+    """Write images in MNIST's place, and the file that DIGITS_MNIST is to name; return that."""
+    pixels, labels = draw_images(rows * 5 // 3, side=side)
+    arrays = (pixels.reshape(-1, side, side), labels.astype(np.uint8))
+    parts = [array[part] for part in (slice(rows), slice(rows, None)) for array in arrays]
+    hashes = {}
+    for name, part in zip(IDX_SHA256, parts, strict=True):
+        hashes[name] = hashlib.sha256(write_idx(part)).hexdigest()
+        (folder / f"{name}.gz").write_bytes(gzip.compress(write_idx(part), mtime=0))
+    source = folder / "source.json"
+    mirror = f"{folder.as_uri()}/"
+    source.write_text(json.dumps({"url": mirror, "sha256": hashes, "timeout": 2}))
+    return source
 
 
 @contextmanager
@@ -217,12 +200,12 @@ def sandbox(rows: int, side: int = 4) -> Iterator[Proof]:
     It has so many labelled images, a multiple of 3, and two thirds as many to predict.
     """
     with TemporaryDirectory() as name:
-        mirror = Path(name) / "mirror"
-        mirror.mkdir()
-        with serve(mirror) as url:
-            source = write_mirror(mirror, url, rows, side)
-            changes = {"prepare.validation": rows // 3}
-            box = Sandbox(Path(name) / "project", changes=changes, DIGITS_MNIST=str(source))
-            box.run("dvc", "repro")
-            box.commit("Record a run")
-            yield Proof(box, snapshot(box.folder), mirror)
+        box = Sandbox(Path(name) / "project", write_mirror(Path(name), rows, side))
+        copy_files(ROOT, box.folder, *COPIED)
+        params = read_recipe(SEED, {"prepare.validation": rows // 3})
+        (box.folder / "params.yaml").write_text(as_yaml(params))
+        box.run("git", "init", "--quiet")
+        box.commit("Begin")
+        box.run("dvc", "repro")
+        box.commit("Record a run")
+        yield Proof(box, snapshot(box.folder))

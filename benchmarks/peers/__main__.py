@@ -1,6 +1,6 @@
 """Train with one of the libraries on data/mnist/train.csv, and write submission.csv for test.csv.
 
-    python -m peers fastai
+    python -m peers fastai_learner
 
 All train 784-200-200-200-10 with SGD, five epochs of batches of 64. Prints the seconds of the fit.
 """
@@ -11,14 +11,7 @@ from time import perf_counter
 
 import numpy as np
 import pandas as pd
-from peers.recipe import VALIDATION, Rows
-
-MODULES = {
-    "fastai": "fastai_learner",
-    "Lightning": "lightning_trainer",
-    "DataLoader": "dataloader",
-    "scikit-learn": "sklearn_classifier",
-}
+from peers import VALIDATION, Rows
 
 
 def read_images() -> tuple[Rows, Rows, np.ndarray]:
@@ -38,7 +31,7 @@ def main() -> None:
     """Read, train, predict."""
     training, validation, test = read_images()
     # What it makes first imports torch's compiler: it counts for the whole, and not for the fit.
-    fit, predict = import_module(f"peers.{MODULES[sys.argv[1]]}").prepare(training, validation)
+    fit, predict = import_module(f"peers.{sys.argv[1]}").prepare(training, validation)
     start = perf_counter()
     fit()
     seconds = perf_counter() - start

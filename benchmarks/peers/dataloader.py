@@ -2,17 +2,17 @@
 
 import numpy as np
 import torch
-from peers.recipe import BATCH, EPOCHS, Prepared, Rows, dataset, network, optimiser_of
+from peers import BATCH, EPOCHS, Prepared, Rows
+from peers.network import dataset, loaders, new_network, optimiser_of
 from torch import nn
 from torch.utils.data import DataLoader
 
 
 def prepare(training: Rows, validation: Rows) -> Prepared:
     """Make everything ready; the fit prints the validation accuracy after each epoch."""
-    model = network()
+    model = new_network()
     optimiser, loss_function = optimiser_of(model), nn.CrossEntropyLoss()
-    batches = DataLoader(dataset(*training), batch_size=BATCH, shuffle=True)
-    held_out = DataLoader(dataset(*validation), batch_size=2 * BATCH)
+    batches, held_out = loaders(training, validation)
 
     def fit() -> None:
         for epoch in range(EPOCHS):

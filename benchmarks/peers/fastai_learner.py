@@ -9,8 +9,8 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.metrics import accuracy
 from fastai.optimizer import SGD
-from peers import recipe
-from peers.recipe import Prepared, Rows, dataset
+from peers import BATCH, EPOCHS, LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, Prepared, Rows
+from peers.network import dataset, new_network
 from torch import nn
 
 
@@ -20,23 +20,23 @@ def prepare(training: Rows, validation: Rows) -> Prepared:
     loaders = DataLoaders.from_dsets(
         dataset(*training),
         dataset(*validation),
-        bs=recipe.BATCH,
-        val_bs=2 * recipe.BATCH,
+        bs=BATCH,
+        val_bs=2 * BATCH,
         drop_last=False,
         num_workers=0,
         device=torch.device("cpu"),
     )
     learner = Learner(
         loaders,
-        recipe.network(),
+        new_network(),
         loss_func=nn.CrossEntropyLoss(),
-        opt_func=partial(SGD, mom=recipe.MOMENTUM, wd=recipe.WEIGHT_DECAY, decouple_wd=False),
+        opt_func=partial(SGD, mom=MOMENTUM, wd=WEIGHT_DECAY, decouple_wd=False),
         metrics=accuracy,
     )
 
     def fit() -> None:
         with learner.no_bar():
-            learner.fit(recipe.EPOCHS, lr=recipe.LEARNING_RATE)
+            learner.fit(EPOCHS, lr=LEARNING_RATE)
 
     def predict(test: np.ndarray) -> np.ndarray:
         with learner.no_bar():

@@ -3,7 +3,8 @@
 import lightning
 import numpy as np
 import torch
-from peers.recipe import BATCH, EPOCHS, Prepared, Rows, dataset, network, optimiser_of
+from peers import BATCH, EPOCHS, Prepared, Rows
+from peers.network import dataset, loaders, new_network, optimiser_of
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
@@ -14,7 +15,7 @@ class Classifier(lightning.LightningModule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.network = network()
+        self.network = new_network()
         # Not in configure_optimizers, which is part of the fit: it imports torch's compiler.
         self.optimiser = optimiser_of(self.network)
 
@@ -49,8 +50,7 @@ def prepare(training: Rows, validation: Rows) -> Prepared:
         enable_progress_bar=False,
         num_sanity_val_steps=0,
     )
-    batches = DataLoader(dataset(*training), batch_size=BATCH, shuffle=True)
-    held_out = DataLoader(dataset(*validation), batch_size=2 * BATCH)
+    batches, held_out = loaders(training, validation)
 
     def predict(test: np.ndarray) -> np.ndarray:
         loader = DataLoader(dataset(test), 2 * BATCH)

@@ -1,22 +1,21 @@
 """scikit-learn: MLPClassifier."""
 
 import numpy as np
-from peers import recipe
-from peers.recipe import Prepared, Rows
+from peers import BATCH, EPOCHS, LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, WIDTHS, Prepared, Rows
 from sklearn.neural_network import MLPClassifier
 
 
 def prepare(training: Rows, validation: Rows) -> Prepared:
     """Make everything ready."""
     model = MLPClassifier(
-        hidden_layer_sizes=recipe.WIDTHS[1:-1],
+        hidden_layer_sizes=WIDTHS[1:-1],
         solver="sgd",
-        alpha=recipe.WEIGHT_DECAY * recipe.BATCH,  # which it divides by the rows of a batch
-        batch_size=recipe.BATCH,
-        learning_rate_init=recipe.LEARNING_RATE,
-        momentum=recipe.MOMENTUM,
+        alpha=WEIGHT_DECAY * BATCH,  # which it divides by the rows of a batch
+        batch_size=BATCH,
+        learning_rate_init=LEARNING_RATE,
+        momentum=MOMENTUM,
         nesterovs_momentum=False,
-        max_iter=recipe.EPOCHS,
+        max_iter=EPOCHS,
         random_state=0,
     )
 

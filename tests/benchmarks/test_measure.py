@@ -1,13 +1,12 @@
-import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks import peers
 from benchmarks.fit import product_rate
 from benchmarks.measure import PEERS, copy_time, printed, run, score
-from benchmarks.show import WIDTHS
 from digits.params import Params
 from tests.sandbox import PINNED, ROOT, SEED, read_recipe
 
@@ -18,18 +17,15 @@ WORK = "import time; end = time.process_time() + 0.3\nwhile time.process_time() 
 
 def test_time_and_memory_of_a_child_count_for_the_whole_command(tmp_path: Path) -> None:
     outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {HOLD!r}], check=True)"
-    cost, output = run([sys.executable, "-c", outer], tmp_path, os.environ)
+    cost, output = run([sys.executable, "-c", outer], tmp_path)
     assert 200 < cost["memory"] < 400
     assert cost["wall"] > 1.5
     assert printed(output, "held") == 2
-    worked, _ = run([sys.executable, "-c", WORK], tmp_path, os.environ)
-    slept, _ = run([sys.executable, "-c", "import time; time.sleep(0.4)"], tmp_path, os.environ)
+    worked, _ = run([sys.executable, "-c", WORK], tmp_path)
+    slept, _ = run([sys.executable, "-c", "import time; time.sleep(0.4)"], tmp_path)
     assert worked["cpu"] > 0.3 > slept["cpu"]
-
-
-def test_a_command_that_fails_is_no_measurement(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="no such thing"):
-        run([sys.executable, "-c", "import sys; sys.exit('no such thing')"], tmp_path, os.environ)
+        run([sys.executable, "-c", "import sys; sys.exit('no such thing')"], tmp_path)
 
 
 def test_floors_are_of_work_that_was_done() -> None:
@@ -48,19 +44,15 @@ def test_a_score_is_the_share_of_right_labels(
 
 
 def test_every_peer_does_the_notebooks_recipe() -> None:
-    text = (FOLDER / "peers" / "recipe.py").read_text()
-    found = dict(re.findall(r"^([A-Z_, ]+) = (.*)$", text, re.MULTILINE))
     params = Params.model_validate(read_recipe(SEED))
     train = params.train
-    assert found["VALIDATION"] == str(params.prepare.validation)
-    assert found["WIDTHS"] == str(WIDTHS) == str((784, *train.widths, 10))
-    assert found["EPOCHS, BATCH"] == f"{train.epochs}, {train.batch_size}"
-    expected = f"{train.lr}, {train.momentum}, {train.weight_decay}"
-    assert found["LEARNING_RATE, MOMENTUM, WEIGHT_DECAY"] == expected
+    assert params.prepare.validation == peers.VALIDATION
+    assert (784, *train.widths, 10) == peers.WIDTHS
+    assert (train.epochs, train.batch_size) == (peers.EPOCHS, peers.BATCH)
+    expected = (peers.LEARNING_RATE, peers.MOMENTUM, peers.WEIGHT_DECAY)
+    assert (train.lr, train.momentum, train.weight_decay) == expected
     assert (train.schedule, train.label_smoothing) == ("constant", 0)
-    modules = re.findall(r'"(\S+)": "(\w+)",', (FOLDER / "peers" / "__main__.py").read_text())
-    assert tuple(name for name, _ in modules) == PEERS
-    assert all((FOLDER / "peers" / f"{module}.py").exists() for _, module in modules)
+    assert all((FOLDER / "peers" / f"{module}.py").exists() for module in PEERS.values())
 
 
 def test_the_versions_of_the_peers_are_pinned_and_their_torch_is_ours() -> None:

@@ -7,7 +7,6 @@ that this takes no root and changes nothing else on this machine.
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from platform import freedesktop_os_release
 
@@ -20,10 +19,10 @@ PACKAGES = ["python3", "libgomp1", "libstdc++6"]
 TORCH = "torch==2.7.1"  # later ones for aarch64 bring CUDA, in gigabytes
 # With all that they and torch need: pip itself would choose what those need on x86-64.
 WHEELS = (
-    *("numpy", "pandas", "safetensors", "PyYAML", "tqdm", "Jinja2", "MarkupSafe"),
+    *("numpy", "pandas", "safetensors", "pyyaml", "tqdm", "jinja2", "markupsafe"),
     *("matplotlib", "contourpy", "cycler", "fonttools", "kiwisolver", "packaging", "pillow"),
     *("pyparsing", "python-dateutil", "six"),
-    *("pydantic", "pydantic_core", "annotated-types", "typing_extensions", "typing-inspection"),
+    *("pydantic", "pydantic-core", "annotated-types", "typing-extensions", "typing-inspection"),
     *("filelock", "fsspec", "mpmath", "networkx", "sympy"),
 )
 
@@ -47,11 +46,12 @@ def make() -> None:
     READY.write_text(wanted, encoding="utf-8")
 
 
-def configure_apt(state: Path) -> Iterator[str]:
-    """Yield options by which apt-get takes this system's packages for arm64, and nothing is here.
-
-    What it fetches and remembers goes to the folder `state`.
-    """
+def unpack_packages(state: Path) -> None:
+    """Unpack Python for arm64, with all that it needs; `state` is a new folder for apt-get."""
+    archives = state / "cache/archives"
+    for folder in (archives / "partial", state / "lists/partial"):
+        folder.mkdir(parents=True)
+    (state / "status").touch()
     options = {
         "APT::Architecture": "arm64",
         "APT::Architectures": "arm64",
@@ -67,17 +67,7 @@ def configure_apt(state: Path) -> Iterator[str]:
         suites = [codename, f"{codename}-updates", f"{codename}-security"]
         sources.write_text("".join(f"deb {url} {suite} main universe\n" for suite in suites))
         options |= {"Dir::Etc::SourceList": str(sources), "Dir::Etc::SourceParts": "/dev/null"}
-    for name, value in options.items():
-        yield from ("-o", f"{name}={value}")
-
-
-def unpack_packages(state: Path) -> None:
-    """Unpack Python for arm64, with all that it needs; `state` is a new folder for apt-get."""
-    archives = state / "cache/archives"
-    for folder in (archives / "partial", state / "lists/partial"):
-        folder.mkdir(parents=True)
-    (state / "status").touch()
-    apt = ["apt-get", "-qq", *configure_apt(state)]
+    apt = ["apt-get", "-qq", *(f"--option={name}={value}" for name, value in options.items())]
     subprocess.run([*apt, "update"], check=True)
     subprocess.run([*apt, "install", "--yes", "--download-only", *PACKAGES], check=True)
     for package in archives.glob("*.deb"):

@@ -10,38 +10,30 @@ import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from subprocess import DEVNULL, TimeoutExpired
 
 import pytest
-from ruamel.yaml import YAML
 
 from digits.data.submission import SUBMISSION
 from digits.network.model import MODEL
-from digits.params import PARAMS, load_params
-from tests.sandbox import ROOT, Proof, Sandbox, recorded, sandbox, snapshot
-from tools.project import LOCK, find_cache, is_whole, stored
+from digits.params import load_yaml
+from tests.sandbox import Proof, Sandbox, recorded, sandbox, snapshot
+from tools.project import LOCK, find_cache, stored
 
 pytestmark = pytest.mark.long
 KILLS = int(os.environ.get("KILLS", "2"))
 FORCED = ("dvc", "repro", "--force", "--no-run-cache")
 START = 1.0  # seconds that DVC takes before the first stage
-PARAMS_FILE, TEST, LABELS = str(PARAMS), "data/mnist/test.csv", "train-labels-idx1-ubyte.gz"
 # What is edited while a stage runs, so that other results come of it.
 EDITS = [
-    ("download", PARAMS_FILE, "download:\n  seed: 0", "download:\n  seed: 1"),
-    ("prepare", PARAMS_FILE, "validation: 1000", "validation: 31"),
-    ("prepare", TEST, "pixel783\n", f"pixel783\n{'0,' * 783}0\n"),
-    ("train", PARAMS_FILE, "momentum: 0.9", "momentum: 0.5"),
-    ("evaluate", PARAMS_FILE, "gallery: 60", "gallery: 9"),
+    ("prepare", "params.yaml", "validation: 1000", "validation: 31"),
+    ("prepare", "data/mnist/test.csv", "pixel783\n", f"pixel783\n{'0,' * 783}0\n"),
+    ("train", "params.yaml", "momentum: 0.9", "momentum: 0.5"),
     ("evaluate", "digits/evaluation/calibration.py", "BINS = 15", "BINS = 14"),
-    ("predict", PARAMS_FILE, "  shift: 0  ", "  shift: 1  "),
     ("predict", "stages/predict.py", "argmax", "argmin"),
     ("report", "digits/report/web/style.css", "--paper: #ffffff", "--paper: #fffffe"),
 ]
@@ -102,50 +94,16 @@ def read_only(proof: Proof) -> Iterator[dict[str, str]]:
     folder.chmod(0o755)
 
 
-@contextmanager
-def damaged(change: Callable[[Path], None], proof: Proof) -> Iterator[dict[str, str]]:
-    """Do something to a file of the mirror."""
-    path = proof.mirror / "train-images-idx3-ubyte.gz"
-    content = path.read_bytes()
-    change(path)
-    yield {}
-    path.unlink()
-    path.write_bytes(content)
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def replace(path: Path) -> None:
-    path.write_bytes((path.parent / LABELS).read_bytes())
-
-
-def stall(path: Path) -> None:
-    """Put a pipe in the place of a file: the server waits for its bytes, and its client too."""
-    path.unlink()
-    os.mkfifo(path)
-
-
-FULL = "File too large; expected to be able to write it$"
-NO_DOWNLOAD = "^error: MNIST could not be downloaded; tried .*"
+FULL = "expected to be able to write it$"
 
 
 @pytest.mark.parametrize(
     ("cause", "stage", "line"),
     [
-        pytest.param(small_disk, "prepare", f"^error: data/prepared.*: {FULL}", id="full-prepare"),
-        pytest.param(small_disk, "train", f"^error: models/.*: {FULL}", id="full-train"),
-        pytest.param(small_disk, "evaluate", f"^error: data/prob.*: {FULL}", id="full-evaluate"),
-        pytest.param(read_only, "train", "Permission denied: .*/models/", id="read-only"),
-        *(
-            pytest.param(partial(damaged, change), "download", NO_DOWNLOAD + told, id=told)
-            for change, told in (
-                (truncate, "Compressed file ended"),
-                (replace, "has the SHA-256"),
-                (stall, "timed out"),
-            )
-        ),
+        (small_disk, "prepare", f"^error: data/prepared.*{FULL}"),
+        (small_disk, "train", f"^error: models/.*{FULL}"),
+        (small_disk, "evaluate", f"^error: data/prob.*{FULL}"),
+        (read_only, "train", "Permission denied: .*/models/"),
     ],
 )
 def test_a_fault_is_told_in_one_line_and_all_comes_back(
@@ -200,7 +158,7 @@ def test_damaged_bytes_in_a_shared_cache_are_found_and_built_again(
 
 def record(box: Sandbox, stage: str) -> object:
     """Return what dvc.lock says of a stage."""
-    return YAML(typ="safe").load(box.folder / LOCK)["stages"].get(stage)
+    return load_yaml(box.folder / LOCK, "a lock file")["stages"].get(stage)
 
 
 def reproduce(box: Sandbox, stage: str, *options: str) -> object:
@@ -255,21 +213,3 @@ def test_a_run_that_is_killed_is_made_good_by_the_next(
         process.wait()  # not for its stage, which the next run must get along with
     repro(large.box, *generator.choice([[], ["--no-run-cache"]]))
     check(large)
-
-
-@pytest.mark.skipif(not (ROOT / MODEL).exists(), reason="no results: `make repro` makes them")
-def test_a_training_on_the_real_images_that_is_killed_again_and_again_ends_in_the_same_network(
-    tmp_path: Path,
-) -> None:
-    epochs = load_params(ROOT / PARAMS).train.epochs
-    command = [sys.executable, "-m", "stages", "train"]
-    for part in ("data", "digits", "stages", PARAMS):
-        (tmp_path / part).symlink_to(ROOT / part)
-    for epoch in {1, (epochs + 1) // 2, max(1, epochs - 1)}:
-        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
-            for line in process.stdout or ():
-                if line.split()[0] == str(epoch):
-                    process.kill()
-    subprocess.run(command, cwd=tmp_path, check=True, stdout=DEVNULL)
-    assert list((tmp_path / "models").iterdir()) == [tmp_path / MODEL]
-    assert is_whole(tmp_path / MODEL, recorded(ROOT, MODEL))

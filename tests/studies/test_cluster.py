@@ -10,12 +10,11 @@ import torch
 from digits.errors import InputError
 from digits.params import load_params
 from studies.trial import Rows
-from tests.conftest import list_listening
 from tests.sandbox import CLASSES, draw_images
 
 pytest.importorskip("ray", reason="requirements-studies.txt is not installed")
 
-from studies.cluster import Cluster, cluster, sheltered
+from studies.cluster import Cluster, cluster, share_cores, sheltered
 
 
 def draw_rows() -> Rows:
@@ -34,22 +33,45 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)
-        patch.setenv("OMP_NUM_THREADS", "2")
+        patch.setenv("OMP_NUM_THREADS", "99")
         patch.setenv("DIGITS_DEVICE", "cuda")
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         with cluster(draw_rows()) as machines:
             yield machines
 
 
-def test_a_task_has_one_thread_and_the_cpu_whatever_is_exported(
+def test_tasks_share_the_cores_and_train_on_the_cpu_whatever_is_exported(
     project: Path, machines: Cluster
 ) -> None:
-    assert list(machines.run(describe_process, {0: (load_params(),)})) == [(0, (1, "cpu"))]
+    cores = os.cpu_count() or 1
+    for count, threads in ((1, cores), (cores, 1), (cores + 1, 1)):
+        tasks = dict.fromkeys(range(count), (load_params(),))
+        assert {found for _, found in machines.run(describe_process, tasks)} == {(threads, "cpu")}
+
+
+@pytest.mark.parametrize(
+    ("machines_cores", "tasks", "cores"),
+    [
+        ([16], 3, 5),
+        ([16], 17, 1),
+        ([16], 1, 16),
+        ([8, 8], 3, 4),  # with 5 each, one would have to wait
+        ([16, 4], 1, 4),  # where the larger one dies, the smaller takes over
+        ([1, 1], 8, 1),
+    ],
+)
+def test_each_task_has_as_many_cores_as_let_all_run_at_once(
+    machines_cores: list[int], tasks: int, cores: int
+) -> None:
+    assert share_cores(machines_cores, tasks) == cores
 
 
 def test_a_ray_of_this_machine_is_out_of_reach_of_others(project: Path, machines: Cluster) -> None:
     assert list(machines.run(describe_process, {0: (load_params(),)}))
-    assert list_listening(psutil.Process()) == {"127.0.0.1"}
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    open_here = [one for process in processes for one in process.net_connections()]
+    listening = {one.laddr.ip for one in open_here if one.status == psutil.CONN_LISTEN}
+    assert {address.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}
     assert not any(Path.home().iterdir())
     [folder] = Path(os.environ["RAY_TMPDIR"]).iterdir()
     assert any(folder.glob("session_*/sockets/*"))

@@ -36,15 +36,13 @@ def test_a_wrong_label_is_the_first_suspect(clusters: list[OneAfterTheOther]) ->
     Path("study.yaml").write_text(STUDY)
     labels.main()
     suspects = list(read_suspects(SUSPECTS, LABELS).values())
-    assert suspects[0].sha256 == list(digests(pixels))[MISLABELLED]
-    assert suspects[0].given == wrong[MISLABELLED]
-    assert suspects[0].suggested == truth[MISLABELLED]
+    expected = (list(digests(pixels))[MISLABELLED], wrong[MISLABELLED], truth[MISLABELLED])
+    assert suspects[0][:3] == expected
     assert all(0 <= one.given_probability < one.suggested_probability <= 1 for one in suspects)
     summary = json.loads(labels.METRICS.read_text())
     assert summary.pop("out_of_fold_errors") == len(suspects) < 9
     names = ("", "_in_rows", "_among_first_100", "_among_errors")
     assert summary == {"rows": 90} | {f"published{name}": 1 for name in names}
-    assert not Path("study.journal").exists()
 
 
 def test_one_fold_is_refused(clusters: list[OneAfterTheOther]) -> None:
@@ -53,22 +51,10 @@ def test_one_fold_is_refused(clusters: list[OneAfterTheOther]) -> None:
         labels.main()
 
 
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ("other,1,0", "other"),
-        ("train,a,0", "invalid"),
-        ("train,2,1", "range"),
-        ("train,1,0", "row 2: 0 for the label 1"),
-    ],
-)
-def test_a_list_of_published_errors_of_another_kind_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str, message: str
-) -> None:
-    monkeypatch.setattr(labels, "SETS", {"train": range(2), "test": range(2, 4)})
+def test_a_published_error_in_another_label_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "published.csv"
-    path.write_text(f"set,index,given\n{row}\n")
-    with pytest.raises(InputError, match=rf"published\.csv: .*{message}.*; expected a table of"):
+    path.write_text("set,index,given\ntrain,0,0\ntrain,1,0\n")
+    with pytest.raises(InputError, match=r"published\.csv: row 3: given = 0; expected the label 1"):
         labels.read_published(path, {"a": "0", "b": "1"})
 
 

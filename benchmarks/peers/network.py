@@ -1,24 +1,15 @@
-"""The notebook's recipe, and what PyTorch's three users make of it alike."""
+"""What the three users of PyTorch have in common: network, data and optimiser."""
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import torch
+from peers import BATCH, LEARNING_RATE, MOMENTUM, WEIGHT_DECAY, WIDTHS, Rows
 from torch import nn
-from torch.utils.data import TensorDataset
-
-VALIDATION = 7000
-WIDTHS = (784, 200, 200, 200, 10)
-EPOCHS, BATCH = 5, 64
-LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 0.001
-
-Rows = tuple[np.ndarray, np.ndarray]  # images, float32, (rows, pixels), and labels, int64, (rows,)
-# What is timed, and what then returns the classes of images.
-Prepared = tuple[Callable[[], object], Callable[[np.ndarray], np.ndarray]]
+from torch.utils.data import DataLoader, TensorDataset
 
 
-def network() -> nn.Sequential:
+def new_network() -> nn.Sequential:
     """Return the notebook's network, without its softmax."""
     torch.manual_seed(0)
     layers: list[nn.Module] = []
@@ -30,6 +21,12 @@ def network() -> nn.Sequential:
 def dataset(*rows: np.ndarray) -> TensorDataset:
     """Return images, and labels if there are any, as tensors."""
     return TensorDataset(*map(torch.from_numpy, rows))
+
+
+def loaders(training: Rows, validation: Rows) -> tuple[DataLoader, DataLoader]:
+    """Return the batches of both."""
+    batches = DataLoader(dataset(*training), batch_size=BATCH, shuffle=True)
+    return batches, DataLoader(dataset(*validation), batch_size=2 * BATCH)
 
 
 def optimiser_of(model: nn.Module) -> torch.optim.SGD:
