@@ -8,12 +8,6 @@ from digits.evaluation.measures import Predictions, negative_log_likelihood
 from digits.network.inference import probabilities
 
 
-def answers(confidence: float, right: int, rows: int) -> Predictions:
-    """Return answers all of one confidence, of which so many are right."""
-    shares = np.tile([confidence, 1 - confidence], (rows, 1))
-    return Predictions((np.arange(rows) >= right).astype(np.int64), shares)
-
-
 def draw(rows: int, scale: float) -> tuple[torch.Tensor, NDArray[np.int64], Predictions]:
     """Draw labels from the softmax of logits; return those logits times `scale`, and the labels."""
     generator = np.random.default_rng(0)
@@ -28,9 +22,15 @@ def error(predictions: Predictions) -> float:
 
 
 def test_the_error_is_how_far_confidence_and_accuracy_are_apart() -> None:
-    assert error(answers(0.9, 60, 60)) == pytest.approx(0.1, abs=1e-9)
-    assert error(answers(0.9, 0, 60)) == pytest.approx(0.9, abs=1e-9)
-    assert error(answers(0.75, 1, 1)) == pytest.approx(0.25, abs=1e-9)
+    for confidence, right, rows, apart in (
+        (0.9, 60, 60, 0.1),
+        (0.9, 0, 60, 0.9),
+        (0.75, 1, 1, 0.25),
+    ):
+        shares = np.tile([confidence, 1 - confidence], (rows, 1))
+        one = Predictions((np.arange(rows) >= right).astype(np.int64), shares)
+        assert error(one) == pytest.approx(apart, abs=1e-9)
+    assert bins(one)["rows"].tolist() == [1]
 
 
 def test_bins_of_equally_many_rows_are_what_the_error_is_made_of() -> None:
@@ -43,7 +43,6 @@ def test_bins_of_equally_many_rows_are_what_the_error_is_made_of() -> None:
     assert (found["rows"] * found["accuracy"]).sum() == pytest.approx(right)
     apart = (found["rows"] * abs(found["accuracy"] - found["confidence"])).sum()
     assert error(predictions) == pytest.approx(apart / 1003, abs=1e-9)
-    assert bins(answers(0.75, 1, 1))["rows"].tolist() == [1]
 
 
 def test_the_error_of_a_calibrated_network_is_what_chance_alone_makes() -> None:
@@ -62,18 +61,16 @@ def test_the_interval_holds_the_error_and_narrows_with_more_rows() -> None:
     assert narrow < wide / 2
 
 
-@pytest.mark.parametrize("scale", [0.2, 1, 5])
-def test_the_temperature_undoes_a_scale_and_no_other_makes_the_labels_likelier(
-    scale: float,
-) -> None:
-    logits, labels, _ = draw(20_000, scale)
-    best = temperature(logits, labels)
-    assert best == pytest.approx(scale, rel=0.05)
-    surprises = [
-        negative_log_likelihood(probabilities(logits / (best * by))[1], labels)
-        for by in (1, 1.01, 1 / 1.01)
-    ]
-    assert min(surprises) == surprises[0]
+def test_the_temperature_undoes_a_scale_and_no_other_makes_the_labels_likelier() -> None:
+    for scale in (0.2, 5):
+        logits, labels, _ = draw(20_000, scale)
+        best = temperature(logits, labels)
+        assert best == pytest.approx(scale, rel=0.05)
+        surprises = [
+            negative_log_likelihood(probabilities(logits / (best * by))[1], labels)
+            for by in (1, 1.01, 1 / 1.01)
+        ]
+        assert min(surprises) == surprises[0]
 
 
 def test_a_temperature_is_finite_whatever_is_right() -> None:
