@@ -35,7 +35,7 @@ def test_a_wrong_label_is_the_first_suspect(clusters: list[OneAfterTheOther]) ->
     labels.PUBLISHED.write_text(f"set,index,given\ntrain,{MISLABELLED},{truth[MISLABELLED]}\n")
     Path("study.yaml").write_text(STUDY)
     labels.main()
-    suspects = list(read_suspects(SUSPECTS, LABELS).values())
+    suspects = list(read_suspects(SUSPECTS, LABELS).itertuples())
     assert suspects[0].sha256 == list(digests(pixels))[MISLABELLED]
     assert suspects[0].given == wrong[MISLABELLED]
     assert suspects[0].suggested == truth[MISLABELLED]

@@ -55,7 +55,7 @@ def test_every_point_is_drawn_inside_and_joined_where_it_should_be() -> None:
 
 
 def test_one_epoch_without_errors_can_be_drawn() -> None:
-    curves = pd.DataFrame([[0.0, 0.0, 1.0]], columns=COLUMNS["training"])
-    bins = pd.DataFrame([[7, 1.0, 1.0, 1.0, 1.0]], columns=COLUMNS["reliability"])
+    curves = pd.DataFrame([[0.0, 0.0, 1.0]], columns=COLUMNS["training"].split())
+    bins = pd.DataFrame([[7, 1.0, 1.0, 1.0, 1.0]], columns=COLUMNS["reliability"].split())
     for chart in (chart_losses(curves), chart_accuracy(curves), chart_reliability(bins)):
         assert list(draw(chart).iter("circle"))

@@ -8,8 +8,16 @@ from PIL import Image
 
 from digits.data.tensors import Statistics
 from digits.evaluation.measures import Predictions
-from digits.report.figures import RIGHT, WRONG, draw_confusion, draw_digit
-from digits.report.galleries import FRAME, Tile, draw_gallery, galleries
+from digits.report.figures import (
+    FRAME,
+    RIGHT,
+    WRONG,
+    Tile,
+    draw_confusion,
+    draw_digit,
+    draw_gallery,
+    galleries,
+)
 
 DIGIT = np.arange(16, dtype=np.uint8).reshape(4, 4) * 16
 

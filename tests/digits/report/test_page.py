@@ -10,30 +10,31 @@ from markdown_it.token import Token
 from ruamel.yaml import YAML
 
 from digits.data.tensors import Statistics
-from digits.evaluation.measures import by_class
 from digits.params import Params
 from digits.report.page import Report, Tally, write_report
 from digits.report.sheet import Sheet
 from stages.report import COLUMNS
 from tests.conftest import tiny_params
 
-CONFUSION = np.array([[617, 0], [617, 0]])
-NAMES = ("a|b", "<script>")
+TABLES = {
+    "training": [[0.5, 0.6, 0.98]],
+    "reliability": [[467, 0.9, 0.8, 0.8, 0.8]],
+    "calibration": [[0.5] * 6, [0.4] * 6],
+}
 REPORT = Report(
     params=Params.model_validate(tiny_params({"data.train": "mnist/train.csv"})),
     statistics=Statistics(mean=33.5, std=78.25, pixels=16),
-    names=NAMES,
+    names=("a|b", "<script>"),
     rows={"training": 35000, "validation": 7000, "test": 28000},
     copies={"validation_in_training": 0, "test_in_labelled": 0},
     score=Tally(28000, 560),
     validation=Tally(7000, 131),
     doubted=13,
-    confusion=CONFUSION,
-    classes=by_class(CONFUSION, NAMES),
+    confusion=np.array([[617, 0], [617, 0]]),
     sheet=Sheet(b"png", [(1, 0, 7, [[0, 900], [1, 100]])], [0], [[0, 1, 0, 7, "training", 1, 2]]),
-    curves=pd.DataFrame([[0.5, 0.6, 0.98]], columns=COLUMNS["training"]),
-    bins=pd.DataFrame([[467, 0.9, 0.8, 0.8, 0.8]], columns=COLUMNS["reliability"]),
-    calibration=pd.DataFrame([[0.5] * 6, [0.4] * 6], columns=COLUMNS["calibration"]),
+    tables={
+        name: pd.DataFrame(rows, columns=COLUMNS[name].split()) for name, rows in TABLES.items()
+    },
     network=b"abc",
 )
 DASH, SPACE = "\N{EN DASH}", "\N{NO-BREAK SPACE}"
@@ -73,7 +74,11 @@ def test_the_head_of_the_card_tells_hubs_the_results(tmp_path: Path) -> None:
         ({}, f"<td>0</td><td>{DASH}</td>", f"| 0 | {DASH} | 0.00 % |"),
         ({}, 'id="paper"', "learning rate of 0.1 (constant), on 35,000 of the images in mnist"),
         ({"network": bytes(1_500_001)}, "too large to run in a page", ""),
-        ({"names": list("ab") * 26}, "52 classes are too many", "for each of 52 classes"),
+        (
+            {"names": list("ab") * 26, "confusion": np.eye(52, dtype=np.int64)},
+            "52 classes are too many",
+            "for each of 52 classes",
+        ),
         (
             {"params": with_params(**{"train.rows": "all"})},
             "nothing on this page that is said of them is held out",
@@ -123,9 +128,8 @@ def inline(text: str) -> list[list[tuple[str, str]]]:
 def test_whatever_is_put_in_is_text(tmp_path: Path) -> None:
     counts = np.eye(len(HOSTILE), dtype=np.int64)
     harmless = [f"class {number}" for number in range(len(HOSTILE))]
-    named = {names[0]: by_class(counts, names) for names in (harmless, HOSTILE)}
-    _, _, plain = write(tmp_path, classes=named[harmless[0]])
-    html, _, text = write(tmp_path, classes=named[HOSTILE[0]])
+    _, _, plain = write(tmp_path, names=harmless, confusion=counts)
+    html, _, text = write(tmp_path, names=HOSTILE, confusion=counts)
     assert "<b>x" not in html
     assert [token.type for token in render(text)] == [token.type for token in render(plain)]
     names = iter(HOSTILE)
