@@ -31,15 +31,13 @@ def bins(predictions: Predictions) -> pd.DataFrame:
 
     Each has as many rows as the others, to within one; of too few rows there are fewer bins.
     """
-    confidence, right = _least_sure_first(predictions)
-    parts = [part for part in np.array_split(np.arange(len(right)), BINS) if len(part)]
-    return pd.DataFrame(
-        {
-            "rows": [len(part) for part in parts],
-            "confidence": [fsum(confidence[part]) / len(part) for part in parts],
-            "accuracy": [int(right[part].sum()) / len(part) for part in parts],
-        }
-    )
+    split = (np.array_split(column, BINS) for column in _least_sure_first(predictions))
+    rows = [
+        (len(right), fsum(confidence) / len(right), int(right.sum()) / len(right))
+        for confidence, right in zip(*split, strict=True)
+        if len(right)
+    ]
+    return pd.DataFrame(rows, columns=["rows", "confidence", "accuracy"])
 
 
 def _least_sure_first(predictions: Predictions) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -60,15 +58,12 @@ def summarise(predictions: Predictions) -> dict[str, float]:
     confidence, right = _least_sure_first(predictions)
     error, rows = _error(confidence, right), len(right)
     bootstrap, chance = np.random.default_rng(0), np.random.default_rng(0)
-    errors = []
-    for _ in range(RESAMPLES):
-        # Counted, not gathered: the rows stay in their order.
-        counts = np.bincount(bootstrap.integers(0, rows, rows), minlength=rows)
-        errors.append(_error(confidence.repeat(counts), right.repeat(counts)))
-    errors.sort()
-    by_chance = [
-        _error(confidence, chance.random(rows) < confidence) for _ in range(RESAMPLES // 10)
-    ]
+    # Counted, not gathered: the rows stay in their order.
+    draws = (bootstrap.integers(0, rows, rows) for _ in range(RESAMPLES))
+    counts = (np.bincount(draw, minlength=rows) for draw in draws)
+    errors = sorted(_error(confidence.repeat(times), right.repeat(times)) for times in counts)
+    just_right = (chance.random(rows) < confidence for _ in range(RESAMPLES // 10))
+    by_chance = [_error(confidence, drawn) for drawn in just_right]
     return {
         "expected_calibration_error": error,
         "interval_low": max(2 * error - errors[-1 - RESAMPLES // 40], 0.0),

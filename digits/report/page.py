@@ -1,9 +1,8 @@
 """The page and the model card, filled in from their templates in web/ with Jinja2.
 
-The page shows what a network gets wrong, and needs nothing but itself: its styles and scripts, the
-images and the network stand in it. The card, Markdown under a head of YAML with the keys that model
-hubs read, says what the network is, how good, and what it is not for; the idea, and what its
-sections are about, are those of Mitchell et al. (2019, "Model cards for model reporting").
+The page shows what a network gets wrong; its scripts, the images and the network stand in it. The
+card, Markdown under a head of YAML that model hubs read, has the sections of Mitchell et al. (2019,
+"Model cards for model reporting").
 """
 
 import re

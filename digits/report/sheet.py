@@ -51,7 +51,7 @@ def load_part(folder: Path, classes: int, statistics: Statistics) -> Part:
 def locate(
     suspects: pd.DataFrame, parts: Mapping[str, Part], statistics: Statistics
 ) -> pd.DataFrame:
-    """Return the suspects whose label is still the given one, with `place` in which `part`."""
+    """Return the suspects whose label is still the given one, with their `place` and its `part`."""
     tables = []
     for name, part in parts.items():
         blocks = (part.images[start : start + BLOCK] for start in range(0, len(part.rows), BLOCK))
@@ -78,18 +78,14 @@ def lay_out(
     places = {row: place for place, row in enumerate(order.tolist())}
     hard = [places[row] for row in answers.hardest().tolist() if row in places][:HARDEST]
     listed = []
-    columns = ["given", "suggested", "given_probability", "suggested_probability", "part", "place"]
-    for given, suggested, *shares, name, row in suspects[columns].itertuples(
-        index=False, name=None
-    ):
+    for _, given, suggested, *shares, row, name in suspects.itertuples(index=False, name=None):
         place = places.get(row, len(shown)) if name == "validation" else len(shown)
         if place == len(shown):
             shown.append(statistics.picture(parts[name].images[row]))
         said = thousandths(np.array(shares)).tolist()
         listed.append([place, given, suggested, int(parts[name].rows[row]), name, *said])
-    numbers = [
-        each[order].tolist() for each in (answers.actual, answers.predicted, validation.rows)
-    ]
+    columns = (answers.actual, answers.predicted, validation.rows)
+    numbers = (column[order].tolist() for column in columns)
     images = list(zip(*numbers, largest_shares(answers.probabilities[order]), strict=True))
     return Sheet(pack(np.stack(shown)), images, hard, listed)
 
