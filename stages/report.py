@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
 from digits.data.classes import load_classes, name_classes
 from digits.data.csv_files import read_table
@@ -61,8 +63,9 @@ def main() -> str:
         name: read_table(PLOTS / f"{name}.csv", dict.fromkeys(columns.split(), float), WRITTEN)
         for name, columns in COLUMNS.items()
     }
-    with expecting(NETWORK, "what train writes"):
+    with expecting(NETWORK, "what train writes", SafetensorError):
         network = NETWORK.read_bytes()
+        load(network)  # it holds tensors and nothing else
     rows, copies = read_numbers(COUNTS, "rows", "copies")
     [scored] = read_numbers(SCORE, "rows")
     report = Report(
