@@ -7,7 +7,7 @@ writes data/probabilities.npy, metrics/evaluation.json, metrics/confusion_matrix
 the tables confusion, classes, calibration and reliability, and pictures.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,7 @@ from digits.files import replacing, write_json
 from digits.network.inference import infer, probabilities
 from digits.network.model import MODEL, load_model
 from digits.params import load_params
-from digits.report.figures import draw_confusion, draw_digit
-from digits.report.galleries import draw_gallery, galleries
+from digits.report.figures import draw_confusion, draw_digit, draw_gallery, galleries
 
 METRICS, PLOTS = Path("metrics"), Path("plots")
 
@@ -52,35 +51,19 @@ def write_calibration(logits: torch.Tensor, actual: NDArray[np.int64]) -> dict[s
     return rows["raw"]
 
 
-def write_predictions(predictions: Predictions, names: Sequence[str]) -> None:
+def write_answers(
+    predictions: Predictions, confusion: NDArray[np.int64], names: Sequence[str]
+) -> None:
     """Write what the network gives each class of each row, and its answers beside the truth."""
     with replacing(PROBABILITIES) as temporary, temporary.open("wb") as file:
         np.save(file, predictions.probabilities)
     pairs = {"actual": predictions.actual, "predicted": predictions.predicted}
-    table = pd.DataFrame({key: np.array(names)[codes] for key, codes in pairs.items()})
-    write_table(PLOTS / "confusion.csv", without_formulas(table))
-
-
-def write_metrics(
-    predictions: Predictions,
-    confusion: NDArray[np.int64],
-    names: Sequence[str],
-    raw: Mapping[str, float],
-) -> None:
-    """Write the numbers that `dvc metrics diff` compares, and what there is by class."""
+    answers = pd.DataFrame({key: np.array(names)[codes] for key, codes in pairs.items()})
+    write_table(PLOTS / "confusion.csv", without_formulas(answers))
+    write_table(PLOTS / "classes.csv", without_formulas(measures.by_class(confusion, names)))
     matrix = {"rows": [f"predicted {name}" for name in names]}
     matrix |= {"columns": [f"actual {name}" for name in names], "counts": confusion.tolist()}
     write_json(METRICS / "confusion_matrix.json", matrix)
-    by_class = measures.by_class(confusion, names)
-    write_table(PLOTS / "classes.csv", without_formulas(by_class))
-    evaluation = {
-        "accuracy": measures.accuracy(confusion),
-        "errors": len(predictions.misclassified()),
-        "negative_log_likelihood": raw["negative_log_likelihood"],
-        "brier_score": measures.brier_score(predictions.probabilities, predictions.actual),
-        "expected_calibration_error": raw["expected_calibration_error"],
-    }
-    write_json(METRICS / "evaluation.json", evaluation)
 
 
 def main() -> str:
@@ -93,10 +76,17 @@ def main() -> str:
     logits = infer(model, torch.from_numpy(images), params.predict.shift, MODEL)
     predictions = Predictions(actual, probabilities(logits)[0])
     confusion = measures.confusion_matrix(predictions.predicted, actual, classes)
-    write_predictions(predictions, names)
-    write_metrics(predictions, confusion, names, write_calibration(logits, actual))
-    accuracy, wrong = measures.accuracy(confusion), len(predictions.misclassified())
-    told = f"{wrong:,} of {len(actual):,} validation images misclassified"
+    write_answers(predictions, confusion, names)
+    raw = write_calibration(logits, actual)
+    evaluation = {
+        "accuracy": measures.accuracy(confusion),
+        "errors": len(predictions.misclassified()),
+        "negative_log_likelihood": raw["negative_log_likelihood"],
+        "brier_score": measures.brier_score(predictions.probabilities, actual),
+        "expected_calibration_error": raw["expected_calibration_error"],
+    }
+    write_json(METRICS / "evaluation.json", evaluation)
+    told = f"{evaluation['errors']:,} of {len(actual):,} validation images misclassified"
     told += "" if params.train.rows == "train" else " (NOT held out: trained on)"
     draw_confusion(PLOTS / "confusion.png", confusion, told, names)
     clearest = predictions.hardest()[-1]
@@ -105,5 +95,5 @@ def main() -> str:
     size = params.evaluate.gallery
     for name, title, tiles in galleries(predictions, images, statistics, names, size):
         draw_gallery(PLOTS / f"{name}.png", title, tiles)
-    told += f", accuracy {accuracy:.4f}"
+    told += f", accuracy {evaluation['accuracy']:.4f}"
     return f"read {MODEL} and {len(actual):,} images; {told}; wrote {METRICS} and {PLOTS}"

@@ -20,25 +20,19 @@ from digits.data.csv_files import read_table
 from digits.data.tensors import PREPARED, PROBABILITIES, Statistics, map_array
 from digits.errors import expecting
 from digits.evaluation.label_errors import SUSPECTS, read_suspects
-from digits.evaluation.measures import Predictions, by_class, confusion_matrix
+from digits.evaluation.measures import Predictions, confusion_matrix
 from digits.params import load_params
 from digits.report.page import Report, Tally, write_report
-from digits.report.sheet import lay_out, load_part
+from digits.report.sheet import lay_out, load_part, locate
 
 PAGE, CARD = Path("report/index.html"), Path("models/README.md")
 COUNTS, SCORE = PREPARED / "counts.json", Path("metrics/score.json")
-NETWORK = Path("models/mlp.safetensors")
-PLOTS = Path("plots")
+NETWORK, PLOTS = Path("models/mlp.safetensors"), Path("plots")
 COLUMNS = {
-    "training": ["training_loss", "validation_loss", "validation_accuracy"],
-    "reliability": [
-        "rows",
-        *(f"{kind}_{what}" for kind in ("raw", "scaled") for what in ("confidence", "accuracy")),
-    ],
-    "calibration": [
-        *("temperature", "expected_calibration_error", "interval_low", "interval_high"),
-        *("by_chance", "negative_log_likelihood"),
-    ],
+    "training": "training_loss validation_loss validation_accuracy",
+    "reliability": "rows raw_confidence raw_accuracy scaled_confidence scaled_accuracy",
+    "calibration": "temperature expected_calibration_error interval_low interval_high by_chance "
+    "negative_log_likelihood",
 }
 WRITTEN = "what the stage before it writes"
 
@@ -50,53 +44,46 @@ def read_numbers(path: Path, *keys: str) -> list[Any]:
         return [content[key] for key in keys]
 
 
-def read_score() -> Tally:
-    """Return how many test images have a known label, and how many of these are wrong."""
-    [rows] = read_numbers(SCORE, "rows")
-    return Tally(rows, *(read_numbers(SCORE, "errors") if rows else [0]))
-
-
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params, labels = load_params(), load_classes()
     names = name_classes(labels, params.data.class_names)
     statistics = Statistics.load(PREPARED / "statistics.json")
-    suspects = read_suspects(SUSPECTS, labels)
-    training, validation = (
-        load_part(name, PREPARED / folder, len(labels), statistics, suspects)
+    parts = {
+        name: load_part(PREPARED / folder, len(labels), statistics)
         for name, folder in (("training", "train"), ("validation", "validation"))
-    )
-    shares = map_array(PROBABILITIES, np.float64, len(validation.labels), len(labels))
-    answers = Predictions(validation.labels, shares)
-    confusion = confusion_matrix(answers.predicted, answers.actual, len(labels))
-    wrong = answers.misclassified().tolist()
+    }
+    suspects = locate(read_suspects(SUSPECTS, labels), parts, statistics)
+    actual = parts["validation"].labels
+    shares = map_array(PROBABILITIES, np.float64, len(actual), len(labels))
+    answers = Predictions(actual, shares)
+    wrong = answers.misclassified()
+    doubted = np.isin(wrong, suspects["place"][suspects["part"] == "validation"]).sum()
     tables = {
-        name: read_table(PLOTS / f"{name}.csv", dict.fromkeys(columns, float), WRITTEN)
+        name: read_table(PLOTS / f"{name}.csv", dict.fromkeys(columns.split(), float), WRITTEN)
         for name, columns in COLUMNS.items()
     }
     with expecting(NETWORK, "what train writes", SafetensorError):
         network = NETWORK.read_bytes()
         load(network)  # it holds tensors and nothing else
     rows, copies = read_numbers(COUNTS, "rows", "copies")
+    [scored] = read_numbers(SCORE, "rows")
     report = Report(
         params,
         statistics,
         names,
         rows,
         copies,
-        score=read_score(),
-        validation=Tally(len(answers.actual), len(wrong)),
-        doubted=sum(row in validation.suspects for row in wrong),
-        confusion=confusion,
-        classes=by_class(confusion, names),
-        sheet=lay_out(statistics, (training, validation), answers, list(suspects)),
-        curves=tables["training"],
-        bins=tables["reliability"],
-        calibration=tables["calibration"],
+        score=Tally(scored, *(read_numbers(SCORE, "errors") if scored else [0])),
+        validation=Tally(len(actual), len(wrong)),
+        doubted=int(doubted),
+        confusion=confusion_matrix(answers.predicted, actual, len(labels)),
+        sheet=lay_out(statistics, parts, answers, suspects),
+        tables=tables,
         network=network,
     )
     write_report(report, PAGE, CARD)
     return (
-        f"read {PREPARED}, {PLOTS} and {SUSPECTS}; {report.doubted} of {len(wrong)} misclassified "
+        f"read {PREPARED}, {PLOTS} and {SUSPECTS}; {doubted} of {len(wrong)} misclassified "
         f"images have a label in doubt; wrote {CARD} and {PAGE}, {PAGE.stat().st_size / 1e6:.1f} MB"
     )

@@ -31,15 +31,13 @@ def bins(predictions: Predictions) -> pd.DataFrame:
 
     Each has as many rows as the others, to within one; of too few rows there are fewer bins.
     """
-    confidence, right = _least_sure_first(predictions)
-    parts = [part for part in np.array_split(np.arange(len(right)), BINS) if len(part)]
-    return pd.DataFrame(
-        {
-            "rows": [len(part) for part in parts],
-            "confidence": [fsum(confidence[part]) / len(part) for part in parts],
-            "accuracy": [int(right[part].sum()) / len(part) for part in parts],
-        }
-    )
+    split = (np.array_split(column, BINS) for column in _least_sure_first(predictions))
+    rows = [
+        (len(right), fsum(confidence) / len(right), int(right.sum()) / len(right))
+        for confidence, right in zip(*split, strict=True)
+        if len(right)
+    ]
+    return pd.DataFrame(rows, columns=["rows", "confidence", "accuracy"])
 
 
 def _least_sure_first(predictions: Predictions) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -52,46 +50,32 @@ def _least_sure_first(predictions: Predictions) -> tuple[NDArray[np.float64], ND
 def summarise(predictions: Predictions) -> dict[str, float]:
     """Return the expected calibration error, its 95 % interval, and what chance alone makes of it.
 
-    By chance: the mean of as many rows where every confidence is just right.
+    The error of few rows is too large on average, and those of rows drawn from these are so once
+    more, which the basic bootstrap takes off (Davison and Hinkley 1997, "Bootstrap methods and
+    their application", section 5.2). What is left of it near 0, the error by chance tells: the mean
+    of as many rows where every confidence is just right.
     """
     confidence, right = _least_sure_first(predictions)
-    gaps, generator = _gaps(confidence, right), np.random.default_rng(0)
-    low, high = _bootstrap_interval(gaps)
-    draws = (generator.random(len(confidence)) < confidence for _ in range(RESAMPLES // 10))
-    chance = [_error(_gaps(confidence, drawn)) for drawn in draws]
+    error, rows = _error(confidence, right), len(right)
+    bootstrap, chance = np.random.default_rng(0), np.random.default_rng(0)
+    # Counted, not gathered: the rows stay in their order.
+    draws = (bootstrap.integers(0, rows, rows) for _ in range(RESAMPLES))
+    counts = (np.bincount(draw, minlength=rows) for draw in draws)
+    errors = sorted(_error(confidence.repeat(times), right.repeat(times)) for times in counts)
+    just_right = (chance.random(rows) < confidence for _ in range(RESAMPLES // 10))
+    by_chance = [_error(confidence, drawn) for drawn in just_right]
     return {
-        "expected_calibration_error": _error(gaps),
-        "interval_low": low,
-        "interval_high": high,
-        "by_chance": fsum(chance) / len(chance),
+        "expected_calibration_error": error,
+        "interval_low": max(2 * error - errors[-1 - RESAMPLES // 40], 0.0),
+        "interval_high": max(2 * error - errors[RESAMPLES // 40], 0.0),
+        "by_chance": fsum(by_chance) / len(by_chance),
     }
 
 
-def _gaps(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return how much surer than right each answer is, in `UNIT`."""
-    return np.rint((confidence - right) / UNIT).astype(np.int64)
-
-
-def _error(gaps: NDArray[np.int64]) -> float:
+def _error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
     """Return the mean over rows of how far confidence and accuracy of their bin are apart."""
-    apart = sum(abs(int(part.sum())) for part in np.array_split(gaps, BINS))
-    return apart * UNIT / len(gaps)
-
-
-def _bootstrap_interval(gaps: NDArray[np.int64]) -> tuple[float, float]:
-    """Return the 95 % interval of the error, both ends 0 or more.
-
-    The error of few rows is too large on average, and those of rows drawn from these are so once
-    more, which the basic bootstrap takes off (Davison and Hinkley 1997, "Bootstrap methods and
-    their application", section 5.2). What is left of it near 0, the error by chance tells.
-    """
-    rows, generator = len(gaps), np.random.default_rng(0)
-    draws = (generator.integers(0, rows, rows) for _ in range(RESAMPLES))
-    # Counted, not gathered: the rows stay in their order.
-    drawn = sorted(_error(gaps.repeat(np.bincount(draw, minlength=rows))) for draw in draws)
-    twice = 2 * _error(gaps)
-    low, high = twice - drawn[-1 - RESAMPLES // 40], twice - drawn[RESAMPLES // 40]
-    return max(low, 0.0), max(high, 0.0)
+    gaps = np.rint((confidence - right) / UNIT).astype(np.int64)
+    return sum(abs(int(part.sum())) for part in np.array_split(gaps, BINS)) * UNIT / len(gaps)
 
 
 def temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
@@ -105,20 +89,16 @@ def temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
     wide = logits.double()
     likelihoods = wide[torch.arange(len(labels)), torch.from_numpy(labels)]
     own = fsum(likelihoods.tolist())
-    low, high = -WIDEST, WIDEST
+    low, high = torch.tensor([-WIDEST, WIDEST], dtype=torch.float64)
     if torch.equal(likelihoods, wide.amax(dim=1)):
         low = high
     # The logarithm of the inverse; the likelihood rises in it up to where it is greatest.
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        shares = exact.softmax(wide * _exp(middle))
+        shares = exact.softmax(wide * exact.exp(middle))
         expected = fsum(exact.total(shares * wide, dim=1).tolist())
         low, high = (middle, high) if expected < own else (low, middle)
-    return _exp(-(low + high) / 2)
-
-
-def _exp(value: float) -> float:
-    return exact.exp(torch.tensor(value, dtype=torch.float64)).item()
+    return exact.exp(-(low + high) / 2).item()
 
 
 def scale_crosswise(logits: Tensor, labels: NDArray[np.int64]) -> Tensor:

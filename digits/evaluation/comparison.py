@@ -1,7 +1,7 @@
 """Whether two networks' answers to the same rows differ by more than chance."""
 
-from dataclasses import dataclass
 from math import sqrt
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,11 +9,8 @@ from scipy.stats import binomtest
 
 from digits.evaluation.measures import wilson_interval
 
-SIGNIFICANCE = 0.05
 
-
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """How many rows both, the later network alone, the earlier alone, and neither have right."""
 
     both_right: int
@@ -24,7 +21,7 @@ class Comparison:
     @property
     def rows(self) -> int:
         """All rows."""
-        return self.both_right + self.fixed + self.broken + self.both_wrong
+        return sum(self)
 
     @property
     def difference(self) -> float:
@@ -46,41 +43,35 @@ class Comparison:
 
         Newcombe (1998), "Improved confidence intervals for the difference between binomial
         proportions based on paired data", method 10: score intervals of both accuracies, joined
-        with regard to their correlation.
+        with regard to their correlation, phi of the table, corrected for continuity.
         """
-        after, before = self.both_right + self.fixed, self.both_right + self.broken
-        low_after, high_after = _distances(after, self.rows)
-        low_before, high_before = _distances(before, self.rows)
-        correlation = self._correlation()
-        down = _third_side(low_after, high_before, correlation)
-        up = _third_side(high_after, low_before, correlation)
+        a, b, c, d = self
+        covariance, product = float(a * d - b * c), (a + b) * (c + d) * (a + c) * (b + d)
+        if covariance > 0:
+            covariance = max(covariance - self.rows / 2, 0)
+        phi = covariance / sqrt(product) if product else 0.0
+        below, above = _distances(a + b, self.rows)
+        below_before, above_before = _distances(a + c, self.rows)
+        down, up = _third_side(below, above_before, phi), _third_side(above, below_before, phi)
         return self.difference - down, self.difference + up
-
-    def _correlation(self) -> float:
-        """Return phi of the 2 x 2 table, corrected for continuity as Newcombe does."""
-        a, b, c, d = self.both_right, self.fixed, self.broken, self.both_wrong
-        product = (a + b) * (c + d) * (a + c) * (b + d)
-        covariance = a * d - b * c
-        corrected = max(covariance - self.rows / 2, 0) if covariance > 0 else covariance
-        return corrected / sqrt(product) if product else 0.0
 
     @property
     def verdict(self) -> str:
         """One of "better", "worse" and "not to be told apart", at a significance of 5 %."""
-        if self.p_value >= SIGNIFICANCE:
+        if self.p_value >= 0.05:
             return "not to be told apart"
         return "better" if self.fixed > self.broken else "worse"
-
-
-def _third_side(one: float, other: float, cosine: float) -> float:
-    """Return the third side of a triangle."""
-    return sqrt(max(one * one - 2 * cosine * one * other + other * other, 0))
 
 
 def _distances(right: int, rows: int) -> tuple[float, float]:
     """Return how far a proportion lies above and below the ends of its own interval."""
     low, high = wilson_interval(right, rows)
     return right / rows - low, high - right / rows
+
+
+def _third_side(one: float, other: float, cosine: float) -> float:
+    """Return the third side of a triangle."""
+    return sqrt(max(one * one - 2 * cosine * one * other + other * other, 0))
 
 
 def compare(

@@ -5,7 +5,7 @@ Rows are ranked by margin, one of the orders of confident learning (Northcutt, J
 2021, "Confident learning: estimating uncertainty in dataset labels").
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,9 +17,7 @@ from digits.data.classes import UNKNOWN, encode
 from digits.data.csv_files import read_table, write_table
 
 SUSPECTS = Path("data/suspects.csv")
-WRITTEN = "what `make labels` writes"
-_LABELS = ["given", "suggested"]
-_SHARES = ["given_probability", "suggested_probability"]
+_CLASSES = ["given", "suggested"]  # labels in the file
 
 
 class Suspect(NamedTuple):
@@ -35,10 +33,9 @@ class Suspect(NamedTuple):
 def rank(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows in order of doubt about their labels, and the likeliest other class of each.
+    """Return the rows, the one whose label is most in doubt first, and each one's likeliest other.
 
-    The most doubtful is first; probabilities, shape (rows, classes), are of networks that were not
-    trained on the row.
+    Probabilities, shape (rows, classes), are of networks that were not trained on the row.
     """
     rows = np.arange(len(labels))
     others = probabilities.copy()
@@ -51,28 +48,17 @@ def rank(
 def write_suspects(path: Path, suspects: Iterable[Suspect], classes: Sequence[str]) -> None:
     """Write suspects as a table, the most doubtful first, with labels for classes."""
     table = pd.DataFrame(suspects, columns=list(Suspect._fields))
-    for column in _LABELS:
-        table[column] = [classes[code] for code in table[column]]
+    table[_CLASSES] = table[_CLASSES].map(lambda code: classes[code])
     write_table(path, table)
 
 
-def read_suspects(path: Path, classes: Sequence[str]) -> dict[str, Suspect]:
-    """Return what `write_suspects` wrote, by digest, in its order, but for labels of other classes.
+def read_suspects(path: Path, classes: Sequence[str]) -> pd.DataFrame:
+    """Return what `write_suspects` wrote, but for labels of other classes: `Suspect`'s columns.
 
     Raises an `InputError` where there is no such file, or it holds something else.
     """
-    columns = {"sha256": str, **dict.fromkeys(_LABELS, str), **dict.fromkeys(_SHARES, float)}
-    table = read_table(path, columns, WRITTEN, least=0)
-    for column in _LABELS:
+    columns = Suspect.__annotations__ | dict.fromkeys(_CLASSES, str)
+    table = read_table(path, columns, "what `make labels` writes", least=0)
+    for column in _CLASSES:
         table[column] = encode(table[column], classes)
-    known = table[(table[_LABELS] != UNKNOWN).all(axis=1)]
-    suspects = (Suspect(*row) for row in known.itertuples(index=False))
-    return {suspect.sha256: suspect for suspect in suspects}
-
-
-def locate(
-    suspects: Mapping[str, Suspect], digests: Iterable[str], labels: NDArray[np.int64]
-) -> dict[int, Suspect]:
-    """Return the suspects among rows, by place, whose label is still the given one."""
-    found = ((place, suspects.get(digest)) for place, digest in enumerate(digests))
-    return {place: one for place, one in found if one and one.given == labels[place]}
+    return table[(table[_CLASSES] != UNKNOWN).all(axis=1)]

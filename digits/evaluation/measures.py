@@ -53,10 +53,8 @@ def accuracy(confusion: NDArray[np.int64]) -> float:
 
 def by_class(confusion: NDArray[np.int64], names: Sequence[str]) -> pd.DataFrame:
     """Return class, rows, errors among them, recall and precision; a share of no rows is NaN."""
-    right, actual, predicted = (
-        pd.Series(counts)
-        for counts in (confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1))
-    )
+    actual, predicted = (pd.Series(confusion.sum(axis=axis)) for axis in (0, 1))
+    right = confusion.diagonal()
     shares = {"recall": right / actual, "precision": right / predicted}
     return pd.DataFrame({"class": names, "rows": actual, "errors": actual - right, **shares})
 

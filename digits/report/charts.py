@@ -1,10 +1,9 @@
-"""Line charts of the page, as web/chart.html draws them in the colours and letters of the page."""
+"""Line charts of the page: what is on them; web/chart.html draws them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil, floor
-from typing import ClassVar
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -13,8 +12,7 @@ ROUNDING = 1e-9
 LEAST_SHARE = 1e-4  # where the axes of the reliability diagram begin
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """One axis, from `low`, above 0 where it is logarithmic, to `high`, above `low`."""
 
     title: str  # what it counts, and in what unit
@@ -35,9 +33,10 @@ class Axis:
         if self.logarithmic:
             powers = _between(_log10(self.low), _log10(self.high))
             return [float(f"1e{power}") for power in powers]
-        magnitude = float(f"1e{Decimal((self.high - self.low) / TICKS).adjusted()}")
+        size = self.high - self.low
+        magnitude = float(f"1e{Decimal(size / TICKS).adjusted()}")
         steps = (magnitude * factor for factor in (1, 2, 5, 10))
-        step = min(steps, key=lambda step: abs((self.high - self.low) / step - TICKS))
+        step = min(steps, key=lambda step: abs(size / step - TICKS))
         step = max(step, 1.0) if self.whole else step
         return [tick * step for tick in _between(self.low / step, self.high / step)]
 
@@ -52,8 +51,7 @@ def _between(low: float, high: float) -> range:
     return range(ceil(low - ROUNDING), floor(high + ROUNDING) + 1)
 
 
-@dataclass(frozen=True)
-class Chart:
+class Chart(NamedTuple):
     """One or two series of points, across and up, by name; a screen reader says the title first."""
 
     title: str
@@ -62,23 +60,11 @@ class Chart:
     series: Mapping[str, Sequence[tuple[float, float]]]
     even: bool = False  # with a line where both axes are equal, and none through the points
 
-    width: ClassVar = 480
-    height: ClassVar = 300
-    left, right, top, bottom = 62, 468, 34, 254  # the edges of the plot
-
-    def x(self, value: float) -> str:
-        """Return where a value is drawn, to a tenth of a pixel."""
-        return f"{self.left + self.across.place(value) * (self.right - self.left):.1f}"
-
-    def y(self, value: float) -> str:
-        """Return where a value is drawn, to a tenth of a pixel."""
-        return f"{self.bottom - self.up.place(value) * (self.bottom - self.top):.1f}"
-
 
 def chart_losses(curves: pd.DataFrame) -> Chart:
     """Return the losses, in nats, by epoch."""
     names = {"training_loss": "training, as minimised", "validation_loss": "validation"}
-    series = {name: _by_epoch(curves[column]) for column, name in names.items()}
+    series = {name: list(enumerate(curves[column], start=1)) for column, name in names.items()}
     ends = (f"{name} {one[0][1]:.3g}, then {one[-1][1]:.3g}" for name, one in series.items())
     up = Axis("loss (nats)", 0.0, float(curves[[*names]].to_numpy().max()) or 1.0)
     return Chart(f"Loss by epoch: {'; '.join(ends)}", _epochs(curves), up, series)
@@ -86,14 +72,10 @@ def chart_losses(curves: pd.DataFrame) -> Chart:
 
 def chart_accuracy(curves: pd.DataFrame) -> Chart:
     """Return the accuracy by epoch."""
-    points = _by_epoch(curves["validation_accuracy"])
+    points = list(enumerate(curves["validation_accuracy"], start=1))
     up = Axis("accuracy", min(int(min(y for _, y in points) * 100) / 100, 0.99), 1.0)
     title = f"Validation accuracy by epoch: {points[0][1]:.4f}, then {points[-1][1]:.4f}"
     return Chart(title, _epochs(curves), up, {"validation accuracy": points})
-
-
-def _by_epoch(values: "pd.Series[float]") -> list[tuple[float, float]]:
-    return list(enumerate(values.tolist(), start=1))
 
 
 def _epochs(curves: pd.DataFrame) -> Axis:

@@ -1,9 +1,8 @@
 """The page and the model card, filled in from their templates in web/ with Jinja2.
 
-The page shows what a network gets wrong, and needs nothing but itself: its styles and scripts, the
-images and the network stand in it. The card, Markdown under a head of YAML with the keys that model
-hubs read, says what the network is, how good, and what it is not for; the idea, and what its
-sections are about, are those of Mitchell et al. (2019, "Model cards for model reporting").
+The page shows what a network gets wrong; its scripts, the images and the network stand in it. The
+card, Markdown under a head of YAML that model hubs read, has the sections of Mitchell et al. (2019,
+"Model cards for model reporting").
 """
 
 import re
@@ -23,7 +22,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from digits.data.tensors import Statistics
-from digits.evaluation.measures import wilson_interval
+from digits.evaluation.measures import by_class, wilson_interval
 from digits.files import replacing
 from digits.params import Params, as_yaml
 from digits.report.charts import chart_accuracy, chart_losses, chart_reliability
@@ -65,17 +64,9 @@ class Report:
     validation: Tally
     doubted: int  # of the misclassified validation images
     confusion: NDArray[np.int64]  # of validation, predicted (rows) by actual class (columns)
-    classes: pd.DataFrame  # as `measures.by_class` has them
     sheet: Sheet
-    curves: pd.DataFrame  # plots/training.csv
-    bins: pd.DataFrame  # plots/reliability.csv
-    calibration: pd.DataFrame  # plots/calibration.csv
+    tables: Mapping[str, pd.DataFrame]  # training, reliability and calibration, of plots/
     network: bytes  # models/mlp.safetensors
-
-    @property
-    def images(self) -> str:
-        """What the set is called."""
-        return Path(self.params.data.train).parent.name or "train"
 
     @property
     def architecture(self) -> str:
@@ -131,20 +122,21 @@ def _as_text(context: EvalContext, value: object) -> object:
 def write_report(report: Report, page: Path, card: Path) -> None:
     """Write the page and the model card."""
     script = "\n".join(map(_source, SCRIPTS))
-    errors = report.confusion - np.diag(report.confusion.diagonal())
     values = {
         "report": report,
-        "most_confused": int(errors.max()),
-        "losses": chart_losses(report.curves),
-        "accuracy": chart_accuracy(report.curves),
-        "reliability": chart_reliability(report.bins),
+        "images": Path(report.params.data.train).parent.name or "train",
+        "by_class": by_class(report.confusion, report.names),
+        "most_confused": (report.confusion - np.diag(report.confusion.diagonal())).max(),
+        "losses": chart_losses(report.tables["training"]),
+        "accuracy": chart_accuracy(report.tables["training"]),
+        "reliability": chart_reliability(report.tables["reliability"]),
         "style": Markup(_source("style.css")),
         "script": Markup(script),
         "script_hash": sha256(script.encode()).digest(),
     }
     for path, name in ((page, "page.html"), (card, "card.md")):
-        text = templates().get_template(name).render(values)
         with replacing(path) as temporary:
+            text = templates().get_template(name).render(values)
             temporary.write_text(text, encoding="utf-8")
 
 

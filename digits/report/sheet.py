@@ -1,6 +1,6 @@
 """The images that the page shows: which ones, all in one picture, and what is said of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from itertools import chain
 from math import ceil, sqrt
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
 from digits.data.answers import digests
 from digits.data.tensors import BLOCK, Statistics, map_array, map_labelled
-from digits.evaluation.label_errors import Suspect, locate
 from digits.evaluation.measures import Predictions
 
 MOST_IMAGES = 20_000  # of a page
@@ -23,13 +23,11 @@ MOST_SHARES = 10  # of an image's probabilities: the largest
 
 
 class Part(NamedTuple):
-    """The training or the validation rows."""
+    """The training or the validation rows: images, labels, and their rows of the CSV file."""
 
-    name: str
     images: NDArray[np.float32]  # shape (rows, pixels), normalised
     labels: NDArray[np.int64]  # shape (rows,)
-    rows: NDArray[np.int64]  # of the CSV file, shape (rows,)
-    suspects: dict[int, Suspect]  # those whose label is in doubt, by their place
+    rows: NDArray[np.int64]  # shape (rows,)
 
 
 class Sheet(NamedTuple):
@@ -44,45 +42,51 @@ class Sheet(NamedTuple):
     suspects: list[list[int | str]]  # place, given, suggested, row, part, both probabilities
 
 
-def load_part(
-    name: str, folder: Path, classes: int, statistics: Statistics, suspects: Mapping[str, Suspect]
-) -> Part:
-    """Map the rows that prepare wrote to a folder, and find the suspects, by digest, among them."""
+def load_part(folder: Path, classes: int, statistics: Statistics) -> Part:
+    """Map the rows that prepare wrote to a folder."""
     images, labels = map_labelled(folder, classes, statistics.pixels)
-    blocks = (images[start : start + BLOCK] for start in range(0, len(images), BLOCK))
-    digested = chain.from_iterable(digests(statistics.restore(block)) for block in blocks)
-    rows = map_array(folder / "rows.npy", np.int64, len(labels))
-    return Part(name, images, labels, rows, locate(suspects, digested, labels))
+    return Part(images, labels, map_array(folder / "rows.npy", np.int64, len(labels)))
+
+
+def locate(
+    suspects: pd.DataFrame, parts: Mapping[str, Part], statistics: Statistics
+) -> pd.DataFrame:
+    """Return the suspects whose label is still the given one, with their `place` and its `part`."""
+    tables = []
+    for name, part in parts.items():
+        blocks = (part.images[start : start + BLOCK] for start in range(0, len(part.rows), BLOCK))
+        digested = chain.from_iterable(digests(statistics.restore(block)) for block in blocks)
+        rows = pd.DataFrame({"sha256": list(digested), "given": part.labels, "part": name})
+        tables.append(rows.rename_axis("place").reset_index())
+    return suspects.merge(pd.concat(tables), on=["sha256", "given"])
 
 
 def lay_out(
-    statistics: Statistics, parts: Sequence[Part], predictions: Predictions, ranks: Sequence[str]
+    statistics: Statistics, parts: Mapping[str, Part], answers: Predictions, suspects: pd.DataFrame
 ) -> Sheet:
-    """Choose images of training and validation, as many as fit.
+    """Choose images of training and validation, as many as fit; `locate` found the suspects.
 
     First the misclassified of validation, the worst first, then its others, the hardest first, and
-    then suspects that are not among these; `ranks` has the digests of all, the most doubtful first.
+    then suspects that are not among these.
     """
-    _, validation = parts
-    order = sort_rows(predictions)[:MOST_IMAGES]
+    validation = parts["validation"]
+    order = sort_rows(answers)[:MOST_IMAGES]
     pictures = statistics.restore(validation.images[order])
     pictures = pictures.reshape(-1, statistics.side, statistics.side)
     order = order[: most_that_fit(pictures)]
     shown = list(pictures[: len(order)])
     places = {row: place for place, row in enumerate(order.tolist())}
-    listed: list[list[int | str]] = []
-    found = [(part, row, one) for part in parts for row, one in part.suspects.items()]
-    for part, row, suspect in sorted(found, key=lambda each: ranks.index(each[2].sha256)):
-        place = places.get(row, len(shown)) if part is validation else len(shown)
+    hard = [places[row] for row in answers.hardest().tolist() if row in places][:HARDEST]
+    listed = []
+    for _, given, suggested, *shares, row, name in suspects.itertuples(index=False, name=None):
+        place = places.get(row, len(shown)) if name == "validation" else len(shown)
         if place == len(shown):
-            shown.append(statistics.picture(part.images[row]))
-        _, given, suggested, *shares = suspect
+            shown.append(statistics.picture(parts[name].images[row]))
         said = thousandths(np.array(shares)).tolist()
-        listed.append([place, given, suggested, int(part.rows[row]), part.name, *said])
-    columns = (predictions.actual, predictions.predicted, validation.rows)
+        listed.append([place, given, suggested, int(parts[name].rows[row]), name, *said])
+    columns = (answers.actual, answers.predicted, validation.rows)
     numbers = (column[order].tolist() for column in columns)
-    images = list(zip(*numbers, largest_shares(predictions.probabilities[order]), strict=True))
-    hard = [places[row] for row in predictions.hardest().tolist() if row in places][:HARDEST]
+    images = list(zip(*numbers, largest_shares(answers.probabilities[order]), strict=True))
     return Sheet(pack(np.stack(shown)), images, hard, listed)
 
 

@@ -14,6 +14,9 @@ from stages import evaluate, prepare, report, train
 from tests.conftest import LABELS, ParamsWriter
 from tests.sandbox import CLASSES, draw_images
 
+PIXELS, ACTUAL = draw_images(90)
+DIGESTS = list(digests(PIXELS))
+
 
 def run_pipeline() -> None:
     """Run it up to the report, on images without answers, and without labels in doubt."""
@@ -40,14 +43,18 @@ def reported(project: Path, write_params: ParamsWriter, finished: Path) -> None:
     shutil.copytree(finished, project, dirs_exist_ok=True)
 
 
-def read_page() -> str:
-    return report.PAGE.read_text(encoding="utf-8")
-
-
 def read_data() -> dict[str, Any]:
-    [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', read_page())
+    page = report.PAGE.read_text(encoding="utf-8")
+    [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)
     found: dict[str, Any] = json.loads(data)
     return found
+
+
+def doubt(row: int, given: int | None = None, suggested: int | None = None) -> Suspect:
+    """Return a row of the labelled images whose label is in doubt, or was another then."""
+    label = int(ACTUAL[row])
+    other = (label + 1) % CLASSES if suggested is None else suggested
+    return Suspect(DIGESTS[row], label if given is None else given, other, 0.1, 0.7)
 
 
 @pytest.mark.usefixtures("reported")
@@ -68,45 +75,40 @@ def test_the_page_holds_every_image_with_its_row_and_what_the_network_says_of_it
 
 @pytest.mark.usefixtures("reported")
 def test_images_in_doubt_are_shown_where_they_lie() -> None:
-    pixels, labels = draw_images(90)
-    known = list(digests(pixels))
-    wrong = read_data()["images"][0][2] - 2
-    others = [row for row in range(90) if row != wrong][:3]
-    suspects = [
-        Suspect(known[row], int(labels[row]), int(labels[row] + 1) % CLASSES, 0.1, 0.7)
-        for row in (others[0], wrong, others[1])
-    ]
-    label = int(labels[others[2]])
-    mended = Suspect(known[others[2]], (label + 1) % CLASSES, label, 0.1, 0.7)
-    of_more_classes = Suspect(known[others[2]], label, CLASSES, 0.1, 0.7)
+    held = [row - 2 for _, _, row, _ in read_data()["images"]]
+    first, second, third = [row for row in range(90) if row not in held][:3]
+    suspects = [doubt(first), doubt(held[0]), doubt(second)]
+    label = int(ACTUAL[third])
+    mended, of_more_classes = (
+        doubt(third, (label + 1) % CLASSES, label),
+        doubt(third, label, CLASSES),
+    )
     write_suspects(SUSPECTS, [*suspects, mended, of_more_classes], (*LABELS, "3"))
-    told = report.main()
-    listed = read_data()["suspects"]
-    assert [row for _, _, _, row, *_ in listed] == [others[0] + 2, wrong + 2, others[1] + 2]
-    assert [entry[1:3] for entry in listed] == [[one.given, one.suggested] for one in suspects]
-    assert [entry[5:] for entry in listed] == [[100, 700]] * 3
-    assert listed[1][0] == 0
-    assert {(place < 30) == (part == "validation") for place, _, _, _, part, *_ in listed} == {True}
-    assert any(part == "training" for _, _, _, _, part, *_ in listed)
-    assert "data/suspects.csv; 1 of " in told
+    assert "data/suspects.csv; 1 of " in report.main()
+    assert read_data()["suspects"] == [
+        [place, one.given, one.suggested, row + 2, part, 100, 700]
+        for one, place, row, part in zip(
+            suspects,
+            (30, 0, 31),
+            (first, held[0], second),
+            ("training", "validation", "training"),
+            strict=True,
+        )
+    ]
 
 
 @pytest.mark.usefixtures("reported")
 def test_a_page_that_cannot_hold_all_mistakes_says_how_many_it_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "The misclassified validation images" in read_page()
+    assert "The misclassified validation images" in report.PAGE.read_text("utf-8")
     monkeypatch.setattr("digits.report.sheet.MOST_IMAGES", 2)
-    pixels, labels = draw_images(90)
-    row = read_data()["images"][-1][2] - 2  # that the page no longer holds, but for the doubt
-    digest = list(digests(pixels))[row]
-    label = int(labels[row])
-    write_suspects(SUSPECTS, [Suspect(digest, label, (label + 1) % CLASSES, 0.1, 0.7)], LABELS)
+    left_out = read_data()["images"][-1][2] - 2  # but for the doubt
+    write_suspects(SUSPECTS, [doubt(left_out)], LABELS)
     report.main()
-    assert "The worst 2 misclassified validation images" in read_page()
+    assert "The worst 2 misclassified validation images" in report.PAGE.read_text("utf-8")
     data = read_data()
-    assert len(data["images"]) == 2
-    assert data["suspects"][0][0] == 2
+    assert (len(data["images"]), data["suspects"][0][0]) == (2, 2)
     assert set(data["hard"]) == {0, 1}
 
 
@@ -117,7 +119,6 @@ def test_a_page_that_cannot_hold_all_mistakes_says_how_many_it_holds(
         ("metrics/score.json", "{"),
         ("data/prepared/counts.json", '{"rows": {}}'),
         ("plots/training.csv", "epoch\n1\n"),
-        ("plots/reliability.csv", "rows,raw_confidence\n1,0.5\n"),
         ("data/suspects.csv", "sha256\na\n"),
         ("data/probabilities.npy", "x"),
     ],

@@ -8,7 +8,7 @@ pytest.importorskip("ray", reason="requirements-studies.txt is not installed")
 from digits.data.answers import ANSWERS, digests, write_answers
 from digits.data.image_table import write_images
 from digits.errors import InputError
-from digits.evaluation.label_errors import SUSPECTS, read_suspects
+from digits.evaluation.label_errors import SUSPECTS, Suspect, read_suspects
 from stages import prepare
 from studies import labels
 from tests.conftest import LABELS
@@ -35,9 +35,11 @@ def test_a_wrong_label_is_the_first_suspect(clusters: list[OneAfterTheOther]) ->
     labels.PUBLISHED.write_text(f"set,index,given\ntrain,{MISLABELLED},{truth[MISLABELLED]}\n")
     Path("study.yaml").write_text(STUDY)
     labels.main()
-    suspects = list(read_suspects(SUSPECTS, LABELS).values())
-    expected = (list(digests(pixels))[MISLABELLED], wrong[MISLABELLED], truth[MISLABELLED])
-    assert suspects[0][:3] == expected
+    found = read_suspects(SUSPECTS, LABELS)
+    suspects = [Suspect(*row) for row in found.itertuples(index=False, name=None)]
+    assert suspects[0].sha256 == list(digests(pixels))[MISLABELLED]
+    assert suspects[0].given == wrong[MISLABELLED]
+    assert suspects[0].suggested == truth[MISLABELLED]
     assert all(0 <= one.given_probability < one.suggested_probability <= 1 for one in suspects)
     summary = json.loads(labels.METRICS.read_text())
     assert summary.pop("out_of_fold_errors") == len(suspects) < 9

@@ -1,8 +1,12 @@
 import io
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
+from digits.data.answers import digests
+from digits.data.tensors import Statistics
+from digits.evaluation.label_errors import Suspect
 from digits.evaluation.measures import Predictions
 from digits.report import sheet
 
@@ -11,6 +15,19 @@ def test_the_worst_mistakes_come_first_and_then_the_hardest() -> None:
     shares = np.array([[0.9, 0.1], [0.4, 0.6], [0.6, 0.4], [0.2, 0.8]])
     predictions = Predictions(np.array([0, 0, 1, 0]), shares)
     assert sheet.sort_rows(predictions).tolist() == [3, 1, 2, 0]
+
+
+def test_suspects_are_found_in_their_order_by_their_pixels_while_their_label_stays() -> None:
+    pixels = np.arange(4, dtype=np.uint8)[:, np.newaxis]
+    a, b, _, d = digests(pixels)
+    suspects = [Suspect(d, 1, 0, 0.1, 0.9), Suspect(b, 0, 2, 0.1, 0.9), Suspect(a, 1, 2, 0.1, 0.9)]
+    parts = {
+        name: sheet.Part(pixels[rows].astype(np.float32), np.array(labels), np.array(rows))
+        for name, rows, labels in (("training", [0, 1, 3], [1, 1, 1]), ("validation", [3], [1]))
+    }
+    found = sheet.locate(pd.DataFrame(suspects), parts, Statistics(mean=0, std=1, pixels=1))
+    places = found[["sha256", "part", "place"]].to_numpy().tolist()
+    assert places == [[d, "training", 2], [d, "validation", 0], [a, "training", 0]]
 
 
 def test_pictures_lie_row_by_row_in_a_square() -> None:
