@@ -195,13 +195,6 @@ def test_a_batch_of_one_row_cannot_be_normalised(train: Train, rows: int, batch_
         run(train, draw_labelled(rows), batch_norm=True, batch_size=batch_size)
 
 
-def test_joined_rows_are_these_and_then_those() -> None:
-    first, second = draw_labelled(5), draw_labelled(3, seed=1)
-    both = first.joined(second)
-    assert torch.equal(both.images, torch.cat([first.images, second.images]))
-    assert both.labels.tolist() == [*first.labels.tolist(), *second.labels.tolist()]
-
-
 def test_epochs_take_every_row_once_in_a_new_order_and_the_schedule_runs_once(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
