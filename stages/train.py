@@ -63,7 +63,8 @@ def mean_epoch(epochs: Sequence[Epoch]) -> Epoch:
     if len(epochs) == 1:
         return epochs[0]
     (number, *_), *columns = zip(*map(astuple, epochs), strict=True)
-    return Epoch(number, *map(fmean, columns[:3]), *(brief(*digests) for digests in columns[3:]))
+    loss, held_out_loss, accuracy = map(fmean, columns[:3])
+    return Epoch(number, loss, held_out_loss, accuracy, *(brief(*one) for one in columns[3:]))
 
 
 def write_history(history: Sequence[Epoch]) -> None:
