@@ -38,7 +38,7 @@ class Labelled:
 
     @cached_property
     def sha256(self) -> str:
-        """The SHA-256 of the rows, in hexadecimal."""
+        """Of the rows, in hexadecimal."""
         return digest(self.images, self.labels)
 
 
