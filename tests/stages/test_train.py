@@ -50,7 +50,7 @@ def test_all_rows_are_the_training_and_the_validation_rows(write_params: ParamsW
 def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(
     write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    alone, metrics, curves = [], [], []
+    alone, metrics, curves = list[Any](), [], []
     for seed in (5, 6):
         write_params({"train.seed": seed})
         train.main()

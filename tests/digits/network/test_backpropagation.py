@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.nn import CrossEntropyLoss, functional
 
 from digits.exact import quantise
 from digits.network import backpropagation, normalisation
@@ -162,8 +162,9 @@ def test_loss_and_slope_are_those_of_torch(
     classes: int, scale: float, label_smoothing: float
 ) -> None:
     logits, labels = draw(23, classes) * scale, torch.arange(23) % classes
-    leaf, options = logits.double().requires_grad_(), {"label_smoothing": label_smoothing}
-    expected = functional.cross_entropy(leaf, labels, reduction="none", **options)
+    leaf = logits.double().requires_grad_()
+    loss = CrossEntropyLoss(reduction="none", label_smoothing=label_smoothing)
+    expected = loss(leaf, labels)
     [gradient] = torch.autograd.grad(expected.mean(), leaf)
     found, slopes = (one(logits, labels, label_smoothing) for one in (cross_entropy, slope))
     assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)

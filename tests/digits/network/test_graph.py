@@ -34,7 +34,7 @@ class Recorded(TorchDispatchMode):
         return found
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         for storage, before in self._before.values():
             storage.copy_(before)  # as a capture does nothing on a GPU
 

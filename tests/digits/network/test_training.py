@@ -216,4 +216,4 @@ def test_validation_is_mean_loss_and_share_of_right_rows() -> None:
     model = new_network([PIXELS, CLASSES])
     for parameter in model.parameters():
         parameter.data.zero_()
-    assert validate(model, HELD_OUT) == (pytest.approx(log(CLASSES)), 1 / CLASSES)
+    assert validate(model, HELD_OUT) == pytest.approx((log(CLASSES), 1 / CLASSES))
