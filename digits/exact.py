@@ -1,15 +1,14 @@
 """Exact arithmetic: the same bits on any processor, with any number of threads, in any order.
 
 A sum of floating-point numbers depends on the order of its terms because it rounds. Whole numbers
-that stay below the precision of their type do not round, in whatever order, parts or vectors they
-are added. So what is to be summed is first quantised: rounded to multiples of a unit, a power of
-two, so few of them that every partial sum is exact: Ozaki et al. (2012, "Error-free transformations
-of matrix multiplication by using fast routines of matrix multiplication", section 3). Ootomo, Ozaki
-and Yokota (2024, "DGEMM on integer matrix multiplication unit") have such products of int8, Demmel
-and Nguyen (2015, "Parallel reproducible summation") such sums. All that is not a sum is one
-operation at a time that IEEE 754 rounds correctly: +, -, *, /. Functions are polynomials of these.
-What a library fuses or approximates in its own way (addcmul, lerp, exp, the division by a Python
-number on a GPU) has no place here, or where this is called.
+that stay below the precision of their type do not. So what is to be summed is first quantised:
+rounded to so few multiples of a unit, a power of two, that every partial sum is exact (Ozaki et al.
+2012, "Error-free transformations of matrix multiplication by using fast routines of matrix
+multiplication", section 3; with int8, Ootomo, Ozaki and Yokota 2024, "DGEMM on integer matrix
+multiplication unit"; of sums alone, Demmel and Nguyen 2015, "Parallel reproducible summation"). All
+else is one operation at a time that IEEE 754 rounds correctly: +, -, *, /. What a library fuses or
+approximates in its own way (addcmul, lerp, exp, the division by a Python number on a GPU) has no
+place here, or where this is called.
 """
 
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ PRECISION = {FLOAT: 24, DOUBLE: 53}  # bits: whole numbers up to 2 ** so many ar
 DIGIT = 6  # bits of a digit of int8, besides its sign: more could saturate in products of AVX2
 LARGE = 3 * 2**16  # numbers of a product's largest matrix, from which int8 takes less time
 _SMALLEST = 2.0**-50  # smaller ones would make products subnormal, which some kernels take for 0
-_INTEGER = {FLOAT: torch.int32, DOUBLE: torch.int64}
+_EXPONENT = {FLOAT: (torch.int32, 0xFF << 23), DOUBLE: (torch.int64, 0x7FF << 52)}  # its bits
 # ln 2 in two parts, the first of so few digits that a product with an exponent is exact.
 _LN2 = float.fromhex("0x1.62e42feep-1"), float.fromhex("0x1.a39ef35793c76p-33")
 _LOG2_E = float.fromhex("0x1.71547652b82fep+0")
@@ -66,17 +65,12 @@ class Quantised:
             return self
         return Quantised(_snap(self.values, self.power, bits), self.power, bits)
 
-    def sums(self) -> Tensor:
-        """Return the exact sum of each column, of values with one unit, shape (columns,)."""
-        fits = self.bits + ceil(log2(len(self.values))) <= PRECISION[FLOAT]
-        return (self.values if fits else self.values.to(DOUBLE)).sum(dim=0)
-
 
 def quantise(values: Tensor, bits: int, dim: int | None = None) -> Quantised:
     """Return float32 values as multiples, at most 2 ** bits, of the least unit that allows it.
 
-    Bits are at most 22. All have one unit, or each line along `dim` its own; errors are half of it,
-    2 ** -bits of the largest magnitude. Beyond 2 ** 100 is infinity or NaN, and not lost any more.
+    Bits are at most 22. All have one unit, or each line along `dim` its own; errors are half of it.
+    Beyond 2 ** 100 values become infinity or NaN.
     """
     power = _power_within(values, dim)
     return Quantised(_snap(values, power, bits), power, bits)
@@ -90,15 +84,9 @@ def rounded(values: Tensor, bits: int) -> Tensor:
 def _power_within(values: Tensor, dim: int | None = None) -> Tensor:
     """Return the largest magnitude without its mantissa: a power of two, at least a tiny one."""
     least, most = values.aminmax() if dim is None else values.aminmax(dim=dim, keepdim=True)
-    bits = torch.maximum(most, least.neg_()).view(_INTEGER[values.dtype])
-    exponent = bits.bitwise_and_(_exponent_of(values.dtype, values.device))
-    return exponent.view(values.dtype).clamp_(min=_SMALLEST)
-
-
-@cache
-def _exponent_of(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return the bits of the exponent of a type, those of infinity, as a whole number."""
-    return torch.tensor(float("inf"), dtype=dtype, device=device).view(_INTEGER[dtype])
+    integer, exponent = _EXPONENT[values.dtype]
+    power = torch.maximum(most, least.neg_()).view(integer).bitwise_and_(exponent)
+    return power.view(values.dtype).clamp_(min=_SMALLEST)
 
 
 def _snap(values: Tensor, power: Tensor | float, bits: int) -> Tensor:
@@ -112,9 +100,8 @@ def product(left: Quantised, right: Quantised, out: Tensor | None = None) -> Ten
     """Return the product of two matrices in float32, exact up to 24 bits, else rounded once.
 
     The left may have a unit for each row, the right one for each column. A sum of n terms has at
-    most left.bits + right.bits + log2(n) bits. Up to 24 of them float32 holds, and int32 if digits
-    are multiplied as int8; up to 53, float64; more raise OverflowError. Which of these did it does
-    not show in the result, but for the sign of a zero.
+    most left.bits + right.bits + log2(n) bits: float32, or int32 of products of int8, holds 24,
+    float64 53, and more are an OverflowError. Only the sign of a zero shows which of them did it.
     """
     (rows, terms), columns = left.values.shape, right.values.shape[1]
     bits = left.bits + right.bits + ceil(log2(terms))
@@ -146,15 +133,14 @@ def _multiply_digits(left: Quantised, right: Quantised) -> Tensor:
 @cache
 def _has_int8(device: torch.device) -> bool:
     """Return whether products of int8 are faster than those of float32: processors say so."""
-    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     units = ("avx512_vnni", "avx_vnni", "amx_int8")
-    return device.type == "cpu" and any(known.get(name) for name in units)
+    return device.type == "cpu" and any(map(torch.cpu.get_capabilities().get, units))
 
 
 def total(values: Tensor, dim: int = 0) -> Tensor:
     """Return the sum of float32 or float64 values along a dimension, in float64.
 
-    Each errs by at most 2 ** -(53 - log2(terms)) of the largest magnitude of all; the sum not more.
+    Each is rounded to a 2 ** (log2(terms) - 53) of the largest magnitude of all.
     """
     terms = max(values.shape[dim], 1)
     return rounded(values.to(DOUBLE), PRECISION[DOUBLE] - 1 - ceil(log2(terms))).sum(dim)

@@ -2,11 +2,10 @@
 
     python -m stages train
 
-Reads train, validation and classes.json in data/prepared; writes models/mlp.safetensors,
-metrics/train.json (the last epoch) and plots/training.csv (each epoch); of several networks, their
-mean. Both grow while it trains, then of one network after the other, so that they can be watched. A
-run that is stopped goes on after its last whole epoch when it is started again, and ends in the
-same bytes.
+Reads train, validation and classes.json in data/prepared; writes models/mlp.safetensors, and
+metrics/train.json (the last epoch) and plots/training.csv (each epoch), of several networks their
+mean: these grow while one network after the other is trained. A run that is stopped goes on after
+its last whole epoch when it is started again, and ends in the same bytes.
 """
 
 import sys
@@ -59,17 +58,13 @@ def print_row(epoch: Epoch) -> None:
     print(f"{epoch.epoch:5}  {losses}  {epoch.validation_accuracy:8.4f}", flush=True)
 
 
-def mean_history(histories: Sequence[Sequence[Epoch]]) -> Sequence[Epoch]:
-    """Return the mean over networks of each epoch, and the digests of their digests."""
-    if len(histories) == 1:
-        return histories[0]
-    means = []
-    for epochs in zip(*histories, strict=True):
-        (number, *_), *columns = zip(*map(astuple, epochs), strict=True)
-        loss, held_out_loss, accuracy = map(fmean, columns[:3])
-        digests = (brief(*column) for column in columns[3:])
-        means.append(Epoch(number, loss, held_out_loss, accuracy, *digests))
-    return means
+def mean_epoch(epochs: Sequence[Epoch]) -> Epoch:
+    """Return the mean of an epoch over networks, and the digests of their digests."""
+    if len(epochs) == 1:
+        return epochs[0]
+    (number, *_), *columns = zip(*map(astuple, epochs), strict=True)
+    loss, held_out_loss, accuracy = map(fmean, columns[:3])
+    return Epoch(number, loss, held_out_loss, accuracy, *(brief(*one) for one in columns[3:]))
 
 
 def write_history(history: Sequence[Epoch]) -> None:
@@ -78,41 +73,42 @@ def write_history(history: Sequence[Epoch]) -> None:
     write_json(METRICS, {name: getattr(history[-1], name) for name in MEASURES})
 
 
-def warn_of_chance(last: Epoch, labels: torch.Tensor) -> None:
+def warn_of_chance(accuracy: float, labels: torch.Tensor) -> None:
     """Warn where the network does no better than always giving the commonest class."""
     commonest = labels.bincount().max().item() / len(labels)
-    if last.validation_accuracy <= commonest:
+    if accuracy <= commonest:
         print(
-            f"warning: validation accuracy {last.validation_accuracy:.4f} is no better than always "
-            f"giving the commonest class ({commonest:.4f}); the network has learnt nothing",
+            f"warning: validation accuracy {accuracy:.4f} is no better than always giving the "
+            f"commonest class ({commonest:.4f}); the network has learnt nothing",
             file=sys.stderr,
         )
 
 
 def main() -> str:
     """Run the stage; return what it did, in words."""
-    params = load_params()
-    train, classes = params.train, len(load_classes())
+    params, classes, device = load_params().train, len(load_classes()), choose_device()
     training, validation = load_split(classes)
-    device = choose_device()
-    if train.rows == "all":
-        training = training.joined(validation)
+    if params.rows == "all":
+        training = Labelled(
+            torch.cat([training.images, validation.images]),
+            torch.cat([training.labels, validation.labels]),
+        )
     there = training.to(device), validation.to(device)
     networks, histories, checkpoints = [], [], []
-    for number, member in enumerate(train.members(), start=1):
-        if train.networks > 1:
-            print(f"network {number} of {train.networks}, with seed {member.seed}")
+    for number, member in enumerate(params.members(), start=1):
+        if params.networks > 1:
+            print(f"network {number} of {params.networks}, with seed {member.seed}")
         checkpoints.append(Checkpoint(identify((member, classes), *there)))
         trainer = Trainer(*there, classes, member)
         train_network(trainer, checkpoints[-1])
         networks.append(trainer.network().cpu())
         histories.append(trainer.history)
-    history = mean_history(histories)
-    warn_of_chance(history[-1], validation.labels)
+    history = list(map(mean_epoch, zip(*histories, strict=True)))
+    warn_of_chance(history[-1].validation_accuracy, validation.labels)
     save_model(Ensemble(networks), MODEL)
     write_history(history)
     for checkpoint in checkpoints:
-        checkpoint.remove()
-    told = "" if train.rows == "train" else " (the validation rows among them)"
-    where = f"{train.epochs} times, on {describe_device(device)}"
+        checkpoint.path.unlink(missing_ok=True)
+    told = "" if params.rows == "train" else " (the validation rows among them)"
+    where = f"{params.epochs} times, on {describe_device(device)}"
     return f"read {len(training.labels):,} rows{told}, {where}; wrote {MODEL}"

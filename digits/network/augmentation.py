@@ -26,10 +26,7 @@ NOISE_BITS, GAUSSIAN_BITS = 8, 11
 
 
 def augment(images: Tensor, params: Augment, draws: Draws) -> Tensor:
-    """Return images of the same shape, (rows, pixels), each distorted in its own way.
-
-    Each pixel is taken from another place, between pixels by linear interpolation.
-    """
+    """Return images, (rows, pixels), each with its pixels from other places, interpolated."""
     rows, side = len(images), isqrt(images.shape[1])
     places = _affine(draws.uniform(6, rows) * 2 - 1, side, params)
     if params.elastic:
@@ -44,8 +41,7 @@ def _affine(draws: Tensor, side: int, params: Augment) -> Tensor:
     """Return where each pixel comes from, in pixels off the centre, shape (rows, 2, pixels).
 
     The places are scaled along both axes, sheared, turned about the centre and then shifted, each
-    as far as draws, shape (6, rows), say from -1 to 1: with a scale of 0.1 an image is drawn 0.9 to
-    1.1 times as small.
+    as far as draws, shape (6, rows), say from -1 to 1.
     """
     draws = draws.to(torch.float64)
     sin, cos = exact.sine_and_cosine(draws[0] * (params.rotation / 360))

@@ -1,8 +1,8 @@
 """Checkpoints: a training run that was stopped goes on after its last whole epoch.
 
 A checkpoint is named after params, data and this library's code: what decides a run's bytes, on
-whatever machine. So none is taken for another run's, and one goes on elsewhere. Its file holds 32
-bytes, the SHA-256 of that name, as a whole, and of what follows; and safetensors. It lies beside
+whatever machine. So none is taken for another run's, and one goes on elsewhere. Its file holds a
+SHA-256, 32 bytes, of that name, as a whole, and of what follows; and safetensors. It lies beside
 the network, whose own place is cleared before training starts.
 """
 
@@ -25,10 +25,7 @@ _NUMBERS = ("values", "momentum", "averages")
 
 
 def identify(settings: Sequence[object], *parts: Labelled) -> str:
-    """Return a SHA-256, in hexadecimal, of all that decides the bytes of a training run.
-
-    Those are params and rows, and the code of this library.
-    """
+    """Return a SHA-256, in hexadecimal, of params, rows and the code of this library."""
     modules = sorted(Path(__file__).parent.parent.rglob("*.py"))
     code = hashlib.sha256(b"".join(module.read_bytes() for module in modules)).hexdigest()
     told = repr(settings) + code + "".join(part.sha256 for part in parts)
@@ -71,13 +68,8 @@ class Checkpoint:
         for name in _NUMBERS:
             getattr(trainer.descent, name).copy_(tensors[name])
         trainer.generator.set_state(tensors["generator"])
-        history = json.loads(tensors["history"].numpy().tobytes())
-        trainer.history = [Epoch(**epoch) for epoch in history]
-        print(f"train: goes on after epoch {len(history)}, from {self.path}")
-
-    def remove(self) -> None:
-        """Remove the checkpoint of a run that has ended."""
-        self.path.unlink(missing_ok=True)
+        trainer.history = [Epoch(**one) for one in json.loads(tensors["history"].numpy().tobytes())]
+        print(f"train: goes on after epoch {len(trainer.history)}, from {self.path}")
 
     def _digest(self, content: bytes) -> bytes:
         return hashlib.sha256(self.run.encode() + content).digest()

@@ -12,23 +12,17 @@ BLOCK = 2**18  # numbers
 
 
 class Descent:
-    """The numbers of a network in training, and what one step leaves for the next; all in place.
-
-    Attributes:
-        network: its layers.
-        gradient: the layers that a step finds the gradient in, and may leave anything in.
-        values: all numbers of the layers, float32: the parameters, and then running statistics.
-        momentum: the running sum of the gradients, as the next step begins with it.
-        averages: of the values, over the steps; empty without `averaging`.
-    """
+    """The numbers of a network in training, and what one step leaves for the next; all in place."""
 
     def __init__(self, values: Tensor, widths: Sequence[int], params: Train) -> None:
+        """Begin with the values of all layers, float32: parameters, and then running statistics."""
         statistics = 2 * sum(widths[1:-1]) if params.batch_norm else 0
         parameters = values[: len(values) - statistics]
-        self.values, self.momentum = values, torch.zeros_like(parameters)
-        self.averages = values.clone() if params.averaging else values[:0]
-        slopes = torch.zeros_like(parameters)
+        slopes = torch.zeros_like(parameters)  # in which a step may leave anything
         self.network, self.gradient = view_layers(values, widths), view_layers(slopes, widths)
+        self.values = values
+        self.momentum = torch.zeros_like(parameters)  # the running sum of the gradients
+        self.averages = values.clone() if params.averaging else values[:0]  # over the steps
         self._params, self._blocks = params, []
         weights = sum(layer.weights.numel() for layer in self.network)
         spared = 0.0 if params.decayed == "weights" else params.weight_decay

@@ -10,23 +10,19 @@ import torch
 
 from digits.errors import InputError
 
-VARIABLE = "DIGITS_DEVICE"
 TRIED = 3  # steps with each number of threads
 GIVEN_UP = 3  # times the fastest: a number of threads with which a step takes longer, and all above
 APART = 30  # times as long as a trial took, until the next
 
 
 def choose_device() -> torch.device:
-    """Return a GPU where there is one, else the CPU, unless DIGITS_DEVICE says which.
-
-    An InputError tells what it cannot say. From there on, no product of float32 has fewer bits,
-    whatever the environment allows.
-    """
-    asked, available = os.environ.get(VARIABLE, ""), torch.cuda.is_available()
+    """Return a GPU where there is one, else the CPU, unless DIGITS_DEVICE says which."""
+    asked, available = os.environ.get("DIGITS_DEVICE", ""), torch.cuda.is_available()
     if asked not in ("", "cpu", "cuda"):
-        raise InputError(f"environment: {VARIABLE} = {asked!r}; expected 'cpu' or 'cuda'")
+        raise InputError(f"environment: DIGITS_DEVICE = {asked!r}; expected 'cpu' or 'cuda'")
     if asked == "cuda" and not available:
-        raise InputError(f"environment: {VARIABLE} = 'cuda': torch finds no GPU; expected 'cpu'")
+        raise InputError("environment: DIGITS_DEVICE = 'cuda': torch finds no GPU; expected 'cpu'")
+    # No product of float32 has fewer bits from there on, whatever the environment allows.
     torch.set_float32_matmul_precision("highest")
     return torch.device("cuda" if available and asked != "cpu" else "cpu")
 
@@ -41,9 +37,9 @@ def describe_device(device: torch.device) -> str:
 class Pace:
     """As many threads as are fastest, found by timing a few steps with each number, now and then.
 
-    All cores are where nobody else wants them. Threads that wait for one that another process keeps
-    from its core take many times as long as one thread alone: so a number that does is given up at
-    once, and a trial that took long is not soon made again.
+    All cores are where nobody else wants them. Where one thread is kept from its core, all wait
+    for it: so a number of threads that takes many times as long as another is given up at once, and
+    a trial that took long is not soon made again.
     """
 
     def __init__(self) -> None:

@@ -25,10 +25,10 @@ class Draws:
         return drawn.pin_memory().to(self.device, non_blocking=True)
 
     def normal(self, *shape: int) -> Tensor:
-        """Return float32 numbers of the standard normal distribution, in a shape.
+        """Return float32 numbers of the standard normal distribution, in a shape, at most 4.25.
 
         Box and Muller (1958, "A note on the generation of random normal deviates"): radius and
-        angle are each one of 4,096, and a pair of them gives two numbers, of 4.25 at most.
+        angle are each one of 4,096, and a pair of them gives two numbers.
         """
         radii, sines, cosines = _polar(self.device)
         pairs = (self.uniform(-(-prod(shape) // 2)) * 2.0**24).to(torch.int64)

@@ -23,8 +23,7 @@ def infer(model: nn.Module, images: Tensor, shift: int = 0, path: Path | None = 
     """Return logits, shape (rows, classes), of normalised images, shape (rows, pixels).
 
     They are averaged over each image as it is and shifted by up to `shift` pixels along each axis.
-    Where one is not finite, as weights can be that are too large, an InputError names the file that
-    the model is from, or where there is none, the params of the training.
+    Where one is not finite, an InputError names the file that the model is from, or the params.
     """
     with torch.inference_mode():
         blocks = images.split(BLOCK)  # which bounds memory

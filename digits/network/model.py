@@ -24,11 +24,7 @@ IMAGE_BITS = 8  # of images, as they have no more; networks of `fast` answer 1 %
 
 
 class MLP(nn.Module):
-    """Linear layers with ReLU between them.
-
-    `widths` are those of inputs, hidden layers and classes: with none hidden, it is a linear
-    classifier.
-    """
+    """Linear layers with ReLU between them; `widths` are of inputs, hidden layers and classes."""
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
@@ -52,10 +48,9 @@ class MLP(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Networks of the same widths that answer together: their logits are averaged.
+    """Networks of the same widths, or one, whose logits are averaged.
 
-    That is a logarithmic opinion pool of equal weights (Hinton 1999, "Products of experts"). One
-    network alone is an ensemble too.
+    That is a logarithmic opinion pool of equal weights (Hinton 1999, "Products of experts").
     """
 
     def __init__(self, networks: Sequence[MLP]) -> None:
@@ -89,11 +84,7 @@ def save_model(model: Ensemble, path: Path) -> None:
 
 
 def load_model(path: Path, pixels: int, classes: int) -> Ensemble:
-    """Read networks that `save_model` wrote.
-
-    An InputError tells where the file does not hold exactly the weights of networks from that many
-    pixels to that many classes, all of them finite.
-    """
+    """Read networks that `save_model` wrote; InputError where they are not just such ones."""
     damaged = (SafetensorError, KeyError, TypeError, ValueError, RuntimeError)
     with expecting(path, WRITTEN, *damaged), safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
@@ -104,12 +95,11 @@ def load_model(path: Path, pixels: int, classes: int) -> Ensemble:
         with torch.device("meta"):  # without memory, until the file is known to hold just these
             model = Ensemble([MLP(widths) for _ in range(networks)])
         model.load_state_dict(tensors, assign=True)
+        if any(one.dtype != torch.float32 or not one.isfinite().all() for one in tensors.values()):
+            raise ValueError("weights that are not finite float32")
     if (widths[0], widths[-1]) != (pixels, classes):
         raise InputError(
             f"{path}: a network from {widths[0]} pixels to {widths[-1]} classes; "
             f"expected {pixels} to {classes}"
         )
-    for name, tensor in tensors.items():
-        if tensor.dtype != torch.float32 or not tensor.isfinite().all():
-            raise InputError(f"{path}: {name} is not finite float32; expected {WRITTEN}")
     return model.eval()

@@ -2,11 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, pairwise
 from math import isfinite, sqrt
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -33,18 +32,13 @@ class Labelled:
     images: Tensor  # shape (rows, pixels), float32, normalised
     labels: Tensor  # shape (rows,), int64
 
-    def to(self, device: torch.device) -> Self:
+    def to(self, device: torch.device) -> "Labelled":
         """Return the same rows on a device."""
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
-
-    def joined(self, other: Self) -> Self:
-        """Return these rows and then those of `other`, in memory."""
-        images = torch.cat([self.images, other.images])
-        return replace(self, images=images, labels=torch.cat([self.labels, other.labels]))
+        return Labelled(self.images.to(device), self.labels.to(device))
 
     @cached_property
     def sha256(self) -> str:
-        """The SHA-256 of the rows, in hexadecimal."""
+        """Of the rows, in hexadecimal."""
         return digest(self.images, self.labels)
 
 
@@ -78,20 +72,17 @@ class Epoch:
 class Trainer:
     """The training of a network from its first epoch on, or from where a checkpoint has brought it.
 
-    Attributes:
-        descent: the numbers of the network, and those that each step changes besides.
-        generator: draws whatever is random, on the CPU: the network, then the order of the rows.
-        history: the epochs so far.
+    It goes on where the rows lie, on one device.
     """
 
     def __init__(
         self, training: Labelled, validation: Labelled, classes: int, params: Train
     ) -> None:
-        """Draw a network for so many classes; it is trained where the rows lie, on one device."""
         self._training, self._validation, self._params = training, validation, params
         self._widths = (training.images.shape[1], *params.widths, classes)
+        # On the CPU, it draws whatever is random: the network, then the order of the rows.
         self.generator = torch.Generator().manual_seed(params.seed)
-        self.history: list[Epoch] = []
+        self.history: list[Epoch] = []  # so far
         device = training.images.device
         values = draw_network(self._widths, self.generator, batch_norm=params.batch_norm)
         self.descent = Descent(values.to(device), self._widths, params)
@@ -100,9 +91,9 @@ class Trainer:
 
     def network(self) -> MLP:
         """Return the plain network that training has come to: of the averages, if there are any."""
-        descent = self.descent
-        values = descent.averages if len(descent.averages) else descent.values
-        model, layers = MLP(self._widths).to(values.device), view_layers(values, self._widths)
+        averages = self.descent.averages
+        layers = view_layers(averages if len(averages) else self.descent.values, self._widths)
+        model = MLP(self._widths).to(averages.device)
         found = chain.from_iterable(layer.folded() for layer in layers)
         for parameter, value in zip(model.parameters(), found, strict=True):
             parameter.data.copy_(value)
@@ -114,19 +105,6 @@ class Trainer:
         Each takes the rows in a new order, in batches; the last batch has what is left. A loss, or
         answers, that are no longer finite are an InputError.
         """
-        self._check_batches()
-        pace = Pace()
-        try:
-            for number in range(len(self.history) + 1, self._params.epochs + 1):
-                order = torch.randperm(len(self._training.labels), generator=self.generator)
-                loss = self._run_epoch(number, order, pace)
-                found = validate(self.network(), self._validation)
-                self.history.append(Epoch(number, loss, *found, *self._digests(order)))
-                yield self.history[-1]
-        finally:
-            pace.end()
-
-    def _check_batches(self) -> None:
         rows, params = len(self._training.labels), self._params
         alone = params.batch_size == 1 or rows % params.batch_size == 1
         if params.batch_norm and params.widths and alone:
@@ -134,15 +112,24 @@ class Trainer:
                 f"params.yaml: train.batch_size = {params.batch_size}: a batch of 1 of {rows} "
                 "rows, which has no deviation; expected another size, or train.batch_norm = false"
             )
+        pace = Pace()
+        try:
+            for number in range(len(self.history) + 1, params.epochs + 1):
+                order = torch.randperm(rows, generator=self.generator)
+                loss = self._run_epoch(number, order, pace)
+                found = validate(self.network(), self._validation)
+                self.history.append(Epoch(number, loss, *found, *self._digests(order)))
+                yield self.history[-1]
+        finally:
+            pace.end()
 
     def _digests(self, order: Tensor) -> list[str]:
         """Return those of weights, draws and data after an epoch."""
-        descent = self.descent
         before = self.history[-1].draws_sha256 if self.history else ""
-        # The sign of a product that is 0 is its kernel's: it reaches running sums, but no weight.
-        numbers = (descent.values + 0.0, descent.momentum + 0.0, descent.averages + 0.0)
+        numbers = (self.descent.values, self.descent.momentum, self.descent.averages)
         return [
-            brief(digest(*numbers)),
+            # The sign of a product that is 0 is its kernel's: it reaches sums, but no weight.
+            brief(digest(*(one + 0.0 for one in numbers))),
             brief(before, digest(order, self.generator.get_state())),
             brief(self._training.sha256, self._validation.sha256),
         ]

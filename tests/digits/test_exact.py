@@ -19,7 +19,6 @@ from digits.exact import DOUBLE, log_softmax, product, quantise, softmax, total
 few = settings(max_examples=30, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**31)
 lengths = st.integers(1, 7)
-HUGE = [math.inf, -math.inf, math.nan, 2.0**112, -(2.0**115), 2.0**127]
 
 
 def draw(seed: int, *shape: int, spread: int = 30) -> Tensor:
@@ -77,8 +76,7 @@ def test_a_product_is_that_of_whole_numbers_in_any_order_and_parts(
     with multiplying(digits=digits):
         found = [product(left, right), product(right.T, left.T).T, multiply_some(order)]
         found += [product(left.T.T, right), product(left, right.T.T)]
-        found.append(torch.empty(rows, columns))
-        product(left, right, out=found[-1])
+        found.append(product(left, right, out=torch.empty(rows, columns)))
         if terms > 1 and sum(bits) + math.ceil(math.log2(terms)) <= 24:
             found.append(multiply_some(some) + multiply_some(others))
     assert all(torch.equal(one, expected) for one in found)
@@ -98,10 +96,6 @@ def test_a_sum_is_that_of_whole_numbers_in_any_order_and_parts(
     assert torch.equal(total(values.T.contiguous(), dim=1), total(values))
     snapped = exact.rounded(values.double(), 52 - math.ceil(math.log2(terms)))
     assert total(values).tolist() == [float(sum(map(Fraction, one))) for one in snapped.T.tolist()]
-    for bits in (8, 22):
-        multiples = quantise(values.float(), bits)
-        sums = [float(sum(map(Fraction, one))) for one in multiples.values.T.tolist()]
-        assert multiples.sums().tolist() == sums
 
 
 @pytest.mark.parametrize("dim", [None, 0, 1])
@@ -129,11 +123,6 @@ def test_a_coarser_matrix_has_fewer_bits_of_the_same_unit_of_all() -> None:
     assert (coarser.values - found.values).abs().max() <= coarser.unit / 2
 
 
-def test_a_half_is_rounded_to_the_even_number() -> None:
-    values = torch.tensor([[32, 0.5, 1.5, 2.5, 0.75, -0.5, -1.5, -2.5, -0.75]])
-    assert quantise(values, 6).values.tolist() == [[32, 0, 2, 2, 1, 0, -2, -2, -1]]
-
-
 @few
 @given(seeds, st.sampled_from([1, 5, 6, 7, 11, 12]))
 def test_digits_are_at_most_64_and_make_up_the_numbers(seed: int, bits: int) -> None:
@@ -146,21 +135,19 @@ def test_digits_are_at_most_64_and_make_up_the_numbers(seed: int, bits: int) -> 
 
 
 @pytest.mark.parametrize("digits", [False, True])
-def test_what_is_not_finite_is_not_lost_and_what_is_tiny_is_0(digits: bool) -> None:
-    right = quantise(torch.ones(3, 2), 6, dim=0)
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 2.0**112, -(2.0**115), 2.0**127])
+def test_what_is_not_finite_or_too_large_is_not_lost_and_what_is_tiny_is_0(
+    value: float, digits: bool
+) -> None:
+    left = torch.tensor([[value, 1, 0], [1, 1, 1], [1e-45, -1e-39, 0], [2.0**100, 0, 0]])
     with multiplying(digits=digits):
-        for value in HUGE:
-            found = product(quantise(torch.tensor([[value, 1, 0], [1, 1, 1]]), 8, dim=1), right)
-            assert not found[0].isfinite().any(), value
-            assert found[1].tolist() == [3, 3]
-        for tiny in (0.0, -0.0, 1e-45, -1e-39):
-            found = product(quantise(torch.full((1, 3), tiny), 8, dim=1), right)
-            assert found.tolist() == [[0, 0]]
-        found = product(quantise(torch.tensor([[2.0**100, 0, 0]]), 8, dim=1), right)
-    assert found.tolist() == [[2.0**100] * 2]
-    assert total(torch.tensor([math.inf, 1])).isnan()
-    assert exact.log(torch.tensor([math.inf, math.nan], dtype=DOUBLE)).isnan().all()
-    assert softmax(torch.tensor([[math.nan, 1.0], [math.inf, 1.0]])).isnan().all()
+        found = product(quantise(left, 8, dim=1), quantise(torch.ones(3, 2), 6, dim=0))
+    assert not found[0].isfinite().any()
+    assert found[1:, 0].tolist() == [3, 0, 2.0**100]
+    if not math.isfinite(value):
+        assert total(left[0]).isnan()
+        assert exact.log(left[:1, 0].double().abs()).isnan()
+        assert softmax(left[:1].abs()).isnan().any()
 
 
 def test_more_terms_than_any_type_holds_are_an_error() -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from digits.errors import InputError
-from digits.network.model import MODEL, load_model
+from digits.network.model import MODEL, Ensemble, encode, load_model
 from digits.network.training import Epoch
 from stages import prepare, train
 from tests.conftest import ParamsWriter
@@ -49,18 +50,16 @@ def test_all_rows_are_the_training_and_the_validation_rows(write_params: ParamsW
 def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(
     write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    alone, metrics, curves = [], [], []
+    alone, metrics, curves = list[Any](), [], []
     for seed in (5, 6):
         write_params({"train.seed": seed})
         train.main()
-        [network] = load_model(MODEL, 16, 3).networks
-        alone.append(network.state_dict())
+        alone.append(load_model(MODEL, 16, 3).networks[0])
         metrics.append(read_metrics())
         curves.append(read_curves())
     write_params({"train.seed": 5, "train.networks": 2})
     train.main()
-    for network, expected in zip(load_model(MODEL, 16, 3).networks, alone, strict=True):
-        assert all(torch.equal(network.state_dict()[name], expected[name]) for name in expected)
+    assert MODEL.read_bytes() == encode(Ensemble(alone))
     found = read_metrics()
     assert found == pytest.approx({key: (metrics[0][key] + metrics[1][key]) / 2 for key in found})
     for row, first, second in zip(read_curves(), *curves, strict=True):
@@ -72,17 +71,15 @@ def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(
 
 def test_the_table_the_curves_and_the_metrics_agree(capsys: pytest.CaptureFixture[str]) -> None:
     train.main()
-    curves = [list(row.values()) for row in read_curves()]
-    assert [row[0] for row in curves] == ["1", "2", "3"]
-    columns = ["epoch", "training_loss", "validation_loss", "validation_accuracy"]
-    assert list(read_curves()[0]) == [*columns, "weights_sha256", "draws_sha256", "data_sha256"]
-    last = dict(zip(columns, map(float, curves[-1][:4]), strict=True))
-    assert read_metrics() == {name: last[name] for name in columns[1:]}
+    curves = pd.read_csv(train.CURVES)
+    columns = ["epoch", *train.MEASURES]
+    assert list(curves) == [*columns, "weights_sha256", "draws_sha256", "data_sha256"]
+    assert read_metrics() == dict(curves[columns[1:]].iloc[-1])
     header, *rows = capsys.readouterr().out.splitlines()
     assert header.split("  ") == ["epoch", "training loss", "validation loss", "accuracy"]
     printed = np.array([[float(cell) for cell in row.split()] for row in rows])
-    expected = np.array([[float(cell) for cell in row[:4]] for row in curves])
-    assert printed == pytest.approx(expected, abs=1e-4)
+    assert printed == pytest.approx(curves[columns].to_numpy(), abs=1e-4)
+    assert printed[:, 0].tolist() == [1, 2, 3]
 
 
 def test_curves_and_metrics_grow_while_it_trains(
@@ -100,7 +97,6 @@ def test_curves_and_metrics_grow_while_it_trains(
     monkeypatch.setattr(train, "print_row", look)
     train.main()
     assert grown == [1, 2, 3, 1, 2]
-    assert len(read_curves()) == 3
 
 
 def test_a_loss_that_is_not_finite_writes_no_model(write_params: ParamsWriter) -> None:
@@ -127,13 +123,16 @@ class Killed(BaseException):
     pass
 
 
-def die_in_the_third_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    def die_late(epoch: Epoch) -> None:
-        if epoch.epoch == 3:
+def die_in(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train until a network is in an epoch, or else until the networks are to be saved."""
+
+    def die(one: Epoch | Ensemble, *_: Path) -> None:
+        if isinstance(one, Ensemble) or one.epoch == epoch:
             raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(train, "print_row", die_late)
+        patch.setattr(train, "print_row", die)
+        patch.setattr(train, "save_model", die)
         train.main()
 
 
@@ -144,7 +143,7 @@ def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_bytes(
     expected, quiet = read_outputs(), capsys.readouterr().out
     for path in OUTPUTS:
         path.unlink()
-    die_in_the_third_epoch(monkeypatch)
+    die_in(3, monkeypatch)
     [checkpoint] = Path("models").iterdir()
     capsys.readouterr()
     train.main()
@@ -156,18 +155,12 @@ def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_bytes(
 def test_networks_that_were_trained_before_a_kill_are_not_trained_again_but_with_other_params(
     monkeypatch: pytest.MonkeyPatch, write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def die(*_: object) -> None:
-        raise Killed
-
     write_params({"train.networks": 2})
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(train, "save_model", die)
-        train.main()
+    die_in(99, monkeypatch)
     capsys.readouterr()
     write_params({"train.networks": 2, "train.momentum": 0.5})
     train.main()
     assert "goes on" not in capsys.readouterr().out
-    assert len(list(Path("models").glob("*.checkpoint"))) == 2
     write_params({"train.networks": 2})
     train.main()
     assert capsys.readouterr().out.count("train: goes on after epoch 3") == 2
@@ -193,7 +186,7 @@ def test_a_gpu_gives_the_bytes_of_the_cpu_and_goes_on_where_one_stopped(
         made.append(read_outputs())
     assert made[0] == made[1]
     monkeypatch.setenv("DIGITS_DEVICE", "cpu")
-    die_in_the_third_epoch(monkeypatch)
+    die_in(3, monkeypatch)
     monkeypatch.setenv("DIGITS_DEVICE", "cuda")
     train.main()
     assert "goes on after epoch 2" in capsys.readouterr().out

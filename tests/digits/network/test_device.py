@@ -44,46 +44,28 @@ def tried(*numbers: int) -> list[int]:
     return [number for number in numbers for _ in range(TRIED)]
 
 
+LONG = APART * TRIED * 3  # steps
+
+
 # Of up to so many threads: what a step costs with each number of them from some moment on, in
 # seconds, and the threads that each step has from there on.
 @pytest.mark.parametrize(
     ("most", "scenes"),
     [
-        pytest.param(1, [({1: 1}, tried(1) * 3)], id="one"),
-        pytest.param(2, [({1: 1, 2: 1}, tried(1, 2))], id="two"),
-        pytest.param(6, [(dict.fromkeys((1, 2, 4, 6), 1), tried(1, 2, 4, 6))], id="all of six"),
-        pytest.param(8, [(dict.fromkeys((1, 2, 4, 8), 1), tried(1, 2, 4, 8))], id="all of eight"),
-        pytest.param(4, [({1: 1, 2: 2, 4: 2}, tried(1, 2, 4) + [1] * 30)], id="one is fastest"),
-        pytest.param(4, [({1: 3, 2: 1, 4: 2}, tried(1, 2, 4) + [2] * 30)], id="two are fastest"),
-        pytest.param(4, [({1: 3, 2: 2, 4: 1}, tried(1, 2, 4) + [4] * 30)], id="four are fastest"),
-        pytest.param(
-            2,
-            [({1: 2, 2: 5}, [1, 1, 1, 2]), ({1: 2, 2: 1}, [2] * 20)],
-            id="one slow step does not decide",
-        ),
-        pytest.param(
-            2,
-            [
-                ({1: 2, 2: 1}, tried(1, 2) + [2] * (APART * TRIED * 3)),
-                ({1: 1.4, 2: 1.9}, tried(1, 2) + [1] * 9),
-            ],
-            id="a trial is made anew when many times its own time is over",
-        ),
-        pytest.param(
-            4,
-            [({1: 1, 2: 200, 4: 300}, [1, 1, 1, 2] + [1] * (APART * 200))],
-            id="threads that wait for a busy core are given up at once and for long",
-        ),
-        pytest.param(
-            2,
-            [({1: 2, 2: 1}, tried(1, 2, 2)), ({1: 2, 2: 200}, [2, *tried(1), 2, *tried(1)])],
-            id="a neighbour that comes is noticed in the next step",
-        ),
-        pytest.param(
-            2,
-            [({1: 1, 2: 2}, tried(1, 2)), ({1: 4, 2: 2}, [1] * 6)],
-            id="a slow step of one thread begins no trial",
-        ),
+        (1, [({1: 1}, tried(1) * 3)]),
+        (6, [({1: 1, 2: 1, 4: 1, 6: 1}, tried(1, 2, 4, 6))]),
+        (8, [({1: 1, 2: 1, 4: 1, 8: 1}, tried(1, 2, 4, 8))]),
+        # The fastest are kept, and one slow step does not decide which they are.
+        (4, [({1: 1, 2: 2, 4: 2}, tried(1, 2, 4) + [1] * 30)]),
+        (4, [({1: 3, 2: 1, 4: 2}, tried(1, 2, 4) + [2] * 30)]),
+        (2, [({1: 2, 2: 5}, [1, 1, 1, 2]), ({1: 2, 2: 1}, [2] * 20)]),
+        # A trial is made anew when many times its own time is over.
+        (2, [({1: 2, 2: 1}, tried(1, 2) + [2] * LONG), ({1: 1.4, 2: 1.9}, tried(1, 2) + [1] * 9)]),
+        # Threads that wait for a busy core are given up at once and for long.
+        (4, [({1: 1, 2: 200, 4: 300}, [1, 1, 1, 2] + [1] * (APART * 200))]),
+        # A neighbour that comes is noticed in the next step, but a slow thread begins no trial.
+        (2, [({1: 2, 2: 1}, tried(1, 2, 2)), ({1: 2, 2: 200}, [2, *tried(1), 2, *tried(1)])]),
+        (2, [({1: 1, 2: 2}, tried(1, 2)), ({1: 4, 2: 2}, [1] * 6)]),
     ],
 )
 def test_steps_have_as_many_threads_as_trials_found_fastest(

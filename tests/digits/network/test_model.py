@@ -1,10 +1,9 @@
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from digits.errors import InputError
@@ -59,17 +58,13 @@ def test_an_ensemble_gives_the_mean_of_its_networks_and_is_loaded_as_it_was_save
     [
         ({"widths": [4, 6, 3]}, "size mismatch"),
         ({"widths": [4, 5, 5, 3]}, "8 tensors for {'networks': 2, 'widths'"),
-        ({"widths": [4, 5]}, "8 tensors for"),
         ({"widths": [4, 0, 3]}, "8 tensors for"),
-        ({"widths": [4, -5, 3]}, "8 tensors for"),
-        ({"widths": [4]}, "8 tensors for"),
         ({"widths": [4, 2**62, 3]}, "overflow"),
         ({"widths": [4, 5.0, 3]}, ""),
         ({"widths": "four"}, ""),
-        ({"widths": None}, ""),
-        *(({"networks": networks}, "") for networks in (0, -2, 1, 3, 2.0, None, 2**62, "2")),
+        *(({"networks": networks}, "8 tensors for") for networks in (0, 1, 2**62)),
+        ({"networks": "2"}, ""),
         ([2], ""),
-        (None, ""),
     ],
     ids=str,
 )
@@ -79,36 +74,10 @@ def test_tensors_of_another_architecture_than_the_file_names_are_refused(
     if isinstance(architecture, dict):
         architecture = {"widths": [4, 5, 3], "networks": 2, **architecture}
     path, metadata = tmp_path / "model", {"architecture": json.dumps(architecture)}
-    save_file(dict(new_ensemble([4, 5, 3], 2).state_dict()), path, metadata)
+    path.write_bytes(save(dict(new_ensemble([4, 5, 3], 2).state_dict()), metadata))
     with pytest.raises(InputError, match=f"{message}.*; expected a network that train w") as error:
         load_model(path, pixels=4, classes=3)
     assert str(error.value).isprintable()
-
-
-@pytest.mark.parametrize("damage", ["no file", "no tensors", "no metadata", "nested", "names"])
-def test_files_that_hold_no_network_are_refused(tmp_path: Path, damage: str) -> None:
-    path, tensors = tmp_path / "model", dict(new_ensemble([4, 3], 1).state_dict())
-    metadata = {"architecture": json.dumps({"widths": [4, 3], "networks": 1})}
-    if damage == "no tensors":
-        path.write_bytes(b"not safetensors")
-    elif damage == "no metadata":
-        save_file(tensors, path)
-    elif damage == "nested":
-        save_file({}, path, {"architecture": "[" * 100_000})
-    elif damage == "names":
-        save_file({f"a.{name}": value for name, value in tensors.items()}, path, metadata)
-    with pytest.raises(InputError, match=r"expected a network that train wrote$"):
-        load_model(path, 4, 3)
-
-
-@pytest.mark.parametrize("change", [torch.Tensor.half, torch.Tensor.long, lambda one: one / 0])
-def test_weights_that_are_not_finite_float32_are_refused(tmp_path: Path, change: Any) -> None:
-    tensors = dict(new_ensemble([4, 3], 2).state_dict())
-    tensors["networks.1.layers.0.bias"] = change(tensors["networks.1.layers.0.bias"])
-    metadata = {"architecture": json.dumps({"widths": [4, 3], "networks": 2})}
-    save_file(tensors, tmp_path / "model", metadata)
-    with pytest.raises(InputError, match=r"expected a network that train wrote$"):
-        load_model(tmp_path / "model", 4, 3)
 
 
 @pytest.mark.parametrize(("pixels", "classes"), [(9, 3), (4, 2)])
@@ -117,3 +86,26 @@ def test_a_network_for_other_images_is_refused(tmp_path: Path, pixels: int, clas
     message = f"a network from 4 pixels to 3 classes; expected {pixels} to {classes}"
     with pytest.raises(InputError, match=message):
         load_model(tmp_path / "model", pixels, classes)
+
+
+NAMED = {"architecture": json.dumps({"widths": [4, 3], "networks": 1})}
+TENSORS = dict(new_ensemble([4, 3], 1).state_dict())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"not safetensors",
+        save(TENSORS),
+        save({}, {"architecture": "[" * 100_000}),
+        save({f"a.{name}": values for name, values in TENSORS.items()}, NAMED),
+        save({name: values.half() for name, values in TENSORS.items()}, NAMED),
+        save({name: values / 0 for name, values in TENSORS.items()}, NAMED),
+    ],
+    ids=["text", "no metadata", "nested", "names", "half", "infinite"],
+)
+def test_files_that_do_not_hold_just_a_network_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model").write_bytes(content)
+    for path in (tmp_path / "model", tmp_path / "missing"):
+        with pytest.raises(InputError, match=r"expected a network that train wrote$"):
+            load_model(path, 4, 3)

@@ -56,14 +56,6 @@ def test_values_running_statistics_and_gradients_are_those_of_torch(
         assert (one - other).norm() < tolerance * other.norm()
 
 
-def test_the_order_of_the_rows_changes_no_bit() -> None:
-    order = torch.randperm(ROWS, generator=torch.Generator().manual_seed(3))
-    (found, *running), (turned, *others) = normalise(VALUES), normalise(VALUES[order])
-    assert all(map(torch.equal, [turned.deviation, *others], [found.deviation, *running]))
-    before, after = found.differentiate(ERRORS, GAINS), turned.differentiate(ERRORS[order], GAINS)
-    assert all(map(torch.equal, after, (before[0], before[1], before[2][order])))
-
-
 def test_a_folded_layer_gives_what_layer_and_running_statistics_gave() -> None:
     images, weights, biases = draw(ROWS, 4), draw(WIDTH, 4, seed=1), draw(WIDTH, seed=2)
     statistics = draw(WIDTH, seed=3), draw(WIDTH, seed=4).abs()
