@@ -180,7 +180,7 @@ def edited(box: Sandbox, name: str, old: str, new: str) -> Iterator[None]:
             "predict:\n  shift: 1",
             {"evaluate", "predict", "report"},
         ),
-        ("params.yaml", "networks: 1\npredict", "networks: 1 # a comment\npredict", set()),
+        ("params.yaml", "networks: 1\n", "networks: 1 # a comment\n", set()),
         ("digits/report/web/style.css", "#ffffff", "#fffffe", {"report"}),
         ("digits/data/split.py", "The split", "A split", {"prepare", "evaluate"}),
     ],
