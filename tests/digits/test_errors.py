@@ -89,15 +89,5 @@ def test_a_file_that_cannot_be_read_is_named_with_what_was_expected(
     assert str(told.value) == message
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        ("a", "'a'"),
-        ("a" * 50, "'" + "a" * 39 + "…"),
-        (1 << 20_000, "a number too long to write"),
-        ([[[[[[[[1]]]]]]]], "[[[[[[[...]]]]]]]"),
-    ],
-    ids=["short", "long", "endless", "deep"],
-)
-def test_a_value_is_written_briefly(value: object, text: str) -> None:
-    assert shorten(value) == text
+def test_a_value_is_written_briefly() -> None:
+    assert [shorten("a"), shorten("a" * 50)] == ["'a'", "'" + "a" * 39 + "…"]
