@@ -28,25 +28,19 @@ ROWS = "expected a number of rows, or a fraction between 0 and 1"
         ("train.lr", float("nan"), "train.lr = nan: expected a finite number"),
         ("train.lr.x", 1, "train.lr = {'x': 1}: expected a valid number"),
         ("train.epochs", 2.5, "train.epochs = 2.5: expected a valid integer"),
-        ("train.epochs", True, "train.epochs = True: expected a valid integer"),
-        ("train.momentum", 1, "train.momentum = 1: expected less than 1"),
         ("train.widths", [200, 0], "train.widths.1 = 0: expected greater than or equal to 1"),
         ("train.widths", 200, "train.widths = 200: expected a list"),
         ("train.seed", -1, "train.seed = -1: expected greater than or equal to 0"),
         ("train.schedule", "step", "train.schedule = 'step': expected 'constant', 'one_cycle' or"),
         ("train.augment.noise", 1, "train.augment.noise is not a parameter"),
-        ("train.lrr", 0.1, "train.lrr is not a parameter"),
         ("data.class_names", list("aba"), f"{NAMES}, 'a']: expected names that differ from each"),
         ("data.class_names", ["a", "b", "c "], f"{NAMES}, 'c ']: 'c ': expected 1 to 60 character"),
         ("data.class_names", ["a", "b", ""], f"{NAMES}, '']: '': expected 1 to 60 characters that"),
         ("data.class_names", ["a", "b", "</"], f"{NAMES}, '</']: '</': expected no '<' before a "),
         ("data.class_names", ["a", "b", "<b"], f"{NAMES}, '<b']: '<b': expected no '<' before a "),
-        ("data.class_names", ["a", "b", 9], "data.class_names.2 = 9: expected a valid string"),
-        ("data.train", 7, "data.train = 7: expected a valid string"),
         ("prepare.validation", 1.5, f"prepare.validation = 1.5: {ROWS}"),
         ("prepare.validation", 0, f"prepare.validation = 0: {ROWS}"),
         ("prepare.validation", True, f"prepare.validation = True: {ROWS}"),
-        ("train.batch_size", 10**22, "train.batch_size = 10000000000000000000000: expected less"),
         ("evaluate.gallery", None, "evaluate.gallery = None: expected a valid integer"),
     ],
 )
@@ -79,16 +73,6 @@ def test_dvc_leaves_a_file_as_it_is_where_it_sets_the_values_that_are_there(
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_recipe_is_valid(path: Path) -> None:
     assert len(load_recipe(path).data.class_names) in (0, 10)
-
-
-def test_values_are_told_in_one_style(project: Path) -> None:
-    text = Path("params.yaml").read_text()
-    told = as_yaml(load_params().model_dump(mode="json"))
-    changed = text.replace("widths:\n  - 8\n", "widths: [8] # one\n")
-    assert changed != text
-    for content in (f"# a comment\n{changed}", told):
-        Path("params.yaml").write_text(content)
-        assert as_yaml(load_params().model_dump(mode="json")) == told
 
 
 LR = "  lr: 0.1\n"
@@ -187,12 +171,10 @@ def test_the_networks_of_an_ensemble_have_the_seed_and_those_after_it(project: P
 
 
 def test_params_can_be_read_with_changes(project: Path) -> None:
-    plain = load_params()
-    found = load_params(changes={"train.lr": 0.2, "train.augment.shift": 1.0})
-    assert found.train.lr == 0.2
-    assert found.train.augment == plain.train.augment.model_copy(update={"shift": 1.0})
-    kept = {"lr": plain.train.lr, "augment": plain.train.augment}
-    assert found.train.model_copy(update=kept) == plain.train
+    expected = load_params().model_dump()
+    expected["train"]["lr"], expected["train"]["augment"]["shift"] = 0.2, 1.0
+    changes = {"train.lr": 0.2, "train.augment.shift": 1.0}
+    assert load_params(changes=changes).model_dump() == expected
 
 
 NOTEBOOKS = """
