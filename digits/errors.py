@@ -2,7 +2,6 @@
 
 import os
 import re
-import reprlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,16 +10,17 @@ from pathlib import Path
 
 # What torch, the kernel, threads and libraries that are loaded say where Python says MemoryError.
 _NO_MEMORY = re.compile(
-    "(not enough|out of|an't allocate|annot allocate) memory|an't start new thread|"
-    "failed to map segment"
+    "(enough|out of|allocate) memory|an't start new thread|failed to map segment"
 )
 
 
 class InputError(Exception):
-    """What the user gave cannot be used; its message is one line: where, and what instead."""
+    """What the user gave cannot be used; its message is one line: where, and what instead.
+
+    What cannot be printed in one line is written in it as Python escapes it.
+    """
 
     def __init__(self, message: str) -> None:
-        """Keep `message`, with what cannot be printed in one line written as Python escapes it."""
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
 
 
@@ -47,12 +47,7 @@ def one_line(error: Exception) -> str:
 
 def shorten(value: object) -> str:
     """Return `value` as Python writes it, cut to 40 characters, for a message."""
-    brief = reprlib.Repr()  # goes no deeper than it shows
-    brief.maxstring = brief.maxother = brief.maxlong = 100
-    try:
-        text = brief.repr(value)
-    except ValueError:  # of a whole number with thousands of digits, which Python will not write
-        text = "a number too long to write"
+    text = repr(value)
     return text if len(text) <= 40 else text[:40] + "…"
 
 

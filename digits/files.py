@@ -1,7 +1,6 @@
 """Files that appear whole or not at all: written under another name, then moved into place.
 
-That name is made anew each time and ends in `.partial`; `find_partial` finds what a run that was
-killed has left.
+All raise `InputError` where they cannot write.
 """
 
 import json
@@ -20,8 +19,7 @@ _WRITABLE = "to be able to write it"
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path`, and move the file written there to `path` at the end.
 
-    When the block raises, that file goes, and what stood at `path` before stays. `InputError` where
-    it cannot be written.
+    When the block raises, that file goes, and what stood at `path` before stays.
     """
     temporary = _name_partial(path)
     try:
@@ -36,11 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_directory(path: Path) -> Iterator[Path]:
-    """Yield a new, empty directory beside `path`, and put it in the place of `path` at the end.
-
-    When the block raises, that directory goes, and what stood at `path` before stays. Raises
-    `InputError` where it, or a file in it, cannot be written.
-    """
+    """Yield a new, empty directory beside `path`, to take its place, as `replacing` does."""
     with directory_beside(path) as temporary:
         yield temporary
         with suppress(FileNotFoundError):
@@ -50,10 +44,7 @@ def replacing_directory(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def directory_beside(path: Path) -> Iterator[Path]:
-    """Yield a new, empty directory beside `path`, which goes at the end.
-
-    Raises `InputError` where it, or a file in it, cannot be written.
-    """
+    """Yield a new, empty directory beside `path`, which goes at the end."""
     temporary = _name_partial(path)
     try:
         with expecting(path, _WRITABLE):

@@ -15,21 +15,23 @@ from digits.errors import InputError, expecting, one_line, shorten
 PARAMS = Path("params.yaml")
 ONE_CYCLE = Path(__file__).parents[1] / "recipes/one_cycle.yaml"  # recipes are laid over it
 NAME = 60  # characters of a class's name, at most
-_VALUES = 2**18  # in a file of YAML, at most
 # Plain scalars as DVC reads them: by YAML 1.2, where 1e-3 is a number and `no` is a word.
-_SCALAR = re.compile(
-    r"(?P<null>~|null|Null|NULL|)|(?P<bool>true|True|TRUE|false|False|FALSE)"
-    r"|(?P<float>[-+]?([0-9][0-9_]*(\.[0-9_]*([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)"
-    r"|\.[0-9_]+([eE][-+][0-9]+)?|\.(inf|Inf|INF))|\.(nan|NaN|NAN))"
-    r"|(?P<int>(?!_)[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9_]+))"
-)
+_SCALARS = {
+    "null": "~|null|Null|NULL|",
+    "bool": "true|True|TRUE|false|False|FALSE",
+    "float": r"[-+]?([0-9][0-9_]*(\.[0-9_]*([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)"
+    r"|\.[0-9_]+([eE][-+][0-9]+)?|\.(inf|Inf|INF))|\.(nan|NaN|NAN)",
+    "int": "(?!_)[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9_]+)",
+    "timestamp": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    "merge": "<<",
+}
 _TAG = "tag:yaml.org,2002:"
 # Also raised: of a date that the calendar does not have, and of a tag whose value is not its own.
 _NO_YAML = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 Width = Annotated[int, Field(ge=1, le=65536)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Names = TypeVar("Names", bound=Sequence[str])
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def _rows_or_fraction(value: object) -> int | float:
@@ -38,7 +40,7 @@ def _rows_or_fraction(value: object) -> int | float:
     raise ValueError("expected a number of rows, or a fraction between 0 and 1")
 
 
-def check_names(names: Names) -> Names:
+def check_names(names: Sequence[str]) -> Sequence[str]:
     """Return names, or labels, that can stand for classes wherever they are told, or ValueError."""
     if len(set(names)) != len(names):
         raise ValueError("expected names that differ from each other")
@@ -56,9 +58,6 @@ class Section(BaseModel):
     """A section of params.yaml: every key required, no other allowed, nothing converted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class Data(Section):
@@ -158,27 +157,24 @@ def load_params(path: Path = PARAMS, changes: Mapping[str, object] | None = None
 
     `InputError` where the file cannot be read, or a key is missing, unknown, repeated or unusable.
     """
-    return check(path, Params, _changed_all(load_yaml(path, "the parameters"), changes or {}))
+    return check(path, Params, _overlay(load_yaml(path, "the parameters"), changes or {}))
 
 
 def load_recipe(path: Path, changes: Mapping[str, object] | None = None) -> Params:
     """Read a recipe, laid over recipes/one_cycle.yaml, with `changes` over both."""
-    values = dict(leaves("", load_yaml(path, "a recipe"))) | dict(changes or {})
-    return check(path, Params, _changed_all(load_yaml(ONE_CYCLE, "the parameters"), values))
+    values = _overlay(load_yaml(ONE_CYCLE, "the parameters"), load_yaml(path, "a recipe"))
+    return check(path, Params, _overlay(values, changes or {}))
 
 
-def _changed_all(content: object, values: Mapping[str, object]) -> object:
-    for key, value in values.items():
-        content = _changed(content, key.split("."), value)
-    return content
-
-
-def _changed(content: object, keys: Sequence[str], value: object) -> object:
-    """Return what YAML holds with another value, deep inside."""
-    if not keys:
-        return value
-    inside = content if isinstance(content, dict) else {}
-    return {**inside, keys[0]: _changed(inside.get(keys[0]), keys[1:], value)}
+def _overlay(below: object, above: object) -> object:
+    """Return values of YAML with others over them, by section, or by key, such as train.lr."""
+    if not isinstance(above, Mapping):
+        return above
+    for key, value in above.items():
+        name, _, rest = str(key).partition(".")
+        inside = below if isinstance(below, Mapping) else {}
+        below = {**inside, name: _overlay(inside.get(name), {rest: value} if rest else value)}
+    return below
 
 
 def load_section(path: Path, kind: type[Kind]) -> Kind:
@@ -191,50 +187,50 @@ def check(path: Path, kind: type[Kind], content: object) -> Kind:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        # A misspelt key is a stranger, and another that is missing: one fault, and told first.
         faults = error.errors(include_url=False)
-        first, *others = sorted(faults, key=lambda fault: fault["type"] != "extra_forbidden")
-        meant = _nearest(first, others)
-        hint = f"; did you mean {meant}?" if meant else ""
-        left = len(others) - bool(meant)
-        more = f" (and {left} more)" if left else ""
-        raise InputError(f"{path}: {_explain(first)}{hint}{more}") from None
+    # A misspelt key is a stranger, and another that is missing: one fault, and told first.
+    first, *others = sorted(faults, key=lambda fault: fault["type"] != "extra_forbidden")
+    missing = [_name(fault) for fault in others if fault["type"] == "missing"]
+    is_stranger = first["type"] == "extra_forbidden"
+    meant = get_close_matches(_name(first), missing, n=1) if is_stranger else []
+    hint = f"; did you mean {meant[0]}?" if meant else ""
+    left = len(others) - len(meant)
+    more = f" (and {left} more)" if left else ""
+    raise InputError(f"{path}: {_explain(first)}{hint}{more}")
 
 
-def _nearest(stranger: ErrorDetails, others: Sequence[ErrorDetails]) -> str:
-    """Return the missing key that another one stands for, if one is near."""
-    *sections, key = map(str, stranger["loc"] or ("",))
-    places = (list(map(str, fault["loc"])) for fault in others if fault["type"] == "missing")
-    missing = [last for *before, last in places if before == sections]
-    near = get_close_matches(key, missing, n=1) if stranger["type"] == "extra_forbidden" else []
-    return ".".join([*sections, *near]) if near else ""
+def _name(fault: ErrorDetails) -> str:
+    return ".".join(map(str, fault["loc"])) or "the file"
 
 
-def _explain(error: ErrorDetails) -> str:
-    key = ".".join(map(str, error["loc"])) or "the file"
-    if said := {"missing": "missing", "extra_forbidden": "not a parameter"}.get(error["type"]):
-        return f"{key} is {said}"
+def _explain(fault: ErrorDetails) -> str:
+    if said := {"missing": "missing", "extra_forbidden": "not a parameter"}.get(fault["type"]):
+        return f"{_name(fault)} is {said}"
     names = {"model_type": "expected keys with values", "tuple_type": "expected a list"}
-    reason = names.get(error["type"], error["msg"]).removeprefix("Value error, ")
+    reason = names.get(fault["type"], fault["msg"]).removeprefix("Value error, ")
     reason = re.sub("Input should be|String should have", "expected", reason)
-    return f"{key} = {shorten(error['input'])}: {reason}"
+    return f"{_name(fault)} = {shorten(fault['input'])}: {reason}"
 
 
 class _Loader(yaml.CSafeLoader):
     """A loader of YAML that takes plain scalars for what DVC takes them for."""
 
-    def resolve(self, kind: type[yaml.Node], value: str, implicit: tuple[bool, bool]) -> str:
-        """Return the tag of a node that names none."""
-        tag: str = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
-        if kind is yaml.ScalarNode and implicit[0] and not tag.endswith(("timestamp", "merge")):
-            match = _SCALAR.fullmatch(value)
-            return f"{_TAG}{match.lastgroup if match else 'str'}"
-        return tag
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        None: [(f"{_TAG}{kind}", re.compile(rf"({form})\Z")) for kind, form in _SCALARS.items()]
+    }
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         """Return a number, which is decimal even if it begins with 0."""
         digits = node.value.replace("_", "")
         return int(digits, 0 if digits.lstrip("+-")[:2] in ("0b", "0o", "0x") else 10)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping, which has no key twice."""
+        for place, (key, _) in enumerate(node.value):
+            if key.value in [other.value for other, _ in node.value[:place]]:
+                problem = f"found duplicate key {key.value!r}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_constructor(f"{_TAG}int", _Loader.construct_yaml_int)
@@ -243,37 +239,15 @@ _Loader.add_constructor(f"{_TAG}int", _Loader.construct_yaml_int)
 def load_yaml(path: Path, expected: str, name: str = "") -> Any:  # noqa: ANN401
     """Return what a file of YAML 1.2 holds, as DVC reads it; `InputError` calls the file `name`."""
     named = Path(name or path)
+    with expecting(named, expected, UnicodeDecodeError):
+        text = path.read_text(encoding="utf-8")
     try:
-        with expecting(named, expected):
-            loader = _Loader(path.read_text(encoding="utf-8"))
-        root = loader.get_single_node()
-        _check_nodes(root)
-        return loader.construct_document(root) if root else None
-    except UnicodeDecodeError:
-        raise InputError(f"{named}: not a text file; expected YAML") from None
+        return yaml.load(text, _Loader)
     except _NO_YAML as error:
         mark = getattr(error, "problem_mark", None)
         where = f"row {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         reason = getattr(error, "problem", None) or one_line(error)
         raise InputError(f"{named}: {where}{reason}; expected YAML") from None
-
-
-def _check_nodes(root: yaml.Node | None) -> None:
-    """Refuse repeated keys, and aliases that make more of a file than it holds, up to endlessly."""
-    left, inside = _VALUES, [root]
-    while inside:
-        node, left = inside.pop(), left - 1
-        if not left:
-            raise ValueError(f"over {_VALUES} values")
-        if isinstance(node, yaml.MappingNode):
-            keys = [key.value for key, _ in node.value]
-            for place, (key, value) in enumerate(node.value):
-                if key.value in keys[:place]:
-                    problem = f"found duplicate key {key.value!r}"
-                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-                inside += [key, value]
-        elif isinstance(node, yaml.SequenceNode):
-            inside += node.value
 
 
 def as_yaml(values: Mapping[str, object]) -> str:

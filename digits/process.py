@@ -25,20 +25,12 @@ _INTERVAL = 0.1  # seconds between two looks at those that started this process
 
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage's `main` in this folder, as `run_command` does."""
-
-    def run() -> None:
-        end_with_parent()
-        with alone(DVC):
-            main()
-
-    run_command(run)
+    end_with_parent()
+    run_command(alone(DVC)(main))
 
 
 def end_with_parent() -> None:
-    """Have this process ended, and tidily, by SIGTERM or when what started it has ended.
-
-    The main thread calls it.
-    """
+    """Have this process ended, and tidily, by SIGTERM or when what started it has ended."""
     # An exception, so that what `with` and `finally` promise is done.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     Thread(target=_follow, args=(_starters(),), daemon=True).start()
@@ -47,7 +39,7 @@ def end_with_parent() -> None:
 def _starters() -> list[Process]:
     """Return the parent, and its own, to the first that does more than run this very command.
 
-    A shell that DVC starts does not, nor one Python that starts another on Windows.
+    A shell that DVC starts does no more, nor does a Python that starts another on Windows.
     """
     command, found = " ".join(sys.orig_argv[1:]), []
     with suppress(Error):  # it belongs to somebody else, or has ended
@@ -69,9 +61,9 @@ def _follow(starters: Sequence[Process]) -> None:
 
 @contextmanager
 def alone(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold a lock in `folder`, if that is there; wait for it while another process has it.
+    """Hold a lock in `folder`, if that is there, which ends with its process, however that ends.
 
-    The lock ends with its process, however that ends. Without `wait`, raises `Timeout`.
+    While another process has it, wait, or raise `Timeout`.
     """
     if not folder.is_dir():
         yield

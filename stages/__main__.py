@@ -19,16 +19,7 @@ from pathlib import Path
 from time import perf_counter
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = (
-    "filelock",
-    "matplotlib",
-    "pandas",
-    "psutil",
-    "pydantic",
-    "safetensors",
-    "torch",
-    "yaml",
-)
+PACKAGES = ("matplotlib", "pandas", "psutil", "pydantic", "safetensors", "torch", "yaml")
 # Of notebooks, desktops and progress bars: it breaks what it is not meant for, or moves a pixel.
 FOREIGN = ("FREETYPE_", "MPL", "TQDM_")
 

@@ -28,8 +28,7 @@ Inputs = Mapping[str, object]  # params by "params.yaml: train.lr", all else by 
 def unchanged(pipeline: Path, stage: str) -> Iterator[Callable[[], None]]:
     """Raise `InputError` at the end of the block if a stage's inputs are not as at its beginning.
 
-    They are those that the dvc.yaml `pipeline` lists: nobody records a stage that is not there.
-    Yields what looks at once.
+    They are those that the dvc.yaml `pipeline` lists, if it does. Yields what looks at once.
     """
     stages = load_yaml(pipeline, "stages")["stages"] if pipeline.exists() else {}
     entry = stages.get(stage, {})
@@ -46,13 +45,8 @@ def unchanged(pipeline: Path, stage: str) -> Iterator[Callable[[], None]]:
 
 def read_inputs(entry: Mapping[str, Any]) -> dict[str, object]:
     """Return what a stage of a dvc.yaml reads: params, hashes of code, and times of data."""
-    files: dict[str, list[str]] = {}
-    for one in entry.get("params", []):
-        for file, keys in (one if isinstance(one, dict) else {str(PARAMS): [one]}).items():
-            files.setdefault(file, []).extend(keys)
-    found: dict[str, object] = {}
-    for file, keys in files.items():
-        found |= read_params(Path(), file, keys)
+    params = entry.get("params")
+    found = read_params(Path(), str(PARAMS), params) if params else {}
     for dep in entry.get("deps", []):
         path = re.sub(r"\$\{(.+?)\}", lambda key: str(found.get(f"{PARAMS}: {key[1]}")), dep)
         found[path] = hash_path(Path(path)) if path.endswith(".py") else _written(Path(path))
@@ -72,11 +66,6 @@ def read_params(folder: Path, file: str, keys: Iterable[str]) -> dict[str, objec
     values = leaves("", load_yaml(folder / file, "the parameters", file))
     within = tuple(f"{key}." for key in keys)
     return {f"{file}: {name}": value for name, value in values if f"{name}.".startswith(within)}
-
-
-def hash_paths(paths: Iterable[str], folder: Path = Path()) -> dict[str, object]:
-    """Return the hash of each path in `folder`, by the path; `MISSING` where nothing is."""
-    return {path: hash_path(folder / path) for path in paths}
 
 
 def hash_path(path: Path) -> str:

@@ -6,6 +6,7 @@ and returns the bytes of a picture file.
 
 import io
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.random import Generator
@@ -15,7 +16,6 @@ from scipy import ndimage
 
 SIDE = 28
 TURNS = {3: 2, 6: 1, 8: -1}  # EXIF orientation: quarter turns against the clock, of what is stored
-ORIENTATION = 0x0112
 
 Array = NDArray[np.float64]
 Kind = Callable[[Array, Generator], bytes]
@@ -108,10 +108,6 @@ def ruled(digit: Array, draw: Generator, directions: Sequence[int]) -> bytes:
     return pack(take(paint(ink, printed, pen(draw)), draw))
 
 
-def blue_pen(digit: Array, draw: Generator) -> bytes:
-    return shoot(lay(digit, draw), draw, np.array([30, 50, 170]) + draw.uniform(-20, 20, 3))
-
-
 def corner(digit: Array, draw: Generator) -> bytes:
     part = lay(digit, draw, (0.7, 0.9), (200, 220))
     sides = [[(10, 400), (400, 10)][int(draw.integers(2))] for _ in part.shape]
@@ -138,8 +134,8 @@ def thick(digit: Array, draw: Generator) -> bytes:
 
 def transparent(digit: Array, draw: Generator) -> bytes:
     ink = lay(digit, draw)
-    colour = draw.choice([0.0, 255.0]) + np.zeros((*ink.shape, 3))
-    return pack(Image.fromarray(np.dstack([colour, ink * 255]).astype(np.uint8)), "PNG")
+    grey = np.full(ink.shape, draw.choice([0.0, 255.0]))
+    return pack(Image.fromarray(np.dstack([grey, grey, grey, ink * 255]).astype(np.uint8)), "PNG")
 
 
 def sixteen_bits(digit: Array, draw: Generator) -> bytes:
@@ -151,7 +147,7 @@ def sixteen_bits(digit: Array, draw: Generator) -> bytes:
 def turned(digit: Array, draw: Generator) -> bytes:
     ink, orientation = lay(digit, draw), int(draw.choice(list(TURNS)))
     exif = Image.Exif()
-    exif[ORIENTATION] = orientation
+    exif[0x0112] = orientation
     return pack(take(written(np.rot90(ink, TURNS[orientation]), draw), draw), exif=exif)
 
 
@@ -162,16 +158,13 @@ def on_table(scene: Array, table: Array, draw: Generator) -> bytes:
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     middle = np.array([height * draw.uniform(0.4, 0.6), width * draw.uniform(0.4, 0.6)])
     start = np.array(scene.shape[:2]) / 2 - turn @ middle
-
-    def move(values: Array) -> Array:
-        moved: Array = ndimage.affine_transform(values, turn, start, (height, width), order=1)
-        return moved
-
-    below = table[:height, :width]
-    cover = move(np.ones(scene.shape[:2]))[..., np.newaxis]
+    layers = [*np.moveaxis(scene, 2, 0), np.ones(scene.shape[:2])]
+    moved = np.dstack(
+        [ndimage.affine_transform(one, turn, start, (height, width), order=1) for one in layers]
+    )
+    cover = moved[..., 3:]
     fallen = 1 - 0.4 * ndimage.gaussian_filter(cover, (6, 6, 0)) * (1 - cover)
-    moved = np.dstack([move(scene[..., colour]) for colour in range(3)])
-    return pack(take(moved + below * fallen * (1 - cover), draw))
+    return pack(take(moved[..., :3] + table[:height, :width] * fallen * (1 - cover), draw))
 
 
 def dark_table(digit: Array, draw: Generator) -> bytes:
@@ -206,12 +199,8 @@ def scan_edge(digit: Array, draw: Generator) -> bytes:
 
 def tilted(digit: Array, draw: Generator) -> bytes:
     angle = float(draw.choice([-25, 25]))
-
-    def change(ink: Array) -> Array:
-        turned: Array = ndimage.rotate(ink, angle, reshape=False, order=1)
-        return turned
-
-    return shoot(lay(digit, draw, change=change), draw)
+    turn = partial(ndimage.rotate, angle=angle, reshape=False, order=1)
+    return shoot(lay(digit, draw, change=turn), draw)
 
 
 def small(digit: Array, draw: Generator) -> bytes:
@@ -241,9 +230,11 @@ def chalk(digit: Array, draw: Generator) -> bytes:
 KINDS: dict[str, Kind] = {
     "plain paper": lambda digit, draw: shoot(lay(digit, draw), draw),
     "shadow": shadow,
-    "lines": lambda digit, draw: ruled(digit, draw, [0]),
-    "squares": lambda digit, draw: ruled(digit, draw, [0, 1]),
-    "blue pen": blue_pen,
+    "lines": partial(ruled, directions=[0]),
+    "squares": partial(ruled, directions=[0, 1]),
+    "blue pen": lambda digit, draw: shoot(
+        lay(digit, draw), draw, np.array([30, 50, 170]) + draw.uniform(-20, 20, 3)
+    ),
     "in a corner": corner,
     "thin": thin,
     "very thick": thick,

@@ -18,8 +18,6 @@ STROKES = {
 }
 FINE = 3  # parts of a pixel's side, over which its colour is averaged
 
-Colour = int | tuple[int, ...]
-
 
 def parse(strokes: str) -> list[list[tuple[int, int]]]:
     """Return the points of each stroke."""
@@ -32,23 +30,16 @@ def draw(
     *,
     size: int = PAPER,
     pen: float = 24,
-    share: float = 1.0,
-    corner: tuple[float, float] = (0, 0),
-    mode: str = "RGB",
-    paper: Colour = (255, 255, 255),
-    ink: Colour = (0, 0, 0),
+    paper: tuple[int, ...] = (255, 255, 255),
+    ink: tuple[int, ...] = (0, 0, 0),
 ) -> Image.Image:
-    """Return a picture of a digit, `size` pixels high and wide, in some mode of Pillow's.
-
-    The pen is so many units of the strokes wide. Their square takes up this `share` of the
-    picture's side, from this `corner`, the upper left one, as a share of that side as well.
-    """
-    picture = Image.new(mode, (size * FINE, size * FINE), paper)
-    unit = size * FINE * share / PAPER
-    width, (left, top) = max(round(pen * unit), 1), (at * size * FINE for at in corner)
+    """Return a picture of a digit, `size` pixels high and wide; the pen in units of strokes."""
+    picture = Image.new("RGB", (size * FINE, size * FINE), paper)
+    unit = size * FINE / PAPER
+    width = max(round(pen * unit), 1)
     canvas = ImageDraw.Draw(picture)
     for stroke in parse(STROKES[digit]):
-        points = [(x * unit + left, y * unit + top) for x, y in stroke]
+        points = [(x * unit, y * unit) for x, y in stroke]
         canvas.line(points, fill=ink, width=width, joint="curve")
         for x, y in (points[0], points[-1]):
             canvas.circle((x, y), width / 2, fill=ink)

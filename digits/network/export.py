@@ -6,7 +6,6 @@ each image shifted, the networks, and the means of their logits.
 
 import json
 from collections.abc import Iterator, Sequence
-from hashlib import md5
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from digits.data.classes import load_classes, name_classes
 from digits.data.tensors import PREPARED, Statistics
 from digits.files import replacing
 from digits.network.inference import shifted
-from digits.network.model import MODEL, Ensemble, encode, load_model
+from digits.network.model import MODEL, Ensemble, load_model
 from digits.params import load_params
 
 EXPORTED = Path("models/mlp.onnx")
@@ -44,9 +43,7 @@ def build(model: Ensemble, statistics: Statistics, shift: int, names: Sequence[s
     exported = parser.parse_model(form)
     for name, values in _constants(model, statistics, shift).items():
         exported.graph.initializer.append(numpy_helper.from_array(values, name))
-    network_md5 = md5(encode(model), usedforsecurity=False).hexdigest()  # as in dvc.lock
-    metadata = {"classes": json.dumps(list(names)), "network_md5": network_md5}
-    helper.set_model_props(exported, metadata | {"model_license": "MIT"})  # ONNX's own key
+    helper.set_model_props(exported, {"classes": json.dumps(list(names))})
     checker.check_model(exported, full_check=True)
     return exported
 
@@ -61,22 +58,17 @@ def _connect(networks: int, layers: int) -> Iterator[str]:
     for network in range(networks):
         values = "shifted"
         for layer in range(layers):
-            name = _name(f"networks.{network}.layers.{layer}")
+            name = f"networks_{network}_layers_{layer}"
             if layer:
                 yield f"{name}_in = Relu({values})"
                 values = f"{name}_in"
             yield f"{name}_product = MatMul({values}, {name}_weight)"
             yield f"{name} = Add({name}_product, {name}_bias)"
             values = name
-    last = (_name(f"networks.{network}.layers.{layers - 1}") for network in range(networks))
+    last = (f"networks_{network}_layers_{layers - 1}" for network in range(networks))
     yield f"logits = Mean({', '.join(last)})"
     yield "mean_logits = ReduceMean<axes=[1], keepdims=0>(logits)"
     yield "probabilities = Softmax<axis=1>(mean_logits)"
-
-
-def _name(parameter: str) -> str:
-    """Return the name that a tensor of PyTorch has in the graph, where names have no dots."""
-    return parameter.replace(".", "_")
 
 
 def _constants(model: Ensemble, statistics: Statistics, shift: int) -> dict[str, NDArray[Any]]:
@@ -84,9 +76,10 @@ def _constants(model: Ensemble, statistics: Statistics, shift: int) -> dict[str,
     numbers = torch.arange(statistics.pixels, dtype=torch.float64)
     # The pixel that each pixel of each shifted image is taken from: (shifts, pixels).
     places = torch.cat(list(shifted(numbers[None], shift))).numpy().astype(np.int64)
-    found = {_name(name): values.numpy().T for name, values in model.state_dict().items()}
-    mean, deviation = np.float32(statistics.mean), np.float32(statistics.std)
-    return found | {"mean": np.array(mean), "deviation": np.array(deviation), "places": places}
+    # Names have no dots in the graph.
+    found = {key.replace(".", "_"): value.numpy().T for key, value in model.state_dict().items()}
+    mean, deviation = (np.array(one, np.float32) for one in (statistics.mean, statistics.std))
+    return found | {"mean": mean, "deviation": deviation, "places": places}
 
 
 def main() -> None:

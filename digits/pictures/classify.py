@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +15,13 @@ from numpy.typing import NDArray
 
 from digits.data.classes import load_classes, name_classes
 from digits.data.tensors import PREPARED, Statistics
-from digits.errors import InputError, expecting, shorten
+from digits.errors import InputError, expecting
 from digits.network.inference import infer, probabilities
 from digits.network.model import MODEL, Ensemble, load_model
-from digits.params import PARAMS, load_params
+from digits.params import load_params
 from digits.pictures.framing import Digit, prepare
 from digits.pictures.ink import BlankError
 from digits.pictures.reading import read_picture
-
-CONFUSION = Path("metrics/confusion_matrix.json")
 
 
 @dataclass(frozen=True)
@@ -38,29 +35,10 @@ class Answer:
     probabilities: dict[str, float]
 
 
-def load_network(names: Sequence[str]) -> tuple[Statistics, Ensemble]:
-    """Return what images were normalised with, and the network that tells classes of these names.
-
-    Raises:
-        InputError: they are not there, or do not fit each other, or evaluate knew other names.
-    """
-    statistics = Statistics.load(PREPARED / "statistics.json")
-    model = load_model(MODEL, statistics.pixels, len(names))
-    if CONFUSION.exists():
-        with expecting(CONFUSION, "what evaluate writes", ValueError, KeyError, TypeError):
-            columns = json.loads(CONFUSION.read_bytes())["columns"]
-            known = [str(column).removeprefix("actual ") for column in columns]
-        if known != list(names):
-            told = f"{PARAMS}: data.class_names = {shorten(list(names))}; the network was made for"
-            raise InputError(f"{told} {shorten(known)}; expected make repro to have run")
-    return statistics, model
-
-
 def read(file: str, side: int, *, sheet: bool = False) -> list[Digit]:
     """Return the digits in a picture, `-` for standard input, as images of `side` x `side` pixels.
 
-    Raises:
-        InputError: there is no such file, or no picture in it, or a blank one.
+    `InputError` where there is no such file, or no picture in it, or a blank one.
     """
     path = Path("/dev/stdin" if file == "-" else file)
     picture, times = read_picture(path)
@@ -92,15 +70,16 @@ def as_table(answers: Sequence[Answer]) -> str:
         (first, one), (second, other), *_ = shares
         rows.append((file, place, first, f"{one:.4f}", second, f"{other:.4f}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    form = "{:{}}  {:{}}  {:{}}  {:>{}}  {:{}}  {:>{}}"
-    return "\n".join(form.format(*chain(*zip(row, widths, strict=True))) for row in rows)
+    form = "  ".join(f"{{:{side}{width}}}" for side, width in zip("<<<><>", widths, strict=True))
+    return "\n".join(form.format(*row) for row in rows)
 
 
 def main(files: Sequence[str], *, sheet: bool, as_json: bool) -> None:
     """Print what the network makes of pictures; exit with 1 if some cannot be used."""
     params = load_params()
     names = name_classes(load_classes(), params.data.class_names)
-    statistics, model = load_network(names)
+    statistics = Statistics.load(PREPARED / "statistics.json")
+    model = load_model(MODEL, statistics.pixels, len(names))
     answers, failed = [], False
     for file in files:
         try:

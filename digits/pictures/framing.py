@@ -45,9 +45,7 @@ def prepare(
 
     A picture of that size whose digit is where MNIST has it stays as it is, or becomes its negative
     where its border is light. Places are multiplied by `times`; `sheet` is as in `share_out`.
-
-    Raises:
-        BlankError: the picture is blank.
+    `BlankError` where the picture is blank.
     """
     if picture.size == (side, side):
         greys = np.asarray(picture.convert("L"))

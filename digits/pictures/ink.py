@@ -44,10 +44,8 @@ def find_ink(colours: Colours) -> NDArray[np.float64]:
     """Return how much of each pixel is ink, from 0 to 1, shape (height, width).
 
     That is how far its colour lies from the paper's, beyond noise, by how far that of most of the
-    ink does, which lies beyond Otsu's threshold. What is not on the sheet has none.
-
-    Raises:
-        BlankError: no ink stands out from the paper and its noise.
+    ink does, which lies beyond Otsu's threshold. What is not on the sheet has none. `BlankError`
+    where no ink stands out from the paper and its noise.
     """
     paper, inside = find_sheet(colours)
     distance = np.linalg.norm(colours - paper, axis=2)

@@ -21,11 +21,9 @@ Inked = tuple[Box, NDArray[np.float64]]
 def share_out(ink: NDArray[np.float64], *, sheet: bool = False) -> list[Inked]:
     """Return the digits of a picture in reading order: one, unless several lie clearly apart.
 
-    Of each, where it lies, and the ink of that box and of what is close around it.
-
-    Args:
-        ink: shape (height, width), from 0 to 1, and somewhere above 1/2.
-        sheet: take as digits of their own whatever is large and does not touch.
+    Of each, where it lies, and the ink of that box and of what is close around it. Ink has the
+    shape (height, width), from 0 to 1, and somewhere above 1/2. On a `sheet`, whatever is large and
+    does not touch is a digit of its own.
     """
     strokes, longest = _group(ink > 0.5)
     boxes = dict(enumerate(ndimage.find_objects(strokes), 1))

@@ -26,11 +26,8 @@ def read_picture(path: Path) -> tuple[Image.Image, float]:
     """Return what a picture shows, in RGB, and the length of its pixels in those of the file.
 
     It is turned as its EXIF orientation says, reduced to `LARGEST` pixels, and what is transparent
-    in it is filled. Of several frames it is the first.
-
-    Raises:
-        InputError: there is no such file, or it holds no whole picture, or one of more pixels than
-            Pillow takes to be harmless.
+    in it is filled. Of several frames it is the first. `InputError` where there is no such file, or
+    it holds no whole picture, or one of more pixels than Pillow takes to be harmless.
     """
     # What Pillow raises of damaged bytes is any exception.
     with expecting(path, EXPECTED, Exception), path.open("rb") as file, warnings.catch_warnings():

@@ -28,25 +28,19 @@ ROWS = "expected a number of rows, or a fraction between 0 and 1"
         ("train.lr", float("nan"), "train.lr = nan: expected a finite number"),
         ("train.lr.x", 1, "train.lr = {'x': 1}: expected a valid number"),
         ("train.epochs", 2.5, "train.epochs = 2.5: expected a valid integer"),
-        ("train.epochs", True, "train.epochs = True: expected a valid integer"),
-        ("train.momentum", 1, "train.momentum = 1: expected less than 1"),
         ("train.widths", [200, 0], "train.widths.1 = 0: expected greater than or equal to 1"),
         ("train.widths", 200, "train.widths = 200: expected a list"),
         ("train.seed", -1, "train.seed = -1: expected greater than or equal to 0"),
         ("train.schedule", "step", "train.schedule = 'step': expected 'constant', 'one_cycle' or"),
         ("train.augment.noise", 1, "train.augment.noise is not a parameter"),
-        ("train.lrr", 0.1, "train.lrr is not a parameter"),
         ("data.class_names", list("aba"), f"{NAMES}, 'a']: expected names that differ from each"),
         ("data.class_names", ["a", "b", "c "], f"{NAMES}, 'c ']: 'c ': expected 1 to 60 character"),
         ("data.class_names", ["a", "b", ""], f"{NAMES}, '']: '': expected 1 to 60 characters that"),
         ("data.class_names", ["a", "b", "</"], f"{NAMES}, '</']: '</': expected no '<' before a "),
         ("data.class_names", ["a", "b", "<b"], f"{NAMES}, '<b']: '<b': expected no '<' before a "),
-        ("data.class_names", ["a", "b", 9], "data.class_names.2 = 9: expected a valid string"),
-        ("data.train", 7, "data.train = 7: expected a valid string"),
         ("prepare.validation", 1.5, f"prepare.validation = 1.5: {ROWS}"),
         ("prepare.validation", 0, f"prepare.validation = 0: {ROWS}"),
         ("prepare.validation", True, f"prepare.validation = True: {ROWS}"),
-        ("train.batch_size", 10**22, "train.batch_size = 10000000000000000000000: expected less"),
         ("evaluate.gallery", None, "evaluate.gallery = None: expected a valid integer"),
     ],
 )
@@ -81,39 +75,19 @@ def test_every_recipe_is_valid(path: Path) -> None:
     assert len(load_recipe(path).data.class_names) in (0, 10)
 
 
-def test_values_are_told_in_one_style(project: Path) -> None:
-    text = Path("params.yaml").read_text()
-    told = as_yaml(load_params().model_dump(mode="json"))
-    changed = text.replace("widths:\n  - 8\n", "widths: [8] # one\n")
-    assert changed != text
-    for content in (f"# a comment\n{changed}", told):
-        Path("params.yaml").write_text(content)
-        assert as_yaml(load_params().model_dump(mode="json")) == told
+LR = "  lr: 0.1\n"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("  momentum: 0.9\n", "", "train.momentum is missing"),
-        ("  lr: 0.1\n", "  lrr: 0.1\n", "train.lrr is not a parameter; did you mean train.lr?"),
-        (
-            "    shift: 0.0\n",
-            "    shifts: 0.0\n",
-            "train.augment.shifts is not a parameter; did yo",
-        ),
+        (LR, "  lrr: 0.1\n", "train.lrr is not a parameter; did you mean train.lr?"),
         ("download:\n", "downloads:\n", "downloads is not a parameter; did you mean download?"),
-        ("  lr: 0.1\n", "  rate: 0.1\n", "train.rate is not a parameter (and 1 more)"),
+        ("download:\n", "other:\n", "other is not a parameter (and 1 more)"),
         ("download:\n  seed: 0\n", "", "download is missing"),
-        (
-            "  lr: 0.1\n",
-            "  lr: 0.1\n  lr: 0.1\n",
-            "row 21, column 3: found duplicate key 'lr'; expec",
-        ),
-        (
-            "  lr: 0.1\n",
-            "  lr: {0.1\n",
-            "row 21, column 11: did not find expected ',' or '}'; expect",
-        ),
+        (LR, 2 * LR, "row 21, column 3: found duplicate key 'lr'; expected YAML"),
+        (LR, "  lr: {0.1\n", "row 21, column 11: did not find expected ',' or '}'; expected YAML"),
     ],
 )
 def test_a_key_that_is_not_as_expected_is_named(
@@ -127,47 +101,27 @@ def test_a_key_that_is_not_as_expected_is_named(
     assert str(error.value).startswith(f"params.yaml: {message}")
 
 
-# Lists of ten, each of the one before: 10**40 when written out. And mappings, twice what they were.
-BOMB = "- &a0 [1]\n" + "".join(
-    f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 40)
-)
-MERGED = "- &a0 {b: 1}\n" + "".join(
-    f"- &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40)
-)
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "the file = None: expected keys with values"),
-        ("- 1\n", "the file = [1]: expected keys with values"),
-        ("train: 2020-13-45", "month must be in 1..12; expected YAML"),
-        ("a: \x00", "unacceptable character #x0000"),
-        ("train: !!python/object/apply:os.getcwd []", "row 1, column 8: could not determine"),
-        ("a: !!bool x", "'x'; expected YAML"),
-        ("a: !!binary x", ""),
-        ("data: " + "9" * 9999, "Exceeds the limit"),
-        (BOMB, "over 262144 values; expected YAML"),
-        (MERGED, "over 262144 values; expected YAML"),
-        ("a: &a [*a]", "over 262144 values; expected YAML"),
+        (b"", "the file = None: expected keys with values"),
+        (b"- 1\n", "the file = [1]: expected keys with values"),
+        (b"train: 2020-13-45", "month must be in 1..12; expected YAML"),
+        (b"a: \x00", "unacceptable character #x0000"),
+        (b"train: !!python/object/apply:os.getcwd []", "row 1, column 8: could not determine"),
+        (b"a: !!bool x", "'x'; expected YAML"),
+        (b"a: !!binary x", ""),
+        (b"data: " + b"9" * 9999, "Exceeds the limit"),
+        (b"\xff\xfe\x00", "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
     ],
-    ids=range(11),
+    ids=range(9),
 )
-def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: str, message: str) -> None:
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(content)
+    path.write_bytes(content)
     with pytest.raises(InputError) as error:
         load_params(path)
     assert str(error.value).startswith(f"{path}: {message}")
-
-
-def test_a_file_that_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "params.yaml"
-    with pytest.raises(InputError, match=r"params.yaml: no such file; expected the parameters"):
-        load_params(path)
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"params.yaml: not a text file; expected YAML"):
-        load_params(path)
 
 
 def read(reader: Callable[[Path], object], path: Path) -> str:
@@ -217,12 +171,10 @@ def test_the_networks_of_an_ensemble_have_the_seed_and_those_after_it(project: P
 
 
 def test_params_can_be_read_with_changes(project: Path) -> None:
-    plain = load_params()
-    found = load_params(changes={"train.lr": 0.2, "train.augment.shift": 1.0})
-    assert found.train.lr == 0.2
-    assert found.train.augment == plain.train.augment.model_copy(update={"shift": 1.0})
-    kept = {"lr": plain.train.lr, "augment": plain.train.augment}
-    assert found.train.model_copy(update=kept) == plain.train
+    expected = load_params().model_dump()
+    expected["train"]["lr"], expected["train"]["augment"]["shift"] = 0.2, 1.0
+    changes = {"train.lr": 0.2, "train.augment.shift": 1.0}
+    assert load_params(changes=changes).model_dump() == expected
 
 
 NOTEBOOKS = """

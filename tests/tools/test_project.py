@@ -148,7 +148,7 @@ def test_every_output_is_found(tmp_path: Path) -> None:
         ("data/statistics.json", "/etc/passwd", "path = '/etc/passwd': expected a path inside"),
         ("data/statistics.json", "a/../../b", "path = 'a/../../b': expected a path inside"),
         ("data/statistics.json", "2020-01-01", "path = datetime.date(2020, 1, 1): expected a val"),
-        ("schema", "\udcff", "not a text file; expected YAML"),
+        ("schema", "\udcff", "codec can't decode byte 0xff"),
         ("stages:", "x:", "stages is missing"),
     ],
 )

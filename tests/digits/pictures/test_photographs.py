@@ -13,10 +13,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from digits.data.submission import count_ids, read_submission
-from digits.data.tensors import Statistics
+from digits.data.tensors import PREPARED, Statistics
 from digits.network.inference import infer, probabilities
-from digits.network.model import MODEL, Ensemble
-from digits.pictures.classify import classify, load_network, read
+from digits.network.model import MODEL, Ensemble, load_model
+from digits.pictures.classify import classify, read
 from digits.pictures.framing import prepare
 from tests.conftest import read_images
 from tests.photographs import KINDS, SIDE, several
@@ -59,9 +59,8 @@ def test_a_digit_in_a_picture_of_any_kind_is_found_and_framed_as_it_was(
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(ROOT)
-        return load_network(NAMES)
+    statistics = Statistics.load(ROOT / PREPARED / "statistics.json")
+    return statistics, load_model(ROOT / MODEL, statistics.pixels, CLASSES)
 
 
 @pytest.fixture(scope="module")
