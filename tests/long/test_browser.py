@@ -21,7 +21,8 @@ from tests.sandbox import ROOT
 from tests.strokes import PAPER, STROKES, parse
 
 pytest.importorskip("playwright", reason="Playwright comes with `make test-results`")
-from tools.browser import REPORT, WIDTHS, chromium, find_chromium, open_report
+from tools.browser import REPORT, WIDTHS, chromium, open_report
+from tools.doctor import find_chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
