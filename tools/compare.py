@@ -83,16 +83,14 @@ def check_same_rows(before: Predicted, after: Predicted) -> None:
             raise InputError(f"{one.name}: {told}")
 
 
-def print_changes(
-    actual: NDArray[np.str_], before: NDArray[np.str_], after: NDArray[np.str_]
-) -> None:
+def print_changes(before: Predicted, after: Predicted) -> None:
     """Print, for each class, how many rows it has, and how many were fixed and broken."""
-    names = sort_classes(np.unique(actual).tolist())
+    names = sort_classes(np.unique(after.actual).tolist())
     width = max(map(len, ["class", *names]))
     print(f"{'class':{width}}   rows  errors before  after  fixed  broken")
     for name in names:
-        rows = actual == name
-        part = compare(actual[rows], before[rows], after[rows])
+        rows = after.actual == name
+        part = compare(after.actual[rows], before.predicted[rows], after.predicted[rows])
         was, now = part.fixed + part.both_wrong, part.broken + part.both_wrong
         print(f"{name:>{width}}  {part.rows:5}  {was:13}  {now:5}  {part.fixed:5}  {part.broken:6}")
 
@@ -101,8 +99,8 @@ def main(revision: str, to: str | None) -> None:
     """Compare a revision's network with that of another, or of the working tree."""
     before, after = read_predictions(revision), read_predictions(to)
     check_same_rows(before, after)
-    print_changes(before.actual, before.predicted, after.predicted)
-    found = compare(before.actual, before.predicted, after.predicted)
+    print_changes(before, after)
+    found = compare(after.actual, before.predicted, after.predicted)
     low, high = found.interval
     print(
         f"accuracy {found.difference:+.4f} (95 % interval {low:+.4f} to {high:+.4f}): "

@@ -21,7 +21,6 @@ from digits.errors import InputError
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Python
 DISK, MEMORY = 2.0, 1.0  # GB that the pipeline takes on MNIST, with torch's build without CUDA
-MEND = "rm -rf .venv && make setup"
 CONSTRAINTS, PROJECT = Path("constraints.txt"), Path("pyproject.toml")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")  # what Debian and others call it
 # What knows the processor's name, on Linux and on macOS, and how it says it.
@@ -101,8 +100,8 @@ def check_packages() -> Iterator[Finding]:
     """Look at the version of everything that is pinned, and at what training would run on."""
     required = _read_project()["dependencies"]
     missing = [f"{name} missing" for name in required if not _find_version(name)]
-    others = [*missing, *other_versions(CONSTRAINTS)]
-    told = f"other than in {CONSTRAINTS}: {', '.join(others)}; {MEND} mends that"
+    others = ", ".join([*missing, *other_versions(CONSTRAINTS)])
+    told = f"other than in {CONSTRAINTS}: {others}; rm -rf .venv && make setup mends that"
     yield _judge(not others, told if others else f"every version as in {CONSTRAINTS}")
     try:
         yield "ok", describe_machine()

@@ -7,10 +7,9 @@ import subprocess
 import tarfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from dvc.config import Config, ConfigError
 from pydantic import AfterValidator, BaseModel, Field
@@ -104,8 +103,7 @@ class _Lock(BaseModel, strict=True):
     stages: dict[str, _Stage]
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """An output of a stage: a file or a directory, and its MD5, or that of its list of files."""
 
     stage: str

@@ -7,7 +7,6 @@ results. Of a missing file of one's own, which nothing can put right, it says wh
 
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -58,22 +57,17 @@ def mend_cache() -> None:
 
     Such bytes in the place of a result go as well, so that DVC builds it again.
     """
-    cache = find_cache()
-    known = [
-        (Path(path), md5)
-        for output in outputs(read_lock())
-        for path, md5 in {output.path: output.md5, **files(output, cache)}.items()
-    ]
-    copies = [stored(cache, md5) for _, md5 in known]
-    with ThreadPoolExecutor() as pool:
-        whole = pool.map(is_whole, copies, [md5 for _, md5 in known])
-    found = zip(known, copies, whole, strict=True)
-    damaged = [(one, copy) for one, copy, fine in found if not fine and copy.exists()]
-    for (path, md5), _ in damaged:
+    cache, damaged = find_cache(), []
+    for output in outputs(read_lock()):
+        for name, md5 in {output.path: output.md5, **files(output, cache)}.items():
+            copy = stored(cache, md5)
+            if copy.exists() and not is_whole(copy, md5):
+                damaged.append((Path(name), md5, copy))
+    for path, md5, _ in damaged:
         if path.is_file() and not is_whole(path, md5):
             path.unlink()  # which may be a link to the copy
         print(f"recovery: DVC's cache held damaged bytes of {path}; removed, to be built anew")
-    for _, copy in damaged:
+    for _, _, copy in damaged:
         copy.unlink(missing_ok=True)
 
 

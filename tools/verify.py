@@ -9,27 +9,14 @@ looked at.
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from digits.errors import InputError
+from tools import project
 from tools.difference import describe
 from tools.doctor import CONSTRAINTS, describe_machine, other_versions
-from tools.project import (
-    LOCK,
-    Output,
-    extract,
-    files,
-    files_of,
-    find_cache,
-    find_commit,
-    git,
-    is_whole,
-    outputs,
-    read_lock,
-    read_recorded,
-    stored,
-)
+from tools.project import LOCK, Output, files, files_of, find_cache, git, outputs, read_lock
 
 CLONE = Path(".verify")
 UNKNOWN = "another hash (the old bytes are not in DVC's cache)"
@@ -39,8 +26,7 @@ _NO_REASON = (
 )
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """An output of a stage, or another file in Git, and how it differs, in words, if it does."""
 
     stage: str
@@ -53,7 +39,7 @@ def choose_commit(revision: str | None) -> str:
 
     Without one it is the last commit, if all is in it.
     """
-    commit = find_commit(revision or "HEAD")
+    commit = project.find_commit(revision or "HEAD")
     changed = git("diff", "--name-only", "--relative", "HEAD").decode().splitlines()
     if changed and revision is None:
         raise InputError(
@@ -61,14 +47,14 @@ def choose_commit(revision: str | None) -> str:
             "(or the commit named: make verify REV=HEAD)"
         )
     with files_of(commit) as folder:
-        read_recorded(folder, commit[:7])
+        project.read_recorded(folder, commit[:7])
     return commit
 
 
 def rebuild(commit: str) -> None:
     """Build everything anew in a folder, and repository, with the files of a commit alone."""
     shutil.rmtree(CLONE, ignore_errors=True)
-    extract(commit, CLONE)
+    project.extract(commit, CLONE)
     git("init", "--quiet", folder=CLONE)
     git("add", "--all", "--force", folder=CLONE)
     command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
@@ -108,8 +94,8 @@ def describe_output(old: Output, md5: str | None) -> str:
     words = []
     for path in sorted(before.keys() | after.keys()):
         if before.get(path) != after.get(path):
-            kept, now = stored(cache, before.get(path, "")), CLONE / path
-            known = path in before and path in after and is_whole(kept, before[path])
+            kept, now = project.stored(cache, before.get(path, "")), CLONE / path
+            known = path in before and path in after and project.is_whole(kept, before[path])
             told = describe(path, kept.read_bytes(), now.read_bytes()) if known else UNKNOWN
             words.append(f"{path.removeprefix(old.path).lstrip('/')} {told}".strip())
     return ", ".join(words)
@@ -123,21 +109,15 @@ def explain() -> str:
     return f"versions other than in {CONSTRAINTS}: {', '.join(changed)}" if changed else _NO_REASON
 
 
-def print_table(results: list[Result]) -> None:
-    """Print a line for each result."""
-    stage = max(len(result.stage) for result in results)
-    name = max(len(result.name) for result in results)
-    for result in results:
-        words = f"different: {result.difference}" if result.difference else "same"
-        print(f"{result.stage:{stage}}  {result.name:{name}}  {words}")
-
-
 def main(revision: str | None) -> None:
     """Build a revision anew, by default the last commit, and compare."""
     commit = choose_commit(revision)
     rebuild(commit)
     results = compare(commit)
-    print_table(results)
+    stage, name, _ = (max(map(len, column)) for column in zip(*results, strict=True))
+    for each in results:
+        told = f"different: {each.difference}" if each.difference else "same"
+        print(f"{each.stage:{stage}}  {each.name:{name}}  {told}")
     print(f"platform: {describe_machine()}")
     differing = [result.name for result in results if result.difference]
     if differing:
