@@ -61,11 +61,8 @@ def test_packages_that_are_missing_or_not_as_pinned_are_wrong(folder: Path) -> N
         "nothing-of-an-extra==1.0\npandas==1.0\n"
     )
     words = f"nothing-required missing, pandas {version('pandas')}, pinned 1.0; rm -rf .venv && "
-    state, told = next(doctor.check_packages())
-    assert (state, told) == (
-        "wrong",
-        f"other than in constraints.txt: {words}make setup mends that",
-    )
+    told = f"other than in constraints.txt: {words}make setup mends that"
+    assert next(doctor.check_packages()) == ("wrong", told)
 
 
 def test_without_packages_the_machine_is_looked_at_all_the_same(folder: Path) -> None:
@@ -102,7 +99,6 @@ def test_programs_are_found_by_any_of_their_names_or_told_with_what_needs_them(
     ("program", "told", "name"),
     [
         ("lscpu", "BIOS Model name:  no\n  Model name:  Neoverse-N1\n", "Neoverse-N1"),
-        ("lscpu", "Architecture: riscv64\n", "unknown processor"),
         ("sysctl", "Apple M2\n", "Apple M2"),
         ("none", "", "unknown processor"),
     ],

@@ -23,7 +23,9 @@ from tools import kaggle
 from tools.kaggle import FOLDER, PAGE, TEST, TRAIN
 
 TOKEN, SIGNATURE = "KGAT_0123456789abcdef", "Signature=fedc.ba98.7654"
+FETCH = "shutil.copytree('offered/' + given['--file'], given['--path'])"
 Run = Callable[..., str]
+StandIn = Callable[..., None]
 
 
 @pytest.fixture
@@ -53,40 +55,35 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
     return run
 
 
-class StandIn:
-    """A package of Kaggle's name, and what it was asked."""
-
-    def __init__(self, folder: Path) -> None:
-        self.offered, self.log = folder / "offered", folder / "log"
-        self.program = folder / "kaggle" / "__main__.py"
-        self.program.parent.mkdir(parents=True)
-        self.program.with_name("__init__.py").touch()
-        self.log.touch()
-
-    def does(self, line: str) -> None:
-        self.program.write_text(
-            "import json, os, shutil, sys, time\n"
-            f"print(json.dumps(sys.argv[1:]), file=open({str(self.log)!r}, 'a'))\n"
-            f"options = dict(part.split('=', 1) for part in sys.argv if '=' in part)\n{line}\n"
-        )
-
-    def offers(self, name: str, content: bytes, sent: str = "") -> None:
-        path = self.offered / name / (sent or name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        place = f"{str(self.offered)!r} + '/' + options['--file'], options['--path']"
-        self.does(f"shutil.copytree({place})")
-
-    @property
-    def asked(self) -> list[list[str]]:
-        return list(map(json.loads, self.log.read_text().splitlines()))
-
-
 @pytest.fixture
 def stand_in(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """Return what writes a package of Kaggle's name, which notes what it is asked, and a line."""
+    program = Path("stand-in/kaggle/__main__.py")
+    program.parent.mkdir(parents=True)
+    program.with_name("__init__.py").touch()
+    Path("asked").touch()
     # Python looks there before it looks among the packages.
     monkeypatch.setenv("PYTHONPATH", str(project / "stand-in"))
-    return StandIn(project / "stand-in")
+
+    def does(line: str = FETCH) -> None:
+        program.write_text(
+            "import json, shutil, sys, time\n"
+            "print(json.dumps(sys.argv[1:]), file=open('asked', 'a'))\n"
+            f"given = dict(part.split('=', 1) for part in sys.argv if '=' in part)\n{line}\n"
+        )
+
+    does()
+    return does
+
+
+def offer(name: str, content: bytes, sent: str = "") -> None:
+    path = Path("offered", name, sent or name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def asked() -> list[list[str]]:
+    return list(map(json.loads, Path("asked").read_text().splitlines()))
 
 
 def made(name: str, pixels: int = 16) -> bytes:
@@ -112,18 +109,18 @@ def data() -> dict[str, bytes]:
 def test_files_are_fetched_as_kaggle_has_them_and_only_those_that_are_missing(
     stand_in: StandIn, run: Run
 ) -> None:
-    stand_in.offers(TRAIN, zipped(TRAIN, made(TRAIN)), "DownloadDataFile")
-    stand_in.offers(TEST, made(TEST))
+    offer(TRAIN, zipped(TRAIN, made(TRAIN)), "DownloadDataFile")
+    offer(TEST, made(TEST))
     assert run("fetch").startswith("fetch: data/kaggle/train.csv, data/kaggle/test.csv\n")
     assert data() == {"data/kaggle/train.csv": made(TRAIN), "data/kaggle/test.csv": made(TEST)}
     (FOLDER / TEST).unlink()
     assert run("fetch").startswith("fetch: data/kaggle/test.csv\n")
     assert run("fetch").startswith("fetch: nothing is missing\n")
-    assert stand_in.asked[2][:4] == ["competitions", "download", "-q", "--file=test.csv"]
+    assert asked()[2][:4] == ["competitions", "download", "-q", "--file=test.csv"]
     (FOLDER / TEST).unlink()
     (FOLDER / TRAIN).write_bytes(b"mine")
     assert run("fetch").startswith("error: data/kaggle/train.csv: row 1: 'mine' and others; ")
-    assert (len(stand_in.asked), data()) == (4, {"data/kaggle/train.csv": b"mine"})
+    assert (len(asked()), data()) == (4, {"data/kaggle/train.csv": b"mine"})
 
 
 @pytest.mark.parametrize(
@@ -139,16 +136,13 @@ def test_files_of_another_form_are_refused_and_none_is_written(
     stand_in: StandIn, run: Run, name: str, sent: Callable[[bytes], bytes], told: str
 ) -> None:
     for each in (TRAIN, TEST):
-        stand_in.offers(each, sent(made(each)) if each == name else made(each))
+        offer(each, sent(made(each)) if each == name else made(each))
     assert re.match(f"error: data/.*{told}", run("fetch"))
     assert list(Path("data").iterdir()) == []
 
 
 def test_labels_that_kaggle_would_not_score_are_not_sent(
-    stand_in: StandIn,
-    run: Run,
-    write_params: ParamsWriter,
-    monkeypatch: pytest.MonkeyPatch,
+    stand_in: StandIn, run: Run, write_params: ParamsWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("submit", " \n").startswith("error: message: empty; ")
     rows = SUBMISSION.read_text()
@@ -163,16 +157,16 @@ def test_labels_that_kaggle_would_not_score_are_not_sent(
     write_params({"data.test": "data/mnist/test.csv"})
     told = "error: params.yaml: data.test = data/mnist/test.csv: not in the order of Kaggle's"
     assert run("submit").startswith(told)
-    assert stand_in.asked == []
+    assert asked() == []
 
 
 @pytest.mark.parametrize("message", ["--x", 'it\'s $5 “ü” "%s"\n2'])
 def test_a_message_is_sent_as_it_is(stand_in: StandIn, run: Run, message: str) -> None:
-    stand_in.does("print('Warning: old\\nSent\\x1b[2J!')")
+    stand_in("print('Warning: old\\nSent\\x1b[2J!')")
     checked = "submit: submission.csv: 12 rows, one for each image in test.csv"
     assert run("submit", message) == f"{checked}\nKaggle: Sent[2J!\nits score: {PAGE}/submissions\n"
     options = [f"--message={message}", f"--file={SUBMISSION.absolute()}", "digit-recognizer"]
-    assert stand_in.asked == [["competitions", "submit", "-q", *options]]
+    assert asked() == [["competitions", "submit", "-q", *options]]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +190,7 @@ def test_what_goes_wrong_is_told_with_what_to_do(
     line: str,
     told: str,
 ) -> None:
-    stand_in.does(line)
+    stand_in(line)
     monkeypatch.setattr(kaggle, "DEADLINE", 0.5 if "sleep" in line else 60)
     assert re.match(f"error: Kaggle{told}", run(action))
     assert list(Path("data").iterdir()) == []
