@@ -42,7 +42,12 @@ def parser() -> ArgumentParser:
 
 
 def main() -> None:
-    """Run the command that is named; only then import what it needs, which takes a while."""
+    """Run the command that is named; what a person can mend ends in one line."""
+    run_command(_run)
+
+
+def _run() -> None:
+    # Only now is imported what the command needs, which takes a while.
     arguments = parser().parse_args()
     if arguments.command == "classify":
         from digits.pictures import classify  # noqa: PLC0415
@@ -52,10 +57,10 @@ def main() -> None:
     try:
         from digits.network import export  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        expected = "pip install --requirement requirements-export.txt"
+        expected = "the extra of that name: make setup EXTRA=export"
         raise InputError(f"{error.name} is not installed; expected {expected}") from None
     export.main()
 
 
 if __name__ == "__main__":
-    run_command(main)
+    main()

@@ -14,6 +14,7 @@ from digits.errors import InputError, expecting, one_line, shorten
 
 PARAMS = Path("params.yaml")
 ONE_CYCLE = Path(__file__).parents[1] / "recipes/one_cycle.yaml"  # recipes are laid over it
+_ALIASES = 16  # in a file of YAML, at most: each may name many others, and so on
 NAME = 60  # characters of a class's name, at most
 # Plain scalars as DVC reads them: by YAML 1.2, where 1e-3 is a number and `no` is a word.
 _SCALARS = {
@@ -242,6 +243,9 @@ def load_yaml(path: Path, expected: str, name: str = "") -> Any:  # noqa: ANN401
     with expecting(named, expected, UnicodeDecodeError):
         text = path.read_text(encoding="utf-8")
     try:
+        aliases = sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _Loader))
+        if aliases > _ALIASES:
+            raise ValueError(f"{aliases} aliases, and not at most {_ALIASES}")
         return yaml.load(text, _Loader)
     except _NO_YAML as error:
         mark = getattr(error, "problem_mark", None)

@@ -162,7 +162,7 @@ class Sandbox:
 
     def recover(self) -> str:
         """Put right what a kill has left wrong, as `make repro` does; return what was done."""
-        return self.run("python", "-m", "tools.recovery")
+        return self.run("python", "-m", "tools", "recover")
 
     def commit(self, message: str) -> None:
         """Commit everything."""

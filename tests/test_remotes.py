@@ -58,7 +58,7 @@ def test_a_fresh_clone_pulls_one_result_or_all_and_has_nothing_to_do(
     with ExitStack() as stack:
         server, private = "", {}
         if kind == "ssh":
-            pytest.importorskip("dvc_ssh", reason="requirements-remotes.txt is not installed")
+            pytest.importorskip("dvc_ssh", reason="the extra remotes")
             from tests import ssh_server  # noqa: PLC0415  (it needs what dvc-ssh does)
 
             port, key = stack.enter_context(ssh_server.serve(tmp_path))

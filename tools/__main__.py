@@ -30,19 +30,16 @@ def build_parser() -> ArgumentParser:
     one = add("verify", "build a commit anew, and compare every output", "verify HEAD~1")
     one.add_argument("revision", nargs="?", help="by default the last commit, if it has all")
 
-    for name, function, purpose in (
-        ("diff", "difference.diff", "how metrics and training differ from those of a revision"),
-        ("plots", "difference.plots", "draw the plots beside those of a revision, in .plots"),
-    ):
-        one = add(function, purpose, f"{name} exp-abcde")
+    diff = "how metrics and training differ from those of a revision"
+    plots = "draw the plots beside those of a revision, in .plots"
+    for name, purpose in (("diff", diff), ("plots", plots)):
+        one = add(f"difference.{name}", purpose, f"{name} exp-abcde")
         one.add_argument("revision", nargs="?", default="HEAD", help=REVISION)
 
     add("recovery", "put right what a killed run has left, before the next", "recover")
     add("doctor", "what this machine has, and what it lacks", "doctor")
 
-    one = add(
-        "kaggle", "fetch Kaggle's files; check labels and send them", "kaggle submit --message=A"
-    )
+    one = add("kaggle", "fetch Kaggle's files; check and send labels", "kaggle submit --message=A")
     one.add_argument("action", choices=["fetch", "submit"])
     one.add_argument("--message", default="", help="what the submission is")
 

@@ -1,7 +1,6 @@
 """screenshots: the report in Chromium, at the width of a phone and of a desk, light and dark."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,18 +8,13 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from digits.errors import InputError
-from tools.doctor import CHROMIUM
+from tools.doctor import CHROMIUM, find_chromium
 
 REPORT = Path("report/index.html")
 SCREENSHOTS = Path(".screenshots")
 PICTURE = Path("docs/report.png")  # which the README shows
 WIDTHS = {"phone": 400, "desk": 1100}  # pixels
 SECTIONS = ("wrong", "confusion", "labels", "hard", "draw", "calibration", "training", "reproduce")
-
-
-def find_chromium() -> str | None:
-    """Return the path of an installed Chromium, or None."""
-    return next(filter(None, map(shutil.which, CHROMIUM)), None)
 
 
 @contextmanager

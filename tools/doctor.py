@@ -15,25 +15,19 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from digits.errors import InputError
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Python
 DISK, MEMORY = 2.0, 1.0  # GB that the pipeline takes on MNIST, with torch's build without CUDA
-ENVIRONMENT, MEND = Path(".venv"), "rm -rf .venv && make setup"
 CONSTRAINTS, PROJECT = Path("constraints.txt"), Path("pyproject.toml")
-NAMED = 8  # packages, at most
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")  # what Debian and others call it
 # What knows the processor's name, on Linux and on macOS, and how it says it.
 _NAMING = {
     "lscpu": r"^\s*Model name:\s*(\S.*)",
     "sysctl -n machdep.cpu.brand_string": r"^(\S.*)",
 }
-_NO_REASON = (
-    "none is known: no processor, GPU, number of threads or version of torch changes a byte; "
-    "either the commit does not hold what its code makes, or it is a bug: please report it"
-)
-
 Finding = tuple[str, str]  # "ok", "note" or "wrong", and words
 
 
@@ -64,14 +58,6 @@ def describe_machine() -> str:
     )
 
 
-def explain(constraints: Path) -> str:
-    """Return why results built here might differ from those of the commit, if that is known."""
-    # Training has no arithmetic of torch's own: its version alone changes nothing.
-    changed = [other for other in other_versions(constraints) if not other.startswith("torch ")]
-    told = f"versions other than in {constraints.name}: {', '.join(changed)}"
-    return told if changed else _NO_REASON
-
-
 def other_versions(constraints: Path) -> Iterator[str]:
     """Yield the installed packages that are not as pinned, each with its version and that."""
     text = constraints.read_text(encoding="utf-8") if constraints.exists() else ""
@@ -93,10 +79,10 @@ def look() -> Iterator[Finding]:
     bounds = " to ".join(".".join(map(str, bound)) for bound in (OLDEST, NEWEST))
     fits = OLDEST <= sys.version_info[:2] <= NEWEST
     yield _judge(fits, f"Python {platform.python_version()}; expected {bounds}")
-    if ENVIRONMENT.exists() or _find_version("torch"):
-        yield from check_environment()
+    if _find_version("torch"):
+        yield from check_packages()
     else:
-        yield "note", f"{ENVIRONMENT}: nothing is installed yet; make repro does that"
+        yield "note", "packages: not installed for this Python; make repro does that, in .venv"
         yield "ok", describe_processor()
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     free = shutil.disk_usage(Path()).free
@@ -110,21 +96,12 @@ def _judge(fits: object, words: str, otherwise: str = "wrong") -> Finding:
     return ("ok" if fits else otherwise), words
 
 
-def check_environment() -> Iterator[Finding]:
-    """Look at where .venv was made, at the version of everything that is pinned, and at torch."""
-    dvc = ENVIRONMENT / "bin" / "dvc"
-    head = dvc.read_text(errors="replace")[:1000] if dvc.exists() else ""
-    made = re.search(r"/[^\n\"']*(?=/bin/python)", head)  # in its first line
-    if made and Path(made[0]).resolve() != ENVIRONMENT.resolve():
-        yield "wrong", f"{ENVIRONMENT}: made in {made[0]}, and moved since; {MEND} mends that"
-    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    missing = [f"{name} missing" for name in project["dependencies"] if not _find_version(name)]
-    others = [*missing, *other_versions(CONSTRAINTS)]
-    more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-    python = ENVIRONMENT / "bin" / "python"
-    elsewhere = python.exists() and Path(sys.prefix).resolve() != ENVIRONMENT.resolve()
-    mend = f"{python} -m tools doctor looks there" if elsewhere else f"{MEND} mends that"
-    told = f"other than in {CONSTRAINTS}: {', '.join(others[:NAMED])}{more}; {mend}"
+def check_packages() -> Iterator[Finding]:
+    """Look at the version of everything that is pinned, and at what training would run on."""
+    required = _read_project()["dependencies"]
+    missing = [f"{name} missing" for name in required if not _find_version(name)]
+    others = ", ".join([*missing, *other_versions(CONSTRAINTS)])
+    told = f"other than in {CONSTRAINTS}: {others}; rm -rf .venv && make setup mends that"
     yield _judge(not others, told if others else f"every version as in {CONSTRAINTS}")
     try:
         yield "ok", describe_machine()
@@ -134,11 +111,20 @@ def check_environment() -> Iterator[Finding]:
 
 def check_extras() -> Iterator[Finding]:
     """Look at what only some commands need, and `make setup` installs when it is asked to."""
-    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    for name, packages in project["optional-dependencies"].items():
+    for name, packages in _read_project()["optional-dependencies"].items():
         installed = all(map(_find_version, packages))
         state = "installed" if installed else f"not installed; make setup EXTRA={name} does that"
         yield _judge(installed, f"{name} ({', '.join(packages)}): {state}", "note")
+
+
+def _read_project() -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    return project
+
+
+def find_chromium() -> str | None:
+    """Return the path of an installed Chromium, or None."""
+    return next(filter(None, map(shutil.which, CHROMIUM)), None)
 
 
 def check_programs() -> Iterator[Finding]:
@@ -147,9 +133,8 @@ def check_programs() -> Iterator[Finding]:
         yield "wrong", "git: missing; DVC needs it"
     elif (ran := _run("git", "rev-parse", "--is-shallow-repository")).returncode:
         yield "note", f"git: {' '.join(ran.stderr.split())}; compare, diff and verify need a clone"
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     needed = "missing; pictures of the report, and its tests, need it"
-    yield _judge(found, f"{CHROMIUM[0]}: {found or needed}", "note")
+    yield _judge(find_chromium(), f"{CHROMIUM[0]}: {find_chromium() or needed}", "note")
 
 
 def _run(*command: str) -> "subprocess.CompletedProcess[str]":

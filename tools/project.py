@@ -7,10 +7,9 @@ import subprocess
 import tarfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from dvc.config import Config, ConfigError
 from pydantic import AfterValidator, BaseModel, Field
@@ -22,7 +21,6 @@ from stages._inputs import describe_changes, hash_path, read_params
 LOCK = Path("dvc.lock")
 JUDGED = ("prepare", "train", "evaluate", "predict")  # what a network is compared by
 WORKING_TREE = "the working tree"
-_DIRECTORY = ".dir"
 
 Lock = Mapping[str, Any]
 
@@ -40,17 +38,15 @@ def git(*arguments: str, folder: Path = Path()) -> bytes:
 
 def find_commit(revision: str) -> str:
     """Return the full hash of the commit that a revision, or an experiment of DVC, names."""
-    shallow = git("rev-parse", "--is-shallow-repository") == b"true\n"
     try:
         found = git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     except InputError as error:
         experiments = f"refs/exps/*/*/{revision or 'none'}"
         found = git("for-each-ref", "--format=%(objectname)", experiments)
         if len(found.split()) != 1:
-            several = "several experiments have that name" if found else str(error)
-            deeper = " (of a shallow clone: git fetch --unshallow)" if shallow else ""
-            expected = f"expected a revision or an experiment of this repository{deeper}"
-            raise InputError(f"{revision}: {several}; {expected}") from None
+            expected = "expected a revision, or the one experiment of that name, of this repository"
+            deeper = "(git fetch --unshallow gets what a shallow clone lacks)"
+            raise InputError(f"{revision}: {error}; {expected} {deeper}") from None
     return found.decode().strip()
 
 
@@ -74,38 +70,27 @@ def files_of(revision: str | None) -> Iterator[Path]:
 
 def copy_files(source: Path, folder: Path, *names: str) -> None:
     """Copy the files that Git tracks, or would track, as they are, to `folder`: all, or some."""
-    options = ("-z", "--cached", "--others", "--exclude-standard", "--")
-    listed = git("ls-files", *options, *names, folder=source)
+    options = ("-z", "--cached", "--others", "--exclude-standard", "--", *names)
+    listed = git("ls-files", *options, folder=source)
     for name in listed.decode().removesuffix("\0").split("\0"):
         if (source / name).exists():  # it may have been deleted since it was committed
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source / name, folder / name)
 
 
-def is_inside(path: str) -> bool:
-    """Return whether a path, as it is written, lies inside the project."""
-    return bool(path) and not PurePath(path).is_absolute() and ".." not in PurePath(path).parts
-
-
-def check_inside(path: str) -> str:
-    """Return a path, or raise ValueError where it is none inside the project."""
-    if not is_inside(path):
+def _check_inside(path: str) -> str:
+    if not path or PurePath(path).is_absolute() or ".." in PurePath(path).parts:
         raise ValueError("expected a path inside the project")
     return path
 
 
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
-Inside = Annotated[str, AfterValidator(check_inside)]
-
-
 class _Dependency(BaseModel, strict=True):
     path: str
-    md5: Hash | None = None
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}(\.dir)?$")]
 
 
-class _Out(BaseModel, strict=True):
-    path: Inside
-    md5: Hash
+class _Out(_Dependency):
+    path: Annotated[str, AfterValidator(_check_inside)]
 
 
 class _Stage(BaseModel, strict=True):
@@ -118,8 +103,7 @@ class _Lock(BaseModel, strict=True):
     stages: dict[str, _Stage]
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """An output of a stage: a file or a directory, and its MD5, or that of its list of files."""
 
     stage: str
@@ -150,6 +134,8 @@ def read_recorded(folder: Path, name: str, stages: Collection[str] = ()) -> Lock
     lock = read_lock(folder / LOCK, f"{name}:{LOCK}")
     made = {output.path for output in outputs(lock)}
     for stage, entry in lock["stages"].items():
+        if stages and stage not in stages:
+            continue
         before: dict[str, object] = {}
         now: dict[str, object] = {}
         for file, values in entry.get("params", {}).items():
@@ -158,10 +144,11 @@ def read_recorded(folder: Path, name: str, stages: Collection[str] = ()) -> Lock
             now |= read_params(folder, file, values)
         for dep in entry.get("deps", []):
             path = dep["path"]
-            if path not in made and is_inside(path) and (folder / path).exists():
-                before[path], now[path] = dep.get("md5"), hash_path(folder / path)
-        changes = describe_changes(before, now, "in its dvc.lock")
-        if changes and (not stages or stage in stages):
+            # What lies outside the project is no revision's own.
+            own = path not in made and not PurePath(path).is_absolute()
+            if own and (folder / path).exists():
+                before[path], now[path] = dep["md5"], hash_path(folder / path)
+        if changes := describe_changes(before, now, "in its dvc.lock"):
             raise InputError(
                 f"{name}: {changes}: its results were made without that; expected them to be of "
                 "its own params and code: make repro, then commit what that changes"
@@ -184,7 +171,7 @@ def stored(cache: Path, md5: str) -> Path:
 
 def files(output: Output, cache: Path) -> dict[str, str]:
     """Return the hash of each file of an output; of a directory, as far as the cache lists them."""
-    if not output.md5.endswith(_DIRECTORY):
+    if not output.md5.endswith(".dir"):
         return {output.path: output.md5}
     listing = stored(cache, output.md5)
     if not is_whole(listing, output.md5):
@@ -195,4 +182,4 @@ def files(output: Output, cache: Path) -> dict[str, str]:
 
 def is_whole(path: Path, md5: str) -> bool:
     """Return whether there is a file, and its bytes have that hash."""
-    return path.is_file() and hash_path(path) == md5.removesuffix(_DIRECTORY)
+    return path.is_file() and hash_path(path) == md5.removesuffix(".dir")

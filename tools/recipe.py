@@ -14,11 +14,7 @@ OWN = ("data.", "download.", "prepare.")  # the user's, unless the recipe itself
 
 
 def apply(recipe: Path, params: Path) -> None:
-    """Write a recipe's values into a file of params, whose order and comments stay.
-
-    Raises:
-        InputError: the recipe or the params cannot be used as they are.
-    """
+    """Write a recipe's values into a file of params, whose order and comments stay."""
     load_params(params)
     values = load_recipe(recipe).model_dump(mode="json")
     said = dict(leaves("", load_yaml(recipe, "a recipe")))
@@ -37,11 +33,7 @@ def _set(content: Any, key: str, value: object) -> None:  # noqa: ANN401  (a map
 
 
 def main(name: str) -> None:
-    """Write the values of the recipe of that name into params.yaml.
-
-    Raises:
-        InputError: there is none, or params.yaml cannot be used as it is.
-    """
+    """Write the values of the recipe of that name into params.yaml; InputError if there is none."""
     recipes = {path.stem: path for path in sorted(ONE_CYCLE.parent.glob("*.yaml"))}
     if name not in recipes:
         raise InputError(f"{name}: no recipe; expected {', '.join(recipes)}")

@@ -53,14 +53,13 @@ def _run_commands(lines: str, row: int) -> Iterator[str]:
     """Run the commands of the block that begins in `row`; yield each, and what it prints."""
     for number, line in enumerate(lines.splitlines(), start=row + 1):
         if line.startswith("$ "):
-            print(f"{DOCUMENT}: row {number}: {line}", file=sys.stderr)
-            command, pipe = [*SHELL, line.removeprefix("$ ")], subprocess.PIPE
-            ran = subprocess.run(
-                command, stdout=pipe, stderr=subprocess.STDOUT, text=True, check=False
-            )
+            where = f"{DOCUMENT}: row {number}: {line}"
+            print(where, file=sys.stderr)
+            command = [*SHELL, f"exec 2>&1; {line.removeprefix('$ ')}"]
+            ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
             if ran.returncode:
                 told = f"status {ran.returncode}, {ran.stdout.strip()}; expected status 0"
-                raise InputError(f"{DOCUMENT}: row {number}: {line}: {told}")
+                raise InputError(f"{where}: {told}")
             yield f"{line}\n{_tidy(ran.stdout)}"
 
 

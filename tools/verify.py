@@ -1,37 +1,37 @@
 """verify: everything built anew from the files of a commit, and held against what it committed.
 
 Writes the files to .verify, runs every stage without DVC's run-cache, and prints one line for each
-output: its hash against dvc.lock, and each metric and plot against Git as well. Where something
-differs, it says by how much, as far as the old bytes are at hand, and why, as far as that can be
-known; and .verify stays, to be looked at.
+output, and for each other file that is not as in Git. Where something differs, it says by how much,
+as far as the old bytes are at hand, and why, as far as that can be known; and .verify stays, to be
+looked at.
 """
 
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from digits.errors import InputError
-from digits.params import leaves
 from tools import project
 from tools.difference import describe
-from tools.doctor import CONSTRAINTS, describe_machine, explain
-from tools.project import LOCK, Lock, Output, files, files_of, find_cache, git, outputs, read_lock
+from tools.doctor import CONSTRAINTS, describe_machine, other_versions
+from tools.project import LOCK, Output, files, files_of, find_cache, git, outputs, read_lock
 
 CLONE = Path(".verify")
-MOST = 5  # names in the last line; the table has all
 UNKNOWN = "another hash (the old bytes are not in DVC's cache)"
+_NO_REASON = (
+    "none is known: no processor, GPU, number of threads or version of torch changes a byte; "
+    "either the commit does not hold what its code makes, or it is a bug: please report it"
+)
 
 
-@dataclass(frozen=True)
-class Result:
-    """An output of a stage, or a line of dvc.lock, and how it differs, in words, if it does."""
+class Result(NamedTuple):
+    """An output of a stage, or another file in Git, and how it differs, in words, if it does."""
 
     stage: str
     name: str
-    difference: str = ""
+    difference: str
 
 
 def choose_commit(revision: str | None) -> str:
@@ -63,79 +63,50 @@ def rebuild(commit: str) -> None:
 
 
 def compare(commit: str) -> list[Result]:
-    """Return a result for each output of a commit, and for each other difference in the clone."""
-    rebuilt = read_lock(CLONE / LOCK)
-    made = {output.path: output for output in outputs(rebuilt)}
+    """Return a result for each output of a commit, and for each other file not as in Git."""
+    made = {output.path: output.md5 for output in outputs(read_lock(CLONE / LOCK))}
+    changed = {}
     with files_of(commit) as folder:
         lock = read_lock(folder / LOCK, f"{commit[:7]}:{LOCK}")
-        results = [
-            Result(one.stage, one.path, _difference(one, made.get(one.path), folder / one.path))
-            for one in outputs(lock)
-        ]
-    named = {result.name for result in results if result.difference}
-    before, after = (dict(_lines(one, named)) for one in (lock, rebuilt))
-    others = [
-        Result(line[0], f"dvc.lock: {line[1]}", f"{before.get(line)} became {after.get(line)}")
-        for line in sorted(before.keys() | after.keys())
-        if before.get(line) != after.get(line)
-    ]
-    known = named | {str(LOCK)} if named or others else set()
-    changed = git("status", "--porcelain", folder=CLONE).decode().splitlines()
-    strays = (line[3:] for line in changed if line[1] != " " and line[3:] not in known)
-    return [*results, *others, *(Result("", name, "not as in Git") for name in strays)]
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            name = str(path.relative_to(folder))
+            old, new = path.read_bytes(), (CLONE / name).read_bytes()
+            if old != new:
+                changed[name] = f"in Git: {describe(name, old, new)}"
+    results = []
+    for output in outputs(lock):
+        difference = changed.pop(output.path, "")
+        if output.md5 != made.get(output.path) and not difference:
+            difference = f"in dvc.lock: {describe_output(output, made.get(output.path))}"
+        results.append(Result(output.stage, output.path, difference))
+    listed = git("status", "--porcelain", folder=CLONE).decode().splitlines()
+    changed |= {line[3:]: "not in Git" for line in listed if line.startswith("??")}
+    return [*results, *(Result("", *each) for each in changed.items())]
 
 
-def _difference(output: Output, new: Output | None, kept: Path) -> str:
-    """Return how an output differs from dvc.lock, and from the file that Git has `kept` of it."""
-    if new is None:
+def describe_output(old: Output, md5: str | None) -> str:
+    """Return how an output's files differ from those now there, as far as DVC's cache has them."""
+    if md5 is None:
         return "not built"
-    hashes = f"in dvc.lock: {_by_how_much(output, new)}" if output.md5 != new.md5 else ""
-    if not kept.is_file():
-        return hashes
-    old, now = kept.read_bytes(), (CLONE / output.path).read_bytes()
-    if old == now:
-        return hashes
-    also = "; in dvc.lock: another hash" if hashes else ""
-    return f"in Git: {describe(output.path, old, now)}{also}"
-
-
-def _by_how_much(output: Output, new: Output) -> str:
-    """Return how the files of an output differ, as far as DVC's cache has the old ones."""
     cache = find_cache()
-    old, now = files(output, cache), files(new, find_cache(CLONE))
-    if not old:
-        return UNKNOWN
+    before = files(old, cache)
+    after = files(Output(old.stage, old.path, md5), find_cache(CLONE))
     words = []
-    for path in sorted(old.keys() | now.keys()):
-        if path not in old or path not in now:
-            told = "is new" if path in now else "is missing"
-        elif old[path] == now[path]:
-            continue
-        elif project.is_whole(kept := project.stored(cache, old[path]), old[path]):
-            told = describe(path, kept.read_bytes(), (CLONE / path).read_bytes())
-        else:
-            told = UNKNOWN
-        words.append(f"{path.removeprefix(output.path).lstrip('/')} {told}".strip())
+    for path in sorted(before.keys() | after.keys()):
+        if before.get(path) != after.get(path):
+            kept, now = project.stored(cache, before.get(path, "")), CLONE / path
+            known = path in before and path in after and project.is_whole(kept, before[path])
+            told = describe(path, kept.read_bytes(), now.read_bytes()) if known else UNKNOWN
+            words.append(f"{path.removeprefix(old.path).lstrip('/')} {told}".strip())
     return ", ".join(words)
 
 
-def _lines(lock: Lock, named: set[str]) -> Iterator[tuple[tuple[str, str], object]]:
-    """Yield (stage, name) and value of all that dvc.lock records, but for some paths."""
-    for stage, entry in lock["stages"].items():
-        paths = {
-            kind: {item["path"]: item for item in entry.get(kind, []) if item["path"] not in named}
-            for kind in ("deps", "outs")
-        }
-        yield from (((stage, name), value) for name, value in leaves("", {**entry, **paths}))
-
-
-def print_table(results: list[Result]) -> None:
-    """Print a line for each result."""
-    stage = max((len(result.stage) for result in results), default=0)
-    name = max((len(result.name) for result in results), default=0)
-    for result in results:
-        words = f"different: {result.difference}" if result.difference else "same"
-        print(f"{result.stage:{stage}}  {result.name:{name}}  {words}")
+def explain() -> str:
+    """Return why results built here might differ from those of the commit, if that is known."""
+    # Training has no arithmetic of torch's own: its version alone changes nothing.
+    others = other_versions(CLONE / CONSTRAINTS)
+    changed = [other for other in others if not other.startswith("torch ")]
+    return f"versions other than in {CONSTRAINTS}: {', '.join(changed)}" if changed else _NO_REASON
 
 
 def main(revision: str | None) -> None:
@@ -143,15 +114,15 @@ def main(revision: str | None) -> None:
     commit = choose_commit(revision)
     rebuild(commit)
     results = compare(commit)
-    print_table(results)
+    stage, name, _ = (max(map(len, column)) for column in zip(*results, strict=True))
+    for each in results:
+        told = f"different: {each.difference}" if each.difference else "same"
+        print(f"{each.stage:{stage}}  {each.name:{name}}  {told}")
     print(f"platform: {describe_machine()}")
     differing = [result.name for result in results if result.difference]
     if differing:
-        print(f"reason: {explain(CLONE / CONSTRAINTS)}")
-        more = f" and {len(differing) - MOST} more" if len(differing) > MOST else ""
-        raise InputError(
-            f"{', '.join(differing[:MOST])}{more}: not as in {commit[:7]}; "
-            f"what was built anew is in {CLONE}"
-        )
+        print(f"reason: {explain()}")
+        where = f"what was built anew is in {CLONE}"
+        raise InputError(f"{', '.join(differing)}: not as in {commit[:7]}; {where}")
     shutil.rmtree(CLONE)
     print(f"verified: built anew, all {len(results)} outputs are those of {commit[:7]}")

@@ -58,7 +58,7 @@ def read_suspects(path: Path, classes: Sequence[str]) -> pd.DataFrame:
     Raises an `InputError` where there is no such file, or it holds something else.
     """
     columns = Suspect.__annotations__ | dict.fromkeys(_CLASSES, str)
-    table = read_table(path, columns, "what `make labels` writes", least=0)
+    table = read_table(path, columns, "what `make study STUDY=labels` writes", least=0)
     for column in _CLASSES:
         table[column] = encode(table[column], classes)
     return table[(table[_CLASSES] != UNKNOWN).all(axis=1)]

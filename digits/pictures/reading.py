@@ -12,10 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from digits.errors import expecting
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
-EXPECTED = (
-    "a picture: PNG, JPEG, GIF, BMP, WebP, TIFF, or, "
-    "after pip install --requirement requirements-pictures.txt, HEIC"
-)
+EXPECTED = "a picture: PNG, JPEG, GIF, BMP, WebP, TIFF, or, after make setup EXTRA=pictures, HEIC"
 LARGEST = 400  # pixels of a side, to which larger pictures are reduced
 SAMPLES = 4  # pixels of a side of the file, for each of those, that are looked at
 ONE_COLOUR = 64  # levels of 255, over which the colours of one ink spread at most

@@ -86,6 +86,7 @@ LR = "  lr: 0.1\n"
         ("download:\n", "downloads:\n", "downloads is not a parameter; did you mean download?"),
         ("download:\n", "other:\n", "other is not a parameter (and 1 more)"),
         ("download:\n  seed: 0\n", "", "download is missing"),
+        (LR, f"  lr: &a [{17 * '*a, '}]\n", "17 aliases, and not at most 16; expected YAML"),
         (LR, 2 * LR, "row 21, column 3: found duplicate key 'lr'; expected YAML"),
         (LR, "  lr: {0.1\n", "row 21, column 11: did not find expected ',' or '}'; expected YAML"),
     ],

@@ -1,4 +1,4 @@
-"""The report of the committed results in Chromium: `make test-results`."""
+"""The report of the committed results in Chromium."""
 
 import json
 from collections.abc import Iterator
@@ -20,8 +20,9 @@ from tests.conftest import ParamsWriter
 from tests.sandbox import ROOT
 from tests.strokes import PAPER, STROKES, parse
 
-pytest.importorskip("playwright", reason="Playwright comes with `make test-results`")
-from tools.browser import REPORT, WIDTHS, chromium, find_chromium, open_report
+pytest.importorskip("playwright", reason="the extra browser")
+from tools.browser import REPORT, WIDTHS, chromium, open_report
+from tools.doctor import find_chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -13,7 +13,7 @@ import pytest
 from studies.design import RESULTS
 from tests.sandbox import ROOT
 
-pytest.importorskip("ray", reason="requirements-studies.txt is not installed")
+pytest.importorskip("ray", reason="the extra studies")
 from ray._private import ray_constants
 from ray.cluster_utils import Cluster
 

@@ -30,7 +30,7 @@ class OneAfterTheOther:
 @pytest.fixture
 def clusters(repository: Path, monkeypatch: pytest.MonkeyPatch) -> list[OneAfterTheOther]:
     """Return a list of all stand-ins for clusters that come to be used."""
-    pytest.importorskip("ray", reason="requirements-studies.txt is not installed")
+    pytest.importorskip("ray", reason="the extra studies")
     used: list[OneAfterTheOther] = []
 
     @contextmanager

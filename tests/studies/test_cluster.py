@@ -12,7 +12,7 @@ from digits.params import load_params
 from studies.trial import Rows
 from tests.sandbox import CLASSES, draw_images
 
-pytest.importorskip("ray", reason="requirements-studies.txt is not installed")
+pytest.importorskip("ray", reason="the extra studies")
 
 from studies.cluster import Cluster, cluster, share_cores, sheltered
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ray", reason="requirements-studies.txt is not installed")
+pytest.importorskip("ray", reason="the extra studies")
 
 from digits.data.answers import ANSWERS, digests, write_answers
 from digits.data.image_table import write_images

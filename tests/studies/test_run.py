@@ -19,7 +19,7 @@ from tests.sandbox import CLASSES, ROOT, draw_images
 from tests.studies.conftest import OneAfterTheOther
 from tools.project import git
 
-pytest.importorskip("ray", reason="requirements-studies.txt is not installed")
+pytest.importorskip("ray", reason="the extra studies")
 from studies import run
 
 STUDY = """\

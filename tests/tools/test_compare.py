@@ -1,4 +1,3 @@
-import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -57,7 +56,6 @@ def run(
 ) -> Runner:
     """Go to a repository with a commit of 20 wrong answers; return what runs the comparison."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     git("init", "--quiet")
     record("a", 0)
     write(slice(0, 20))
@@ -85,7 +83,6 @@ def test_a_worse_network_is_called_worse_and_two_commits_can_be_compared(run: Ru
     write(slice(0, 40))
     commit()
     assert run("HEAD~1", "HEAD").endswith("worse on these 200 validation rows\n")
-    assert run("HEAD", "HEAD~1").endswith("better on these 200 validation rows\n")
     write(slice(0, 37))
     assert run("HEAD").endswith("not to be told apart on these 200 validation rows\n")
 
@@ -115,14 +112,10 @@ def test_a_network_trained_on_its_validation_rows_is_refused(run: Runner) -> Non
 
 
 def test_what_holds_no_answers_is_refused(run: Runner) -> None:
-    for content, told in (
-        ("actual,guess\n1,1\n", "1 rows of "),
-        ("actual,predicted\n1,2\n1\n", "row 3: "),
-    ):
-        compare.PREDICTIONS.write_text(content)
-        message = f"^the working tree:plots/confusion.csv: {told}.*; expected what evaluate writes"
-        with pytest.raises(InputError, match=message):
-            run("HEAD")
+    compare.PREDICTIONS.write_text("actual,guess\n1,1\n")
+    message = "^the working tree:plots/confusion.csv: 1 rows of .*; expected what evaluate writes"
+    with pytest.raises(InputError, match=message):
+        run("HEAD")
     compare.PREDICTIONS.unlink()
     commit()
     with pytest.raises(InputError, match=r"HEAD:plots/confusion.csv: no such file; expected"):

@@ -61,57 +61,25 @@ def test_packages_that_are_missing_or_not_as_pinned_are_wrong(folder: Path) -> N
         "nothing-of-an-extra==1.0\npandas==1.0\n"
     )
     words = f"nothing-required missing, pandas {version('pandas')}, pinned 1.0; rm -rf .venv && "
-    assert ("wrong", f"other than in constraints.txt: {words}make setup mends that") in [
-        *doctor.check_environment()
-    ]
-    (folder / "constraints.txt").write_text("numpy==1.0\n" * 10)
-    [(state, told), *_] = doctor.check_environment()
-    assert (state, told.count("pinned"), " and 3 more; rm -rf" in told) == ("wrong", 7, True)
-
-
-@pytest.mark.parametrize(
-    "line", ["#!{}/bin/python", "#!/bin/sh\n'''exec' \"{}/bin/python\" \"$0\""]
-)
-def test_an_environment_that_was_moved_is_wrong(folder: Path, line: str) -> None:
-    script = folder / ".venv" / "bin" / "dvc"
-    script.parent.mkdir(parents=True)
-    for made, wrong in ((folder / ".venv", False), (folder / "before" / ".venv", True)):
-        script.write_text(line.format(made))
-        [(state, told), *_] = doctor.check_environment()
-        assert ((state, f"made in {made}, and moved since" in told) == ("wrong", True)) == wrong
-
-
-def run_without_packages(folder: Path) -> "subprocess.CompletedProcess[str]":
-    # -S: without the packages of the environment.
-    command = [sys.executable, "-S", "-m", "tools", "doctor"]
-    variables = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        command, cwd=folder, env=variables, capture_output=True, text=True, check=False
-    )
+    told = f"other than in constraints.txt: {words}make setup mends that"
+    assert next(doctor.check_packages()) == ("wrong", told)
 
 
 def test_without_packages_the_machine_is_looked_at_all_the_same(folder: Path) -> None:
-    told = run_without_packages(folder).stdout
-    assert "note   .venv: nothing is installed yet; make repro does that\n" in told
+    # -S: without the packages of the environment.
+    command = [sys.executable, "-S", "-m", "tools", "doctor"]
+    variables = os.environ | {"PYTHONPATH": str(ROOT)}
+    told = subprocess.check_output(command, cwd=folder, env=variables, text=True)
+    assert "note   packages: not installed for this Python; make repro does that" in told
     assert f"ok     {doctor.describe_processor()}\n" in told
     assert "GB of memory; expected 1\n" in told
-    (folder / ".venv").mkdir()
-    ran = run_without_packages(folder)
-    assert ran.returncode == 1
-    assert ran.stderr == "error: what is wrong above; expected it mended before make repro\n"
-    assert "wrong  other than in constraints.txt: numpy>=2 missing; rm -rf" in ran.stdout
-    assert "; No module named 'torch'\n" in ran.stdout
-    (folder / ".venv" / "bin").mkdir()
-    (folder / ".venv" / "bin" / "python").touch()
-    told = run_without_packages(folder).stdout
-    assert "numpy>=2 missing; .venv/bin/python -m tools doctor looks there\n" in told
 
 
 def test_a_device_that_cannot_be_used_is_wrong(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DIGITS_DEVICE", "tpu")
-    *_, (state, words) = doctor.check_environment()
+    _, (state, words) = doctor.check_packages()
     assert state == "wrong"
     assert words.startswith(f"{doctor.describe_processor()}; environment: DIGITS_DEVICE")
 
@@ -131,7 +99,6 @@ def test_programs_are_found_by_any_of_their_names_or_told_with_what_needs_them(
     ("program", "told", "name"),
     [
         ("lscpu", "BIOS Model name:  no\n  Model name:  Neoverse-N1\n", "Neoverse-N1"),
-        ("lscpu", "Architecture: riscv64\n", "unknown processor"),
         ("sysctl", "Apple M2\n", "Apple M2"),
         ("none", "", "unknown processor"),
     ],
@@ -153,13 +120,3 @@ def test_the_machine_is_processor_kernels_device_and_versions(
     kernels = torch.backends.cpu.get_cpu_capability()
     assert told.startswith(f"{doctor.describe_processor()}: {kernels} kernels, training on the CPU")
     assert told.endswith(f"; torch {torch.__version__}, Python {platform.python_version()}")
-
-
-def test_versions_but_torchs_are_a_reason_for_other_results(folder: Path) -> None:
-    pins = folder / "constraints.txt"
-    pins.write_text(f"numpy=={version('numpy')}\ntorch==1.0\n")
-    assert doctor.explain(pins).startswith("none is known: ")
-    pins.write_text("numpy==1.0\n")
-    assert doctor.explain(pins) == (
-        f"versions other than in constraints.txt: numpy {version('numpy')}, pinned 1.0"
-    )

@@ -42,25 +42,19 @@ stages:
 """
 
 
-def commit(folder: Path, message: str) -> str:
-    git("add", "--all", folder=folder)
-    who = ("-c", "user.name=a", "-c", "user.email=a@b")
-    git(*who, "commit", "--quiet", "--message", message, folder=folder)
-    return git("rev-parse", "HEAD", folder=folder).decode().strip()
-
-
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Go to a project in a folder of a larger repository, with two commits; return that."""
+    """Go to a project in a folder of a larger repository with two commits; return that folder."""
     project = tmp_path / "larger" / "ml" / "digits"
     project.mkdir(parents=True)
     monkeypatch.chdir(project)
     git("init", "--quiet", folder=tmp_path / "larger")
     (tmp_path / "larger" / "other").write_text("other")
     for content in (b"1", b"\r\n\xff"):
-        Path("na\u00efve").write_bytes(content)
-        commit(tmp_path / "larger", "x")
-    return tmp_path / "larger"
+        (project / "na\u00efve").write_bytes(content)
+        git("add", "--all", "../..")
+        git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message", "x")
+    return project
 
 
 def test_what_git_tracks_or_would_track_is_copied_as_it_is(tmp_path: Path) -> None:
@@ -80,7 +74,7 @@ def test_what_git_tracks_or_would_track_is_copied_as_it_is(tmp_path: Path) -> No
 
 
 def test_the_files_of_a_revision_are_those_that_it_holds_of_the_project(repository: Path) -> None:
-    (repository / "ml/digits/na\u00efve").write_text("changed")
+    (repository / "na\u00efve").write_text("changed")
     with files_of("HEAD") as folder:
         assert [path.name for path in folder.iterdir()] == ["na\u00efve"]
         assert (folder / "na\u00efve").read_bytes() == b"\r\n\xff"
@@ -89,9 +83,10 @@ def test_the_files_of_a_revision_are_those_that_it_holds_of_the_project(reposito
         assert (folder / "na\u00efve").read_text() == "changed"
 
 
-@pytest.mark.parametrize("revision", ["nothing", "--help", "-x", "", "HEAD;id", "HEAD\nHEAD"])
+@pytest.mark.parametrize("revision", ["nothing", "--help", "", "HEAD;id", "HEAD\nHEAD"])
 def test_what_is_no_revision_is_refused_in_one_line(repository: Path, revision: str) -> None:
-    with pytest.raises(InputError, match="; expected a revision or an experiment of this repo"):
+    line = "; expected a revision, or the one experiment .* --unshallow gets what a shallow clone"
+    with pytest.raises(InputError, match=line):
         find_commit(revision)
 
 
@@ -99,51 +94,39 @@ def test_experiments_are_found_by_the_names_that_dvc_gives_them(repository: Path
     git("update-ref", "refs/exps/ab/cdef/exp-one", "HEAD~1")
     assert find_commit("exp-one") == find_commit("HEAD~1") != find_commit("HEAD")
     git("update-ref", "refs/exps/fe/dcba/exp-one", "HEAD")
-    with pytest.raises(InputError, match="exp-one: several experiments have that name"):
+    with pytest.raises(InputError, match=r"^exp-one: .*; expected .* the one experiment of that"):
         find_commit("exp-one")
 
 
-def test_a_commit_that_a_shallow_clone_lacks_is_told_as_such(
-    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("PATH", "", "no such program"),
+        ("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1", r"dubious ownership .* --add safe\.directory "),
+        ("GIT_DIR", "elsewhere", "not a git repository"),
+    ],
+)
+def test_where_git_refuses_its_own_words_say_why(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, why: str
 ) -> None:
-    git("clone", "--quiet", "--depth=1", repository.as_uri(), str(tmp_path / "clone"))
-    monkeypatch.chdir(tmp_path / "clone")
-    with pytest.raises(InputError, match=r"^HEAD~1: .* \(of a shallow clone: git fetch --unsh"):
-        find_commit("HEAD~1")
-
-
-@pytest.mark.parametrize("why", ["not a git repository", "no such program"])
-def test_without_git_one_line_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    if why == "no such program":
-        monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError, match=why):
-        find_commit("HEAD")
-
-
-def test_the_owner_of_a_repository_is_told_in_gits_own_words(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    with pytest.raises(InputError, match=r"dubious ownership .* --add safe\.directory "):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InputError, match=why):
         find_commit("HEAD")
 
 
 def test_every_output_is_found(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text(TEXT)
-    first, second = outputs(read_lock(tmp_path / "lock"))
-    assert first == Output("prepare", "data/statistics.json", A)
-    assert second == Output("prepare", "data/train", f"{B}.dir")
+    assert list(outputs(read_lock(tmp_path / "lock"))) == [
+        Output("prepare", "data/statistics.json", A),
+        Output("prepare", "data/train", f"{B}.dir"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
         (A, "..//../../some/file", "stages.prepare.outs.0.md5 = '..//../../some/file'"),
-        (A, A[1:], "stages.prepare.outs.0.md5 = 'a"),
         (C, "'x'", "stages.prepare.deps.0.md5 = 'x'"),
         ("data/statistics.json", "/etc/passwd", "path = '/etc/passwd': expected a path inside"),
         ("data/statistics.json", "a/../../b", "path = 'a/../../b': expected a path inside"),

@@ -2,17 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from digits.errors import InputError
 from tests.sandbox import Sandbox
-from tools import verify
 from tools.project import Output, find_cache, outputs, read_lock, stored
-from tools.verify import CLONE, UNKNOWN, choose_commit, compare
+from tools.verify import CLONE, UNKNOWN, choose_commit, compare, describe_output, explain
 
-SCORE = "metrics/score.json"
+SCORE, MODEL = "metrics/score.json", "models/mlp.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def alter(box: Sandbox, name: str, old: str, new: str) -> dict[str, str]:
 
 def test_another_byte_in_a_metric_fails_and_is_named(told: tuple[str, str]) -> None:
     out, err = told
-    line = r"^score +metrics/score.json +different: in Git: rows 61 became 60$"
+    line = r"^score +metrics/score.json +different: in Git: 1 of \d rows; row \d: .* 61.* became "
     assert re.search(line, out, re.MULTILINE)
     assert len(re.findall(r"  same$", out, re.MULTILINE)) == 29
     assert re.search(r"^platform: .* kernels, training on ", out, re.MULTILINE)
@@ -68,49 +68,41 @@ def test_another_byte_in_a_metric_fails_and_is_named(told: tuple[str, str]) -> N
     assert re.fullmatch(r"error: metrics/score.json: not as in \w{7}; .* is in \.verify", error)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "name", "difference"),
-    [
-        ("download.seed: 0", "download.seed: 1", "params.params.yaml.download.seed", "1 became 0"),
-        ("size: ", "size: 9", "deps.digits/data/answers.py.size", r"9\d+ became \d+"),
-        ("-m stages score", "-m  stages score", "cmd", r".* -m  stages score became .*"),
-    ],
-)
-def test_another_digit_elsewhere_in_dvc_lock_is_named(
-    rebuilt: Sandbox, old: str, new: str, name: str, difference: str
-) -> None:
-    [(found, words)] = alter(rebuilt, "dvc.lock", old, new).items()
-    assert found == f"dvc.lock: {name}"
-    assert re.fullmatch(difference, words)
-
-
-def test_a_file_that_no_stage_lists_is_named(rebuilt: Sandbox) -> None:
+def test_other_digits_in_dvc_lock_and_files_that_no_stage_lists_are_named(rebuilt: Sandbox) -> None:
+    [(name, words)] = alter(rebuilt, "dvc.lock", "seed: 0", "seed: 1").items()
+    assert (name, words.partition(" of ")[0]) == ("dvc.lock", "in Git: 1")
+    found = alter(rebuilt, "dvc.lock", recorded(MODEL), recorded(MODEL)[::-1])
+    assert found[MODEL] == f"in dvc.lock: {UNKNOWN}"
     stray = CLONE / "plots" / "stray.png"
     stray.touch()
-    assert differing() == {"plots/stray.png": "not as in Git"}
+    assert differing() == {"plots/stray.png": "not in Git"}
     stray.unlink()
 
 
-def test_another_hash_of_an_output_is_named(rebuilt: Sandbox) -> None:
-    md5 = recorded("models/mlp.safetensors")
-    found = alter(rebuilt, "dvc.lock", md5, md5[::-1])
-    assert found == {"models/mlp.safetensors": f"in dvc.lock: {UNKNOWN}"}
-
-
 def test_how_much_differs_is_told_as_far_as_the_old_bytes_are_kept(rebuilt: Sandbox) -> None:
-    def by_how_much() -> str:
-        return verify._by_how_much(old, Output("predict", old.path, "f" * 32))  # noqa: SLF001
-
     old = Output("predict", "submission.csv", recorded("submission.csv"))
     path = CLONE / old.path
     before = path.read_text()
     path.write_text(before.replace("\n1,", "\n9,", 1))
-    assert by_how_much().startswith("1 of 61 rows; row 2: '1,")
+    assert describe_output(old, "f" * 32).startswith("1 of 61 rows; row 2: '1,")
     path.write_text(before)
     kept = stored(find_cache(), old.md5)
     aside = kept.rename(kept.with_name("aside"))
-    assert by_how_much() == UNKNOWN
+    assert describe_output(old, "f" * 32) == UNKNOWN
     aside.rename(kept)
+    assert describe_output(old, None) == "not built"
+
+
+def test_versions_but_torchs_are_a_reason_for_other_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    CLONE.mkdir()
+    (CLONE / "constraints.txt").write_text("torch==1.0\n")
+    assert explain().startswith("none is known: ")
+    (CLONE / "constraints.txt").write_text("numpy==1.0\n")
+    told = f"versions other than in constraints.txt: numpy {version('numpy')}, pinned 1.0"
+    assert explain() == told
 
 
 def test_what_is_not_committed_is_refused_before_anything_is_built(rebuilt: Sandbox) -> None:
@@ -125,26 +117,18 @@ def test_what_is_not_committed_is_refused_before_anything_is_built(rebuilt: Sand
 @pytest.mark.parametrize(
     ("name", "old", "new", "line"),
     [
-        (
-            "params.yaml",
-            "lr: 0.01\n",
-            "lr: 0.02\n",
-            r"params.yaml: train.lr = 0.02, and 0.01 in its",
-        ),
-        ("digits/report/web/style.css", "#ffffff", "#fffffe", r"digits/report/web: not as in its"),
-        ("digits/data/split.py", "The split", "A split", r"digits/data/split.py: not as in its"),
+        ("params.yaml", "lr: 0.01\n", "lr: 0.02\n", "params.yaml: train.lr = 0.02, and 0.01 in"),
+        ("digits/report/web/style.css", "#ffffff", "#fffffe", "digits/report/web: not as in"),
+        ("digits/data/split.py", "The split", "A split", "digits/data/split.py: not as in"),
     ],
 )
 def test_a_commit_that_changes_what_it_did_not_run_is_refused_before_anything_is_built(
     rebuilt: Sandbox, name: str, old: str, new: str, line: str
 ) -> None:
-    path = Path(name)
-    before = path.read_text()
-    assert old in before
-    path.write_text(before.replace(old, new, 1))
+    rebuilt.edit(name, old, new)
     rebuilt.commit("Change without a run")
-    with pytest.raises(InputError, match=rf"^\w{{7}}: {line} .* expected .* make repro, then com"):
+    with pytest.raises(InputError, match=rf"^\w{{7}}: {line} its .* expected .* make repro, then"):
         choose_commit(None)
-    path.write_text(before)
+    rebuilt.edit(name, new, old)
     rebuilt.commit("Put it right")
     choose_commit(None)

@@ -42,5 +42,7 @@ def test_a_list_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "suspects.csv"
     write_suspects(path, SUSPECTS, CLASSES)
     path.write_text(f"{path.read_text()}{'a' * 64},0,2\n")
-    with pytest.raises(InputError, match=r"suspects\.csv: .*; expected what `make labels` writes"):
+    with pytest.raises(
+        InputError, match=r"suspects\.csv: .*; expected what `make study STUDY=labels`"
+    ):
         read_suspects(path, CLASSES)

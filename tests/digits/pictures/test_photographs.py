@@ -1,6 +1,6 @@
 """Photographs of digits: how they are framed, and what the network of `make repro` makes of them.
 
-The latter is long: `make test-results`.
+The latter is long: `make test LONG=1`.
 """
 
 from collections.abc import Callable
