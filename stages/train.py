@@ -86,18 +86,19 @@ def warn_of_chance(accuracy: float, labels: torch.Tensor) -> None:
 
 def main() -> str:
     """Run the stage; return what it did, in words."""
-    params, classes, device = load_params().train, len(load_classes()), choose_device()
+    params = load_params()
+    train, classes, device = params.train, len(load_classes()), choose_device()
     training, validation = load_split(classes)
-    if params.rows == "all":
+    if train.rows == "all":
         training = Labelled(
             torch.cat([training.images, validation.images]),
             torch.cat([training.labels, validation.labels]),
         )
     there = training.to(device), validation.to(device)
     networks, histories, checkpoints = [], [], []
-    for number, member in enumerate(params.members(), start=1):
-        if params.networks > 1:
-            print(f"network {number} of {params.networks}, with seed {member.seed}")
+    for number, member in enumerate(train.members(), start=1):
+        if train.networks > 1:
+            print(f"network {number} of {train.networks}, with seed {member.seed}")
         checkpoints.append(Checkpoint(identify((member, classes), *there)))
         trainer = Trainer(*there, classes, member)
         train_network(trainer, checkpoints[-1])
@@ -109,6 +110,6 @@ def main() -> str:
     write_history(history)
     for checkpoint in checkpoints:
         checkpoint.path.unlink(missing_ok=True)
-    told = "" if params.rows == "train" else " (the validation rows among them)"
-    where = f"{params.epochs} times, on {describe_device(device)}"
+    told = "" if train.rows == "train" else " (the validation rows among them)"
+    where = f"{train.epochs} times, on {describe_device(device)}"
     return f"read {len(training.labels):,} rows{told}, {where}; wrote {MODEL}"
