@@ -25,5 +25,5 @@ def test_export_without_its_library_is_told_what_to_install(
     monkeypatch.delitem(sys.modules, "digits.network.export", raising=False)
     monkeypatch.delattr(network, "export", raising=False)
     monkeypatch.setattr(sys, "argv", ["digits", "export"])
-    with pytest.raises(SystemExit, match="^error: onnx is not installed; expected the extra"):
+    with pytest.raises(SystemExit, match=r"^error: onnx is not installed; expected the extra"):
         command.main()
