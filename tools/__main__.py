@@ -39,7 +39,9 @@ def build_parser() -> ArgumentParser:
     add("recovery", "put right what a killed run has left, before the next", "recover")
     add("doctor", "what this machine has, and what it lacks", "doctor")
 
-    one = add("kaggle", "fetch Kaggle's files; check and send labels", "kaggle submit --message=A")
+    one = add(
+        "kaggle", "fetch Kaggle's files; check and send a submission", "kaggle submit --message=A"
+    )
     one.add_argument("action", choices=["fetch", "submit"])
     one.add_argument("--message", default="", help="what the submission is")
 
@@ -48,7 +50,7 @@ def build_parser() -> ArgumentParser:
     one.add_argument("labels", type=Path, nargs="?")
     one.add_argument("table", type=Path, metavar="csv")
 
-    one = add("recipe", "put a recipe in the place of params.yaml", "recipe champion")
+    one = add("recipe", "write the values of a recipe into params.yaml", "recipe champion")
     one.add_argument("name", help="of a file in recipes/")
 
     one = add("tutorial", "run docs/tutorial.md, and write what it shows anew", "tutorial")
