@@ -36,6 +36,11 @@ RAY = ("test_nodes.py", "test_cluster.py", "studies/test_labels.py")
 ParamsWriter = Callable[[dict[str, Any]], None]
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their number: archives hold the time, and xdist wants the same names twice."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this very hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     groups = {item: choose_group(item) for item in items}
