@@ -20,7 +20,7 @@ export PATH := $(CURDIR)/.venv/bin:$(value PATH)
 ifeq ($(shell git rev-parse --git-dir 2> /dev/null),)
 export DVC_SYSTEM_CONFIG_DIR := $(CURDIR)/.dvc/without-git
 endif
-$(shell [ ! -f $(READY) ] || [ "$$(cat $(READY))" = "$(CURDIR)" ] || rm -f $(READY))
+$(shell [ ! -f $(READY) ] || [ -L .venv ] || [ "$$(cat $(READY))" = "$(CURDIR)" ] || rm -f $(READY))
 
 .PHONY: help setup repro check test verify diff compare study bench docs doctor clean
 help: ## Show this list

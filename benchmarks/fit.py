@@ -13,6 +13,7 @@ from time import perf_counter
 import torch
 
 from digits.data.classes import load_classes
+from digits.errors import run_command
 from digits.network.device import choose_device
 from digits.network.training import Trainer
 from digits.params import load_params
@@ -47,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -183,7 +183,7 @@ def tables(draw: st.DrawFn) -> bytes:
 
 @pytest.mark.parametrize("reader", READERS)
 @given(data=st.data())
-# `make fuzz` sets the variable.
+# More tries with TRIES=20000 in the environment.
 @settings(
     max_examples=int(os.environ.get("TRIES") or "150"),
     derandomize=not os.environ.get("TRIES"),
