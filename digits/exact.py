@@ -134,7 +134,8 @@ def _multiply_digits(left: Quantised, right: Quantised) -> Tensor:
 def _has_int8(device: torch.device) -> bool:
     """Return whether products of int8 are faster than those of float32: processors say so."""
     units = ("avx512_vnni", "avx_vnni", "amx_int8")
-    return device.type == "cpu" and any(map(torch.cpu.get_capabilities().get, units))
+    known: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # older ones do not say
+    return device.type == "cpu" and any(map(known.get, units))
 
 
 def total(values: Tensor, dim: int = 0) -> Tensor:
