@@ -158,23 +158,23 @@ def load_params(path: Path = PARAMS, changes: Mapping[str, object] | None = None
 
     `InputError` where the file cannot be read, or a key is missing, unknown, repeated or unusable.
     """
-    return check(path, Params, _overlay(load_yaml(path, "the parameters"), changes or {}))
+    return check(path, Params, overlay(load_yaml(path, "the parameters"), changes or {}))
 
 
 def load_recipe(path: Path, changes: Mapping[str, object] | None = None) -> Params:
     """Read a recipe, laid over recipes/one_cycle.yaml, with `changes` over both."""
-    values = _overlay(load_yaml(ONE_CYCLE, "the parameters"), load_yaml(path, "a recipe"))
-    return check(path, Params, _overlay(values, changes or {}))
+    values = overlay(load_yaml(ONE_CYCLE, "the parameters"), load_yaml(path, "a recipe"))
+    return check(path, Params, overlay(values, changes or {}))
 
 
-def _overlay(below: object, above: object) -> object:
+def overlay(below: object, above: object) -> Any:  # noqa: ANN401
     """Return values of YAML with others over them, by section, or by key, such as train.lr."""
     if not isinstance(above, Mapping):
         return above
     for key, value in above.items():
         name, _, rest = str(key).partition(".")
         inside = below if isinstance(below, Mapping) else {}
-        below = {**inside, name: _overlay(inside.get(name), {rest: value} if rest else value)}
+        below = {**inside, name: overlay(inside.get(name), {rest: value} if rest else value)}
     return below
 
 

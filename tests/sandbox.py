@@ -10,9 +10,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial, reduce
+from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from operator import getitem
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.data.mnist import IDX_SHA256, write_idx
-from digits.params import as_yaml, leaves, load_yaml
+from digits.params import as_yaml, load_yaml, overlay
 from tools.project import copy_files
 
 ROOT = Path(__file__).parent.parent
@@ -53,10 +52,8 @@ def draw_images(
 
 def read_recipe(recipe: Path, changes: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
     """Return all params: one_cycle's, over them a recipe's, and changes by keys like "train.lr"."""
-    params: dict[str, Any] = load_yaml(ONE_CYCLE, "params")
-    for key, value in (dict(leaves("", load_yaml(recipe, "a recipe"))) | dict(changes)).items():
-        *sections, name = key.split(".")
-        reduce(getitem, sections, params)[name] = value
+    recipes = overlay(load_yaml(ONE_CYCLE, "params"), load_yaml(recipe, "a recipe"))
+    params: dict[str, Any] = overlay(recipes, changes)
     return params
 
 
