@@ -1,7 +1,4 @@
-"""Files that appear whole or not at all: written under another name, then moved into place.
-
-All raise `InputError` where they cannot write.
-"""
+"""Files that appear whole or not at all: written under another name, then moved into place."""
 
 import json
 import shutil
@@ -12,55 +9,35 @@ from secrets import token_hex
 
 from digits.errors import expecting
 
-_WRITABLE = "to be able to write it"
-
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path`, and move the file written there to `path` at the end.
+    """Yield a path beside `path`, and move the file or folder made there to `path` at the end.
 
-    When the block raises, that file goes, and what stood at `path` before stays.
+    When the block raises, that goes, and what stood at `path` before stays. What cannot be written
+    is an `InputError`.
     """
-    temporary = _name_partial(path)
+    temporary = path.with_name(f"{path.name}.{token_hex(4)}.partial")
     try:
-        with expecting(path, _WRITABLE):
+        with expecting(path, "to be able to write it"):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
+            if temporary.is_dir():  # only a file takes the place of what is there
+                shutil.rmtree(path, ignore_errors=True)
             temporary.replace(path)
     finally:
         with suppress(OSError):
-            temporary.unlink()
+            remove(temporary)
 
 
-@contextmanager
-def replacing_directory(path: Path) -> Iterator[Path]:
-    """Yield a new, empty directory beside `path`, to take its place, as `replacing` does."""
-    with directory_beside(path) as temporary:
-        yield temporary
-        with suppress(FileNotFoundError):
-            shutil.rmtree(path)
-        temporary.rename(path)
+def find_partial(folder: Path) -> list[Path]:
+    """Return what runs that were killed left in a folder."""
+    return list(folder.glob(f"*.{'[0-9a-f]' * 8}.partial"))
 
 
-@contextmanager
-def directory_beside(path: Path) -> Iterator[Path]:
-    """Yield a new, empty directory beside `path`, which goes at the end."""
-    temporary = _name_partial(path)
-    try:
-        with expecting(path, _WRITABLE):
-            temporary.mkdir(parents=True)
-            yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _name_partial(path: Path) -> Path:
-    return path.with_name(f"{path.name}.{token_hex(4)}.partial")
-
-
-def find_partial(folder: Path, pattern: str) -> list[Path]:
-    """Return what runs that were killed left in a folder of files whose names match `pattern`."""
-    return list(folder.glob(f"{pattern}.{'[0-9a-f]' * 8}.partial"))
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:

@@ -23,7 +23,7 @@ MNIST = Path("data/mnist")
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    pixels, labels = fetch(*sources(MNIST))
+    pixels, labels = fetch(*sources())
     order = np.random.default_rng(params.download.seed).permutation(len(labels))
     train, test = np.split(order, [len(order) * 3 // 5])  # 42,000 of 70,000, as Kaggle has them
     write_images(MNIST / "train.csv", pixels[train], labels[train])

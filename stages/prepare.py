@@ -22,7 +22,7 @@ from digits.data.split import stratified_split
 from digits.data.submission import count_ids
 from digits.data.tensors import PREPARED, Statistics, measure, write_images
 from digits.errors import InputError, expecting, shorten
-from digits.files import replacing_directory, write_json
+from digits.files import replacing, write_json
 from digits.params import Prepare, check_names, load_params
 
 MOST = 1000  # classes
@@ -176,7 +176,8 @@ def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
     train, test = open_tables(Path(params.data.train), Path(params.data.test))
-    with replacing_directory(PREPARED) as directory:
+    with replacing(PREPARED) as directory:
+        directory.mkdir()
         statistics, fitted, held_out = write_labelled(directory, train, params.prepare)
         counts = count_rows(fitted, held_out, write_test(directory, test, statistics))
         write_json(directory / "counts.json", counts)

@@ -29,7 +29,7 @@ from digits.data.tensors import PREPARED, map_images, map_labelled
 from digits.errors import InputError, run_command
 from digits.files import write_json
 from digits.network.checkpoint import identify
-from digits.params import PARAMS, load_params, load_section
+from digits.params import PARAMS, check, load_params, load_yaml
 from stages.score import find_truth
 from studies import trial as trial_code
 from studies.cluster import Cluster, Task, cluster
@@ -114,7 +114,7 @@ def conducted(path: Path) -> Iterator[tuple[Study, Rows, dict[Trial, Judged]]]:
     """
     commit, journal = find_commit("HEAD"), path.with_suffix(".journal")
     before = _edits(commit, path)
-    study = load_section(path, Study)
+    study = check(path, Study, load_yaml(path, "a study"))
     rows = load_rows(study)
     plans = plan(study, rows)
     with cluster(rows) as machines:

@@ -186,7 +186,7 @@ def write_mirror(folder: Path, rows: int, side: int) -> Path:
         (folder / f"{name}.gz").write_bytes(gzip.compress(write_idx(part), mtime=0))
     source = folder / "source.json"
     mirror = f"{folder.as_uri()}/"
-    source.write_text(json.dumps({"url": mirror, "sha256": hashes, "timeout": 2}))
+    source.write_text(json.dumps({"url": mirror, "sha256": hashes}))
     return source
 
 

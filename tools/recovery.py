@@ -6,16 +6,15 @@ results. Of a missing file of one's own, which nothing can put right, it says wh
 """
 
 import json
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from digits.errors import InputError, expecting
-from digits.files import find_partial
+from digits.files import find_partial, remove
 from digits.params import PARAMS, Data, load_params, load_yaml
-from digits.process import DVC, alone
+from digits.process import DVC, RUNNING
 from stages._inputs import PIPELINE
 from tools.project import LOCK, files, find_cache, git, is_whole, outputs, read_lock, stored
 
@@ -74,8 +73,8 @@ def mend_cache() -> None:
 def sweep() -> None:
     """Remove what stages that were killed were writing, here or in a folder of the project."""
     for folder in (Path(), *Path().glob("*/")):
-        for path in find_partial(folder, "*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in find_partial(folder):
+            remove(path)
 
 
 def check_data(data: Data) -> None:
@@ -98,6 +97,6 @@ def main() -> None:
             mend_locks()
         if LOCK.exists():
             mend_cache()
-        with alone(DVC, wait=False):  # no stage is running
+        with FileLock(RUNNING, timeout=0):  # no stage is running
             sweep()
     check_data(load_params().data)

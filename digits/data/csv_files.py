@@ -1,6 +1,5 @@
 """Small tables as CSV, read and written whole by pandas; `digits.data.lines` has the large ones."""
 
-import re
 import warnings
 from collections.abc import Mapping
 from math import isfinite
@@ -12,10 +11,6 @@ from pandas.errors import ParserWarning
 
 from digits.errors import expecting, shorten
 from digits.files import replacing
-
-# What may begin a formula to a spreadsheet, numbers aside (OWASP, "CSV injection"); and the
-# apostrophe that text of that kind is given, lest two texts become one.
-_FORMULA = re.compile(r"['=@\t\r\n\uff1d\uff0b\uff0d\uff20]|[+-](?![0-9.]+\Z)")
 
 
 def read_table(
@@ -51,10 +46,3 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table, without its index."""
     with replacing(path) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
-
-
-def without_formulas(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with an apostrophe before what a spreadsheet would take for a formula."""
-    return table.map(
-        lambda cell: f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
-    )

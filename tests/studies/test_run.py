@@ -10,7 +10,7 @@ from digits.data.answers import write_answers
 from digits.data.image_table import write_images
 from digits.errors import InputError
 from digits.network.model import MODEL
-from digits.params import load_section, load_yaml
+from digits.params import check, load_yaml
 from stages import evaluate, train
 from studies.design import Study
 from studies.trial import Rows, train_network
@@ -117,7 +117,7 @@ def test_a_study_that_failed_or_was_stopped_goes_on_with_what_is_missing(
 def test_all_that_decides_a_training_decides_its_name(study: Path) -> None:
     def names(old: str = "", new: str = "", **changes: Any) -> set[str]:
         study.write_text(STUDY.replace(old, new))
-        read = load_section(study, Study)
+        read = check(study, Study, load_yaml(study, "a study"))
         plans = run.plan(read, Rows(**{**vars(run.load_rows(read)), **changes}))
         return {name for own in plans.values() for name in own}
 
@@ -125,7 +125,7 @@ def test_all_that_decides_a_training_decides_its_name(study: Path) -> None:
     assert len(first) == 6
     assert names("networks: 2}", "networks: 2, predict.shift: 1}") == first
     assert names("lr: 0.2", "momentum: 0.5") - first
-    images = run.load_rows(load_section(study, Study)).images + 1
+    images = run.load_rows(check(study, Study, load_yaml(study, "a study"))).images + 1
     for others in (names("folds: 2", "folds: 3"), names(images=images)):
         assert not others & first
 
@@ -169,7 +169,8 @@ STAGES: dict[str, Any] = load_yaml(ROOT / "studies" / "dvc.yaml", "stages")["sta
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_depends_on_its_study_and_recipes_and_has_its_results_in_git(name: str) -> None:
     stage, path = STAGES[name], f"studies/{name}.yaml"
-    recipes = {variant.recipe for variant in load_section(ROOT / path, Study).variants.values()}
+    study = check(Path(path), Study, load_yaml(ROOT / path, "a study"))
+    recipes = {variant.recipe for variant in study.variants.values()}
     found = {dep for dep in stage["deps"] if dep.startswith("recipes/")}
     assert found == recipes | {"recipes/one_cycle.yaml"}
     assert path in stage["deps"]

@@ -93,7 +93,7 @@ def test_what_killed_stages_were_writing_goes_unless_one_is_running() -> None:
     ):
         Path(name).touch()
     before = {*Path().rglob("*")}
-    with alone(DVC):
+    with alone():
         recovery.main()
     assert before <= {*Path().rglob("*")}
     recovery.main()
