@@ -5,13 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from errno import ENOSPC, EPIPE
 from pathlib import Path
-
-# What torch, the kernel, threads and libraries that are loaded say where Python says MemoryError.
-_NO_MEMORY = re.compile(
-    "(enough|out of|allocate) memory|an't start new thread|failed to map segment"
-)
 
 
 class InputError(Exception):
@@ -55,19 +49,18 @@ def run_command(main: Callable[[], None]) -> None:
     """Run a command's `main`; what a person can mend becomes a line on standard error, status 1."""
     try:
         main()
-        if sys.stdout:  # there is none where it was closed
-            sys.stdout.flush()
+        sys.stdout.flush()
     except InputError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted")
+    except BrokenPipeError:
+        # Python would try to write again as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit("error: standard output: closed; expected to be able to write it")
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in (EPIPE, ENOSPC):
-            # Of what was printed: Python would try again as it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            expected = "to be able to write it"
-            sys.exit(f"error: standard output: {error.strerror}; expected {expected}")
-        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+        # torch says in its own words, of a GPU as well, where Python raises MemoryError.
+        if isinstance(error, MemoryError) or re.search("(out of|allocate) memory", str(error)):
             expected = "enough for these images and this network"
             sys.exit(f"error: not enough memory ({one_line(error)}); expected {expected}")
         raise

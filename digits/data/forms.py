@@ -8,13 +8,14 @@
 Without a header, the first column is the label where there is one more than n x n.
 """
 
+import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
 
-from digits.data.lines import read_first_row
+from digits.data.lines import DAMAGED, read_lines
 from digits.errors import InputError, shorten
 
 LABELS = ("label", "digit", "class", "target", "y")
@@ -23,6 +24,7 @@ ROW_NUMBERS = ("", "unnamed: 0")
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+\.?(e[+-]?[0-9]+)?", re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _GREYS = 256
+_SEPARATORS = ",\t;"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def find_columns(path: Path, *, labelled: bool) -> Columns:
 
     An `InputError` tells if it cannot be read, or its columns are others, or have two meanings.
     """
-    separator, cells = read_first_row(path)
+    separator, cells = _read_first_row(path)
     nothing = len(cells) - 1 if len(cells) > 1 and not cells[-1] else None
     names = cells[:nothing]
     label, identity, row_number = None, None, None
@@ -118,3 +120,24 @@ def _check_order(path: Path, pixels: Sequence[int], names: Sequence[str]) -> Non
             )
         seen.add(name)
         last = numbers
+
+
+def _read_first_row(path: Path) -> tuple[str, list[str]]:
+    """Return what separates the cells of a file, and its first row, without blanks around cells.
+
+    An `InputError` tells if there is none, or it is no text in UTF-8.
+    """
+    _, text = next(read_lines(path), (1, ""))
+    line = text.partition("\n")[0]
+    if not line.strip():
+        raise InputError(f"{path}: row 1: empty; expected a header")
+    separator = max(_SEPARATORS, key=line.count)
+    try:
+        # pandas takes seconds where a single row is very long.
+        [row] = csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True)
+    except csv.Error:
+        row = [DAMAGED]
+    cells = [cell.strip() for cell in row]
+    if DAMAGED in line or not all(map(str.isprintable, cells)):
+        raise InputError(f"{path}: row 1: no row of text in UTF-8; expected CSV")
+    return separator, cells

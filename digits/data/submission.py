@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from digits.data.classes import UNKNOWN, encode
 from digits.data.csv_files import read_table, write_table
-from digits.data.lines import read_first_row
 from digits.data.tensors import PREPARED, WRITTEN
 from digits.errors import InputError, expecting, shorten
 
@@ -31,8 +30,8 @@ def read_ids(path: Path = IDS) -> "pd.Series[str]":
 
     An `InputError` tells if there is no such file, or it is none that prepare wrote.
     """
-    with expecting(path, WRITTEN, ValueError):
-        [name] = read_first_row(path)[1]
+    with expecting(path, WRITTEN, ValueError), path.open(encoding="utf-8") as file:
+        name = file.readline().strip()
     ids: pd.Series[str] = read_table(path, {name: str}, WRITTEN)[name]
     return ids
 
@@ -50,23 +49,18 @@ def write_submission(path: Path, ids: "pd.Series[str]", labels: Iterable[str]) -
 def read_submission(path: Path, ids: "pd.Series[str]", classes: Sequence[str]) -> NDArray[np.int64]:
     """Return the class of each image of a submission, shape (rows,), given the ids in order.
 
-    An `InputError` tells if the header, an id, a label or the number of rows is another.
+    An `InputError` tells if a column, an id, a label or the number of rows is another.
     """
     names = _columns(ids)
-    separator, header = read_first_row(path)
-    if header != names or separator != ",":
-        found = shorten(",".join(header))
-        raise InputError(f"{path}: row 1: {found}; expected {','.join(names)!r}")
-    table = read_table(path, dict.fromkeys(names, str), "an id and a label in each row", least=0)
+    expected = f"the columns {' and '.join(names)}, an id and a label in each row"
+    table = read_table(path, dict.fromkeys(names, str), expected, least=0)
     rows = len(table)
     if rows != len(ids):
         raise InputError(f"{path}: row {rows + 1}: the last of {rows}; expected {len(ids)}")
     codes = encode(table[names[1]], classes)
-    known = pd.DataFrame({names[0]: ids, names[1]: f"one of {', '.join(classes)}"[:60]})
-    wrong = np.stack([table[names[0]] != ids, codes == UNKNOWN], axis=1)
+    wrong = np.stack([table[names[0]].to_numpy() != ids.to_numpy(), codes == UNKNOWN], axis=1)
     for row, column in np.argwhere(wrong)[:1].tolist():
-        raise InputError(
-            f"{path}: row {row + 2}, column {column + 1} ({names[column]}): "
-            f"{shorten(table.iloc[row, column])}; expected {known.iloc[row, column]}"
-        )
+        where, cell = f"row {row + 2}, column {column + 1}", shorten(table.iloc[row, column])
+        expected = (ids.iloc[row], f"one of {', '.join(classes)}"[:60])[column]
+        raise InputError(f"{path}: {where} ({names[column]}): {cell}; expected {expected}")
     return codes

@@ -55,8 +55,8 @@ def test_training_pixels_alone_are_normalised_to_mean_0_and_deviation_1(project:
 
 def set_block(monkeypatch: pytest.MonkeyPatch, rows: int, pixels: int = PIXELS) -> None:
     """Let a block have that many rows of images."""
-    monkeypatch.setattr("digits.data.lines.FIRST_BYTES", rows * pixels * 4)
-    monkeypatch.setattr("digits.data.lines.BLOCK_BYTES", rows * pixels * 4)
+    monkeypatch.setattr("digits.data.lines.FIRST_BLOCK", rows * pixels * 4)
+    monkeypatch.setattr("digits.data.lines.BLOCK", rows * pixels * 4)
     monkeypatch.setattr("stages.prepare.BLOCK_BYTES", rows * pixels)
 
 

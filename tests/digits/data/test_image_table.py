@@ -34,7 +34,7 @@ def test_the_first_value_that_tells_a_scale_decides(
 
 
 def test_rows_are_counted_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FIRST_BYTES", "BLOCK_BYTES"):
+    for name in ("FIRST_BLOCK", "BLOCK"):
         monkeypatch.setattr(f"digits.data.lines.{name}", 2**10)
     path = tmp_path / "test.csv"
     path.write_text("pixel0\n" + "255\n" * 3000 + "1,2\n")
