@@ -31,7 +31,8 @@ from digits.pictures.reading import FORMATS
 from tests.conftest import zipped
 
 SIDE = 6  # of the image that a picture becomes
-NAMES = ("label", "digit", "class", "target", "y", "id", "imageid", "", "unnamed: 0")
+NAMES = ("label", "digit", "class", "target", "y", "id", "imageid")
+FIRST = (*NAMES, "", "unnamed: 0")  # of row numbers
 ODD = (b"\xff\xfe", b"\xd9\xa1", b"1e9", b"nan", b'"', b"\n\n", b" 01")
 
 
@@ -59,9 +60,11 @@ def check_images(content: bytes, path: Path) -> None:
     file = io.StringIO(text, newline="")
     rows = list(csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True))
     rows = [row[:-1] if len(row) > 1 and not row[-1].strip() else row for row in rows]
-    bare = all(re.fullmatch(r"\s*[0-9.eE+-]+\s*", cell) for cell in rows[0])
+    number = re.compile(r"\s*[+-]?[0-9]*\.?[0-9]+\.?([eE][+-]?[0-9]+)?\s*")
+    bare = all(map(number.fullmatch, rows[0]))
     names = [] if bare else [name.strip().lower() for name in rows.pop(0)]
-    chosen = [place for place in range(len(rows[0])) if not (names and names[place] in NAMES)]
+    known = [name in (NAMES if place else FIRST) for place, name in enumerate(names)]
+    chosen = [place for place in range(len(rows[0])) if not (names and known[place])]
     if not names and len(chosen) != isqrt(len(chosen)) ** 2:
         chosen = chosen[1:]
     assert table.columns.pixels == chosen

@@ -26,7 +26,6 @@ from digits.data.lines import DAMAGED, read_lines
 from digits.errors import InputError, shorten
 
 TOLERANCE = 1e-3  # in greys: shares of 255 are often written with few digits
-_STRAY_QUOTE = re.compile(r'[^\s,;"]"[^\s,;"]|(?:^|[,;\t]) *""[^\s,;"]')
 
 
 @dataclass(frozen=True)
@@ -135,10 +134,12 @@ class ImageTable:
 
     def _check_quotes(self, row: int, text: str) -> None:
         """Check that quotes stand around cells, and around no line end."""
-        for line, cells in enumerate(text.split("\n"), start=row):
-            if cells.count('"') % 2 or _STRAY_QUOTE.search(cells):
+        cell = f'(?: *+"(?:[^"]|"")*+" *+|[^"{self.columns.separator}]*+)'
+        cells = re.compile(f"{cell}(?:{self.columns.separator}{cell})*+")
+        for number, line in enumerate(text.split("\n"), start=row):
+            if not cells.fullmatch(line):
                 raise InputError(
-                    f"{self.path}: row {line}: a quote alone, or within a cell; "
+                    f"{self.path}: row {number}: a quote alone, or within a cell; "
                     "expected quotes around cells"
                 )
 
