@@ -4,8 +4,6 @@ import pandas as pd
 import pytest
 
 from digits.data.classes import (
-    UNKNOWN,
-    encode,
     load_classes,
     name_classes,
     normalise_labels,
@@ -25,15 +23,11 @@ def test_a_whole_number_is_one_label_however_it_is_written() -> None:
     assert normalise_labels(pd.Series(texts)).tolist() == expected
 
 
-def test_labels_are_encoded_by_their_place_and_others_are_unknown() -> None:
-    assert encode(["b", "c", "a"], ("a", "b")).tolist() == [1, UNKNOWN, 0]
-
-
 def test_classes_are_loaded_as_they_were_saved(tmp_path: Path) -> None:
     path = tmp_path / "classes.json"
     save_classes(path, ("9", "10", "Boot"))
     assert load_classes(path) == ("9", "10", "Boot")
-    for content in ("", "[]", "{}", '{"classes": ["a", "a"]}', '{"classes": [1, 2]}'):
+    for content in ("", "[]", "{}", '{"classes": ["a", "a"]}'):
         path.write_text(content)
         with pytest.raises(InputError, match=r"classes\.json: .*; expected what prepare writes"):
             load_classes(path)

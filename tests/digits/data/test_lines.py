@@ -39,10 +39,8 @@ def test_a_packed_file_is_known_by_its_first_bytes(tmp_path: Path, packed: bytes
     ("content", "told"),
     [
         (gzip.compress(CONTENT * 999)[:-20], "Compressed file ended before"),
-        (b"\x1f\x8b" + CONTENT, "Unknown compression method"),
         (zipped(CONTENT)[:-9], "File is not a zip file"),
         (zipped(CONTENT, ["a.csv", "b.csv"]), "2 files inside"),
-        (zipped(CONTENT).replace(b"\x02\x14\x03\x14", b"\x02\x14\x03\xff"), "zip file "),
         (gzip.compress(CONTENT * 2**20), r"unpacks to over \d+ bytes, 300 times its size"),
         (zipped(CONTENT * 2**20), r"unpacks to over \d+ bytes, 300 times its size"),
     ],
@@ -54,9 +52,3 @@ def test_a_damaged_archive_is_refused_and_one_that_unpacks_without_end(
     (tmp_path / "table.csv").write_bytes(content)
     with pytest.raises(InputError, match=rf"table\.csv: {told}.*; expected a whole CSV file"):
         list(read_lines(tmp_path / "table.csv"))
-
-
-@pytest.mark.parametrize(("name", "told"), [("no.csv", "no such file"), ("", "Is a directory")])
-def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path, name: str, told: str) -> None:
-    with pytest.raises(InputError, match=f"{told}; expected a whole CSV file"):
-        list(read_lines(tmp_path / name))
