@@ -9,11 +9,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
 from filelock import FileLock, Timeout
+from psutil import STATUS_ZOMBIE, NoSuchProcess, Process
 
 from digits.errors import run_command
 
@@ -31,12 +32,19 @@ def end_with_parent() -> None:
     """Have this process ended, and tidily, by SIGTERM or when what started it has ended."""
     # An exception, so that what `with` and `finally` promise is done.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
+    Thread(target=_follow, args=(_starter(),), daemon=True).start()
 
 
-def _follow(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.1)
+def _starter() -> Process:
+    """Return the nearest parent that does more than run this very command, as DVC's shell does."""
+    command, own = " ".join(sys.orig_argv[1:]), Process()
+    return next((one for one in own.parents() if command not in " ".join(one.cmdline())), own)
+
+
+def _follow(starter: Process) -> None:
+    with suppress(NoSuchProcess):
+        while starter.status() != STATUS_ZOMBIE:
+            time.sleep(0.1)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from time import perf_counter
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("matplotlib", "pandas", "pydantic", "ruamel", "safetensors", "torch")
+PACKAGES = ("matplotlib", "pandas", "psutil", "pydantic", "ruamel", "safetensors", "torch")
 # Of notebooks, desktops and progress bars: it breaks what it is not meant for, or moves a pixel.
 FOREIGN = ("FREETYPE_", "MPL", "TQDM_")
 
