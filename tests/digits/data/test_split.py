@@ -14,12 +14,6 @@ def test_each_class_has_its_share_to_within_one_row(count: int) -> None:
     assert (np.abs(shares - np.bincount(LABELS) * count / len(LABELS)) < 1).all()
 
 
-def test_the_seed_decides_the_split() -> None:
-    first, again, other = (stratified_split(LABELS, 20, seed) for seed in (0, 0, 1))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
 @pytest.mark.parametrize("folds", [1, 2, 5, 7])
 def test_folds_have_their_share_of_rows_and_classes(folds: int) -> None:
     labels = np.random.default_rng(0).integers(0, 4, 103)

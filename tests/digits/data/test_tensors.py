@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from digits.data.tensors import (
     Statistics,
-    map_array,
     map_images,
     map_labelled,
     measure,
@@ -80,12 +79,3 @@ def test_arrays_that_prepare_did_not_write_are_refused(
     np.save(tmp_path / "labels.npy", np.array(labels))
     with pytest.raises(InputError, match=message):
         map_labelled(tmp_path, classes=3, pixels=4)
-
-
-@pytest.mark.parametrize("size", [0, 60, 200])
-def test_arrays_that_were_cut_short_are_refused_in_a_line(tmp_path: Path, size: int) -> None:
-    path = tmp_path / "images.npy"
-    np.save(path, np.ones((20, 4), np.float32))
-    path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(InputError, match=r"images\.npy: .*; expected what prepare writes"):
-        map_array(path, np.float32, None, None)
