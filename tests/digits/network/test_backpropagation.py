@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import CrossEntropyLoss, functional
+from torch.nn import functional
 
 from digits.exact import quantise
 from digits.network import backpropagation, normalisation
-from digits.network.backpropagation import Layer, backpropagate, cross_entropy, slope, view_layers
+from digits.network.backpropagation import Layer, backpropagate, slope, view_layers
 from digits.network.draws import Draws
 from digits.network.training import draw_network
 from digits.params import Train
@@ -147,12 +147,3 @@ def test_the_order_of_a_batch_changes_no_bit_of_the_gradient(batch_norm: bool) -
     turned, same, _ = case.differentiate()
     assert torch.equal(turned, logits[order])
     assert all(map(torch.equal, parts(same), parts(gradient)))
-
-
-@pytest.mark.parametrize("label_smoothing", [0.0, 0.37])
-@pytest.mark.parametrize(("classes", "scale"), [(1, 1), (3, 1e-3), (10, 100)])
-def test_the_loss_is_that_of_torch(classes: int, scale: float, label_smoothing: float) -> None:
-    logits, labels = draw(23, classes) * scale, torch.arange(23) % classes
-    loss = CrossEntropyLoss(reduction="none", label_smoothing=label_smoothing)
-    found = cross_entropy(logits, labels, label_smoothing)
-    assert torch.allclose(found, loss(logits.double(), labels), rtol=1e-12, atol=1e-12)
