@@ -57,6 +57,6 @@ class Checkpoint:
         with expecting(self.path, expected, SafetensorError), safe_open(self.path, "pt") as file:
             for name in _NUMBERS:
                 getattr(trainer.descent, name).copy_(file.get_tensor(name))
-            trainer.generator.set_state(file.get_tensor("generator").clone())
+            trainer.generator.set_state(file.get_tensor("generator"))
             trainer.history = [Epoch(**one) for one in json.loads(file.metadata()["history"])]
         print(f"train: goes on after epoch {len(trainer.history)}, from {self.path}")
