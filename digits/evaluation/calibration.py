@@ -20,7 +20,6 @@ from digits.data.split import stratified_folds
 from digits.evaluation.measures import Predictions
 
 BINS = 15
-RESAMPLES = 1000
 UNIT = 2.0**-40  # of the whole numbers that gaps are summed in, which no order of them changes
 WIDEST = 6.907755278982137  # ln 1000: a temperature is between 1/1000 and 1000
 HALVINGS = 40
@@ -47,33 +46,9 @@ def _least_sure_first(predictions: Predictions) -> tuple[NDArray[np.float64], ND
     return confidence[order], (predictions.predicted == predictions.actual)[order]
 
 
-def summarise(predictions: Predictions) -> dict[str, float]:
-    """Return the expected calibration error, its 95 % interval, and what chance alone makes of it.
-
-    The error of few rows is too large on average, and those of rows drawn from these are so once
-    more, which the basic bootstrap takes off (Davison and Hinkley 1997, "Bootstrap methods and
-    their application", section 5.2). What is left of it near 0, the error by chance tells: the mean
-    of as many rows where every confidence is just right.
-    """
-    confidence, right = _least_sure_first(predictions)
-    error, rows = _error(confidence, right), len(right)
-    bootstrap, chance = np.random.default_rng(0), np.random.default_rng(0)
-    # Counted, not gathered: the rows stay in their order.
-    draws = (bootstrap.integers(0, rows, rows) for _ in range(RESAMPLES))
-    counts = (np.bincount(draw, minlength=rows) for draw in draws)
-    errors = sorted(_error(confidence.repeat(times), right.repeat(times)) for times in counts)
-    just_right = (chance.random(rows) < confidence for _ in range(RESAMPLES // 10))
-    by_chance = [_error(confidence, drawn) for drawn in just_right]
-    return {
-        "expected_calibration_error": error,
-        "interval_low": max(2 * error - errors[-1 - RESAMPLES // 40], 0.0),
-        "interval_high": max(2 * error - errors[RESAMPLES // 40], 0.0),
-        "by_chance": fsum(by_chance) / len(by_chance),
-    }
-
-
-def _error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+def expected_error(predictions: Predictions) -> float:
     """Return the mean over rows of how far confidence and accuracy of their bin are apart."""
+    confidence, right = _least_sure_first(predictions)
     gaps = np.rint((confidence - right) / UNIT).astype(np.int64)
     return sum(abs(int(part.sum())) for part in np.array_split(gaps, BINS)) * UNIT / len(gaps)
 
