@@ -1,7 +1,5 @@
 """download: MNIST's 70,000 images, dealt into CSV files in Kaggle's form.
 
-    python -m stages download
-
 Reads the network (about 20 MB); writes data/mnist/: train.csv (42,000 labelled rows), test.csv
 (28,000 rows), solution.csv (the labels of test.csv), and answers.csv (the label of each of the
 70,000, by the digest of its pixels), which is for `score` alone.

@@ -1,7 +1,5 @@
 """predict: the network's answer for each test image.
 
-    python -m stages predict
-
 Reads data/prepared/test, ids.csv and classes.json beside it, and models/mlp.safetensors; writes
 submission.csv, as Kaggle wants it.
 """

@@ -1,7 +1,5 @@
 """score: the submission held against the truth, as far as the truth is known.
 
-    python -m stages score
-
 Reads submission.csv, the CSV file that `data.test` names, its ids.csv and classes.json in
 data/prepared, and data/mnist/answers.csv; writes metrics/score.json. The truth is that file's own
 labels, if it has any; otherwise it is looked up by exact pixels, so that it is found for Kaggle's
