@@ -1,12 +1,12 @@
 """prepare: CSV to normalised tensors, split into training, validation and test.
 
-Reads the CSV files that `data.train` and `data.test` name; writes data/prepared/. Memory is bounded
-by a block of pixels, plus a label or an id, and a digest, of each row.
+Memory is bounded by a block of pixels, plus a label or an id, and a digest, of each row.
 """
 
 import sys
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -19,12 +19,14 @@ from digits.data.csv_files import write_table
 from digits.data.image_table import ImageTable
 from digits.data.split import stratified_split
 from digits.data.submission import count_ids
-from digits.data.tensors import PREPARED, Statistics, measure, write_images
+from digits.data.tensors import BLOCK, PREPARED, Statistics, measure, write_images
 from digits.errors import InputError, expecting
 from digits.files import replacing_directory, write_json
 from digits.params import Prepare, check_names, load_params
 
-BLOCK_BYTES = 2**20  # of pixels
+RAW = "pixels.raw"  # of one table, a byte each
+Pixels = NDArray[np.uint8]  # shape (rows, pixels)
+Rows = NDArray[np.int64]
 Digests = NDArray[np.uint64]
 
 
@@ -33,39 +35,28 @@ def open_tables(train: Path, test: Path) -> tuple[ImageTable, ImageTable]:
     tables = ImageTable(train, labelled=True), ImageTable(test, labelled=False)
     known, given = ([one.columns.names[k] for k in one.columns.pixels] for one in tables)
     if len(given) != len(known) or (given != known and sorted(given) == sorted(known)):
-        raise InputError(
-            f"{test}: row 1: {len(given)} pixel columns; expected the {len(known)} of {train}, "
-            "in their order"
-        )
+        expected = f"the {len(known)} of {train}, in their order"
+        raise InputError(f"{test}: row 1: {len(given)} pixel columns; expected {expected}")
     return tables
 
 
 def copy_pixels(
     table: ImageTable, raw: Path, kind: Literal["labels", "ids"]
-) -> tuple["pd.Series[str]", Digests]:
-    """Write all pixels, one byte each, to `raw`; return labels or ids, and digests, shape (rows,).
-
-    Labels and ids are indexed by their row in the table's file.
-    """
-    # A list of small arrays would keep what is between them from being used again.
-    texts: list[str] = []
-    digests = bytearray()
+) -> tuple["pd.Series[str]", Pixels]:
+    """Return labels or ids, indexed by their row in the file, and the pixels, mapped from `raw`."""
+    texts: list[str] = []  # small arrays would keep what is between them from being used again
     with raw.open("wb") as file:
         for images in table.read():
             texts += getattr(images, kind).tolist()
-            for image in images.pixels:
-                digests += blake2b(image, digest_size=8).digest()
             file.write(images.pixels.data)
     rows = pd.RangeIndex(len(texts)) + table.columns.first_row
-    return pd.Series(texts, rows, str), np.frombuffer(digests, np.uint64)
+    pixels = np.memmap(raw, np.uint8, "r").reshape(-1, len(table.columns.pixels))
+    return pd.Series(texts, rows, str), pixels
 
 
-def read_pixels(raw: Path, pixels: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
-    """Yield blocks of what `copy_pixels` wrote, shape (n, pixels), and which rows they are."""
-    count = max(1, BLOCK_BYTES // pixels)
-    for start in range(0, raw.stat().st_size // pixels, count):
-        block = np.fromfile(raw, np.uint8, count * pixels, offset=start * pixels)
-        yield slice(start, start + count), block.reshape(-1, pixels)
+def read_blocks(pixels: Pixels, rows: Rows) -> Iterator[Pixels]:
+    """Yield those rows, in blocks."""
+    return (pixels[block] for block in np.array_split(rows, len(rows) // BLOCK + 1))
 
 
 def find_classes(table: ImageTable, labels: "pd.Series[str]") -> tuple[str, ...]:
@@ -79,10 +70,10 @@ def find_classes(table: ImageTable, labels: "pd.Series[str]") -> tuple[str, ...]
     return sort_classes(found)
 
 
-def choose_validation(
+def split(
     train: Path, params: Prepare, labels: NDArray[np.int64], classes: Sequence[str]
-) -> NDArray[np.bool_]:
-    """Return True for the validation rows, shape (rows,); every class keeps a training row."""
+) -> tuple[Rows, Rows]:
+    """Return the rows to train on, some of each class, and those for validation."""
     given = params.validation
     count = given if isinstance(given, int) else round(given * len(labels))
     where = f"params.yaml: prepare.validation = {given}: {count} of the {len(labels)} rows"
@@ -90,57 +81,51 @@ def choose_validation(
         raise InputError(f"{where} in {train}; expected from 1 to {len(labels) - 1}")
     chosen = stratified_split(labels, count, params.seed)
     for code in np.setdiff1d(labels, labels[~chosen])[:1]:
-        raise InputError(
-            f"{where} leave none of class {classes[code]!r} to train on; expected fewer"
-        )
-    return chosen
+        lacking = f"leave none of class {classes[code]!r} to train on"
+        raise InputError(f"{where} {lacking}; expected fewer")
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
-def write_part(folder: Path, raw: Path, chosen: NDArray[np.bool_], statistics: Statistics) -> None:
-    """Write the chosen rows of `raw`, normalised, to a new folder."""
+def write_part(folder: Path, pixels: Pixels, rows: Rows, statistics: Statistics) -> Digests:
+    """Write those rows, normalised, to a new folder; return their digests."""
     folder.mkdir()
-    shape = int(chosen.sum()), statistics.pixels
-    blocks = read_pixels(raw, statistics.pixels)
-    normalised = (statistics.normalise(block[chosen[rows]]) for rows, block in blocks)
-    write_images(folder / "images.npy", shape, normalised)
+    blocks = map(statistics.normalise, read_blocks(pixels, rows))
+    write_images(folder / "images.npy", (len(rows), statistics.pixels), blocks)
+    images = chain.from_iterable(read_blocks(pixels, rows))
+    digests = (blake2b(image, digest_size=8).digest() for image in images)
+    return np.frombuffer(b"".join(digests), np.uint64)
 
 
 def write_labelled(
     directory: Path, table: ImageTable, params: Prepare
-) -> tuple[Statistics, Digests, Digests]:
-    """Write all that comes of labelled images; return digests of those to train on, and others."""
-    raw, pixels = directory / "pixels.raw", len(table.columns.pixels)
-    texts, digests = copy_pixels(table, raw, "labels")
+) -> tuple[Statistics, list[Digests]]:
+    """Write all that comes of labelled images; return digests of training and validation."""
+    texts, pixels = copy_pixels(table, directory / RAW, "labels")
     classes = find_classes(table, texts)
     labels = encode(texts, classes)
-    validation = choose_validation(table.path, params, labels, classes)
-    mean, std = measure(block[~validation[rows]] for rows, block in read_pixels(raw, pixels))
+    training, validation = split(table.path, params, labels, classes)
+    mean, std = measure(read_blocks(pixels, training))
     if std == 0:
         raise InputError(f"{table.path}: all training pixels are equal; expected images")
-    statistics = Statistics(mean=mean, std=std, pixels=pixels)
-    for name, chosen in (("train", ~validation), ("validation", validation)):
-        write_part(directory / name, raw, chosen, statistics)
-        np.save(directory / name / "labels.npy", labels[chosen])
-        np.save(directory / name / "rows.npy", texts.index[chosen])
-    raw.unlink()
+    statistics = Statistics(mean=mean, std=std, pixels=pixels.shape[1])
+    digests = []
+    for name, rows in (("train", training), ("validation", validation)):
+        digests.append(write_part(directory / name, pixels, rows, statistics))
+        np.save(directory / name / "labels.npy", labels[rows])
+        np.save(directory / name / "rows.npy", texts.index[rows])
     save_classes(directory / "classes.json", classes)
     write_json(directory / "statistics.json", statistics.model_dump())
-    return statistics, digests[~validation], digests[validation]
+    return statistics, digests
 
 
 def write_test(directory: Path, table: ImageTable, statistics: Statistics) -> Digests:
     """Write the images to predict, and their ids; return their digests."""
-    raw, column = directory / "pixels.raw", table.columns.id
-    ids, digests = copy_pixels(table, raw, "ids")
-    write_part(directory / "test", raw, np.ones(len(digests), np.bool_), statistics)
-    raw.unlink()
-    if column is None:
-        ids = count_ids(len(digests))
-    else:
-        ids = ids.rename(table.columns.names[column])
-        table.refuse(column, ids.duplicated(), ids, "ids that differ")
+    ids, pixels = copy_pixels(table, directory / RAW, "ids")
+    column, rows = table.columns.id, np.arange(len(pixels))
+    ids = count_ids(len(rows)) if column is None else ids.rename(table.columns.names[column])
+    table.refuse(column or 0, ids.duplicated(), ids, "ids that differ")
     write_table(directory / "ids.csv", ids.to_frame())
-    return digests
+    return write_part(directory / "test", pixels, rows, statistics)
 
 
 def count_copies(training: Digests, validation: Digests, test: Digests) -> dict[str, int]:
@@ -158,8 +143,9 @@ def main() -> str:
     params = load_params()
     train, test = open_tables(Path(params.data.train), Path(params.data.test))
     with replacing_directory(PREPARED) as directory:
-        statistics, *labelled = write_labelled(directory, train, params.prepare)
-        digests = *labelled, write_test(directory, test, statistics)
+        statistics, digests = write_labelled(directory, train, params.prepare)
+        digests.append(write_test(directory, test, statistics))
+        (directory / RAW).unlink()
         rows = dict(zip(("training", "validation", "test"), map(len, digests), strict=True))
         copies = count_copies(*digests)
         write_json(directory / "counts.json", {"rows": rows, "copies": copies})

@@ -54,7 +54,7 @@ def set_block(monkeypatch: pytest.MonkeyPatch, rows: int, pixels: int = PIXELS) 
     """Let a block have that many rows of images."""
     monkeypatch.setattr("digits.data.lines.FIRST_BYTES", rows * pixels * 4)
     monkeypatch.setattr("digits.data.lines.BLOCK_BYTES", rows * pixels * 4)
-    monkeypatch.setattr("stages.prepare.BLOCK_BYTES", rows * pixels)
+    monkeypatch.setattr("stages.prepare.BLOCK", rows)
 
 
 def test_rows_on_both_sides_are_counted_and_warned_of(
