@@ -31,8 +31,7 @@ def unchanged(stage: str) -> Iterator[None]:
     before = read_inputs(entry)
     yield
     if changes := describe_changes(before, read_inputs(entry), f"when {stage} began"):
-        expected = "what a stage reads to stay: run it again"
-        raise InputError(f"{changes}: nothing is recorded; expected {expected}")
+        raise InputError(f"{changes}: nothing is recorded; expected no edits: run it again")
 
 
 def read_inputs(entry: Mapping[str, Any]) -> dict[str, object]:
@@ -45,10 +44,9 @@ def read_inputs(entry: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _written(path: Path) -> list[tuple[str, int]]:
-    """Return when each file was written that is `path`, or lies in it."""
+    """Return when what is at `path`, or lies in it, was written."""
     with suppress(OSError):  # which the stage will tell
-        files = (file for file in (path, *path.rglob("*")) if file.is_file())
-        return sorted((str(file), file.stat().st_mtime_ns) for file in files)
+        return sorted((str(one), one.stat().st_mtime_ns) for one in (path, *path.rglob("*")))
     return []
 
 

@@ -1,8 +1,6 @@
-"""download: MNIST's 70,000 images, dealt into CSV files in Kaggle's form.
+"""download: MNIST's 70,000 images (20 MB), dealt into CSV files in Kaggle's form.
 
-Reads the network (about 20 MB); writes data/mnist/: train.csv (42,000 labelled rows), test.csv
-(28,000 rows), solution.csv (the labels of test.csv), and answers.csv (the label of each of the
-70,000, by the digest of its pixels), which is for `score` alone.
+Beside them are the labels of test.csv, and those of all images, which are for `score` alone.
 """
 
 from pathlib import Path

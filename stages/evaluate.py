@@ -1,9 +1,4 @@
-"""evaluate: what the network gets right and wrong on the validation rows, in numbers and pictures.
-
-Reads validation, statistics.json and classes.json in data/prepared, and models/mlp.safetensors;
-writes data/probabilities.npy, metrics/evaluation.json, metrics/confusion_matrix.json, and in plots/
-the tables confusion, classes, calibration and reliability, and pictures.
-"""
+"""evaluate: what the network gets right and wrong on the validation rows, told and drawn."""
 
 from collections.abc import Sequence
 from pathlib import Path

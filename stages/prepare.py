@@ -149,13 +149,11 @@ def main() -> str:
         rows = dict(zip(("training", "validation", "test"), map(len, digests), strict=True))
         copies = count_copies(*digests)
         write_json(directory / "counts.json", {"rows": rows, "copies": copies})
-    if any(copies.values()):
-        print(
-            f"warning: {train.path}: {copies['validation_in_training']:,} validation rows are "
-            f"training rows as well, and {copies['test_in_labelled']:,} rows of {test.path} are "
-            "in it; expected none: the scores are too good",
-            file=sys.stderr,
-        )
+    within, across = copies.values()
+    if within or across:
+        told = f"{within:,} validation rows are training rows as well, and {across:,} rows of"
+        reason = "expected none: the scores are too good"
+        print(f"warning: {train.path}: {told} {test.path} are in it; {reason}", file=sys.stderr)
     files = [f"{one.path}{' (pixels from 0 to 1)' * one.scaled}" for one in (train, test)]
     counts = ", ".join(f"{count:,} {name}" for name, count in rows.items())
     return f"read {' and '.join(files)}; wrote {PREPARED}: {counts} images"

@@ -1,9 +1,4 @@
-"""report: a page that shows what the network gets wrong, and a card that says what it is.
-
-Reads data/prepared/, data/probabilities.npy, data/suspects.csv, models/mlp.safetensors,
-metrics/score.json, and training.csv, reliability.csv and calibration.csv in plots/; writes
-report/index.html, and the model card, models/README.md.
-"""
+"""report: a page that shows what the network gets wrong, and a card that says what it is."""
 
 from pathlib import Path
 

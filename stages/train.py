@@ -1,9 +1,7 @@
-"""train: fit the network to the training rows.
+"""train: fit the network, or several one after the other, to the training rows.
 
-Reads train, validation and classes.json in data/prepared; writes models/mlp.safetensors, and
-metrics/train.json (the last epoch) and plots/training.csv (each epoch), of several networks their
-mean: these grow while one network after the other is trained. A run that is stopped goes on after
-its last whole epoch when it is started again, and ends in the same bytes.
+A run that is stopped goes on after its last whole epoch when it is started again, and ends in the
+same bytes. Metrics and curves grow while it runs; of several networks they are the mean at the end.
 """
 
 from collections.abc import Sequence
