@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from digits.data.image_table import write_images
-from digits.data.tensors import Statistics, map_images, map_labelled
+from digits.data.tensors import PREPARED, Statistics, map_images, map_labelled
 from digits.errors import InputError
 from stages import prepare
 from tests.conftest import PIXELS, ParamsWriter
 from tests.sandbox import CLASSES, draw_images
 
-PREPARED = Path("data/prepared")
 PARTS = ("train", "validation")
 
 
