@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from digits.data.classes import load_classes, name_classes
-from digits.data.csv_files import without_formulas, write_table
+from digits.data.csv_files import write_table
 from digits.data.tensors import PREPARED, PROBABILITIES, Statistics, map_labelled
 from digits.evaluation import calibration, measures
 from digits.evaluation.measures import Predictions
@@ -53,9 +53,8 @@ def write_answers(
     with replacing(PROBABILITIES) as temporary, temporary.open("wb") as file:
         np.save(file, predictions.probabilities)
     answers = pd.DataFrame({"actual": predictions.actual, "predicted": predictions.predicted})
-    answers = answers.map(names.__getitem__)
-    write_table(PLOTS / "confusion.csv", without_formulas(answers))
-    write_table(PLOTS / "classes.csv", without_formulas(measures.by_class(confusion, names)))
+    write_table(PLOTS / "confusion.csv", answers.map(names.__getitem__))
+    write_table(PLOTS / "classes.csv", measures.by_class(confusion, names))
     matrix = {"rows": [f"predicted {name}" for name in names]}
     matrix |= {"columns": [f"actual {name}" for name in names], "counts": confusion.tolist()}
     write_json(METRICS / "confusion_matrix.json", matrix)

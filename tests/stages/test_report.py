@@ -58,7 +58,7 @@ def test_the_page_holds_every_image_with_its_row_and_what_the_network_says_of_it
         assert 998 <= sum(share for _, share in pairs) <= 1002
     assert np.array_equal(found, counts)
     errors = counts.sum() - counts.trace()
-    assert data["errors"] == errors > 0
+    assert errors > 0
     assert all(actual != predicted for actual, predicted, *_ in data["images"][:errors])
 
 
@@ -112,4 +112,4 @@ def test_what_another_stage_did_not_write_is_refused() -> None:
 
 def test_images_all_answered_right_are_reported(project: Path, write_params: ParamsWriter) -> None:
     run_pipeline(write_params, epochs=10, lr=0.1)
-    assert read_data()["errors"] == 0
+    assert all(actual == predicted for actual, predicted, *_ in read_data()["images"])
