@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -40,10 +39,8 @@ def open_tables(train: Path, test: Path) -> tuple[ImageTable, ImageTable]:
     return tables
 
 
-def copy_pixels(
-    table: ImageTable, raw: Path, kind: Literal["labels", "ids"]
-) -> tuple["pd.Series[str]", Pixels]:
-    """Return labels or ids, indexed by their row in the file, and the pixels, mapped from `raw`."""
+def copy_pixels(table: ImageTable, raw: Path, kind: str) -> tuple["pd.Series[str]", Pixels]:
+    """Return "labels" or "ids", indexed by their row in the file; map the pixels from `raw`."""
     texts: list[str] = []  # small arrays would keep what is between them from being used again
     with raw.open("wb") as file:
         for images in table.read():
