@@ -89,8 +89,8 @@ def write_part(folder: Path, pixels: Pixels, rows: Rows, statistics: Statistics)
     blocks = map(statistics.normalise, read_blocks(pixels, rows))
     write_images(folder / "images.npy", (len(rows), statistics.pixels), blocks)
     images = chain.from_iterable(read_blocks(pixels, rows))
-    digests = (blake2b(image, digest_size=8).digest() for image in images)
-    return np.frombuffer(b"".join(digests), np.uint64)
+    digests = (int.from_bytes(blake2b(image, digest_size=8).digest()) for image in images)
+    return np.fromiter(digests, np.uint64, len(rows))
 
 
 def write_labelled(
