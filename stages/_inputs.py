@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from digits.errors import InputError, shorten
 from digits.params import PARAMS, leaves, load_yaml
 
 PIPELINE = Path("dvc.yaml")
-NAMED = 3  # changes in a message, at most
 _MD5 = partial(hashlib.md5, usedforsecurity=False)
 
 Inputs = Mapping[str, object]  # params by "params.yaml: train.lr", all else by path
@@ -70,12 +68,11 @@ def hash_path(path: Path) -> str:
 
 
 def describe_changes(before: Inputs, after: Inputs, when: str) -> str:
-    """Return in words how `after` differs from what there was `when`: a few changes, if any."""
-    changed = (
-        f"{name} = {shorten(after.get(name))}, and {shorten(before.get(name))} {when}"
-        if ": " in name
-        else f"{name}: not as {when}"
-        for name in {**before, **after}
-        if before.get(name) != after.get(name)
-    )
-    return ", ".join(islice(changed, NAMED))
+    """Return in words the first way in which `after` differs from what there was `when`, if any."""
+    for name in {**before, **after}:
+        old, new = before.get(name), after.get(name)
+        if old != new and ": " in name:
+            return f"{name} = {shorten(new)}, and {shorten(old)} {when}"
+        if old != new:
+            return f"{name}: not as {when}"
+    return ""

@@ -26,7 +26,4 @@ def main() -> str:
     write_images(MNIST / "test.csv", pixels[test])
     write_submission(MNIST / "solution.csv", count_ids(len(test)), map(str, labels[test]))
     write_answers(ANSWERS, pixels, labels)
-    return (
-        f"read MNIST's {len(labels):,} images; wrote {MNIST}: {len(train):,} labelled, and "
-        f"{len(test):,} to predict"
-    )
+    return f"read MNIST's {len(labels):,} images; wrote {MNIST}"
