@@ -7,7 +7,7 @@ edited while the stage ran as what its results were made from.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -17,36 +17,24 @@ from digits.errors import InputError, shorten
 from digits.params import PARAMS, leaves, load_yaml
 
 PIPELINE = Path("dvc.yaml")
-MISSING = "missing"
-NAMED = 3  # changes in a message, at most
 _MD5 = partial(hashlib.md5, usedforsecurity=False)
 
 Inputs = Mapping[str, object]  # params by "params.yaml: train.lr", all else by path
 
 
 @contextmanager
-def unchanged(pipeline: Path, stage: str) -> Iterator[Callable[[], None]]:
-    """Raise `InputError` at the end of the block if a stage's inputs are not as at its beginning.
-
-    They are those that the dvc.yaml `pipeline` lists, if it does. Yields what looks at once.
-    """
-    stages = load_yaml(pipeline, "stages")["stages"] if pipeline.exists() else {}
-    entry = stages.get(stage, {})
+def unchanged(stage: str) -> Iterator[None]:
+    """Raise `InputError` at the end of the block if the inputs of a stage have changed."""
+    entry = load_yaml(PIPELINE, "stages")["stages"].get(stage, {})
     before = read_inputs(entry)
-
-    def check() -> None:
-        if changes := describe_changes(before, read_inputs(entry), f"when {stage} began"):
-            expected = "what a stage reads to stay: run it again"
-            raise InputError(f"{changes}: nothing is recorded; expected {expected}")
-
-    yield check
-    check()
+    yield
+    if changes := describe_changes(before, read_inputs(entry), f"when {stage} began"):
+        raise InputError(f"{changes}: nothing is recorded; expected no edits: run it again")
 
 
 def read_inputs(entry: Mapping[str, Any]) -> dict[str, object]:
     """Return what a stage of a dvc.yaml reads: params, hashes of code, and times of data."""
-    params = entry.get("params")
-    found = read_params(Path(), str(PARAMS), params) if params else {}
+    found = read_params(Path(), str(PARAMS), entry.get("params", []))
     for dep in entry.get("deps", []):
         path = re.sub(r"\$\{(.+?)\}", lambda key: str(found.get(f"{PARAMS}: {key[1]}")), dep)
         found[path] = hash_path(Path(path)) if path.endswith(".py") else _written(Path(path))
@@ -54,10 +42,9 @@ def read_inputs(entry: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _written(path: Path) -> list[tuple[str, int]]:
-    """Return when each file was written that is `path`, or lies in it."""
+    """Return when what is at `path`, or lies in it, was written."""
     with suppress(OSError):  # which the stage will tell
-        files = [file for file in (path, *path.rglob("*")) if file.is_file()]
-        return sorted((str(file), file.stat().st_mtime_ns) for file in files)
+        return sorted((str(one), one.stat().st_mtime_ns) for one in (path, *path.rglob("*")))
     return []
 
 
@@ -69,25 +56,23 @@ def read_params(folder: Path, file: str, keys: Iterable[str]) -> dict[str, objec
 
 
 def hash_path(path: Path) -> str:
-    """Return the MD5 of a file, or of a directory's list of files, as DVC takes it."""
+    """Return the MD5 of a file, or of a directory's list of files, as DVC takes it, if any."""
     if path.is_dir():
         files = {str(file.relative_to(path)): file for file in path.rglob("*") if file.is_file()}
         listed = [{"md5": hash_path(files[name]), "relpath": name} for name in sorted(files)]
         return f"{_MD5(json.dumps(listed).encode()).hexdigest()}.dir"
     if not path.is_file():  # nor a device, which may have no end
-        return MISSING
+        return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, _MD5).hexdigest()
 
 
 def describe_changes(before: Inputs, after: Inputs, when: str) -> str:
-    """Return in words how `after` differs from what there was `when`, if it does."""
-    changed = [
-        f"{name} = {shorten(after.get(name))}, and {shorten(before.get(name))} {when}"
-        if ": " in name
-        else f"{name}: not as {when}"
-        for name in {**before, **after}
-        if before.get(name, MISSING) != after.get(name, MISSING)
-    ]
-    more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
-    return ", ".join(changed[:NAMED]) + more
+    """Return in words the first way in which `after` differs from what there was `when`, if any."""
+    for name in {**before, **after}:
+        old, new = before.get(name), after.get(name)
+        if old != new and ": " in name:
+            return f"{name} = {shorten(new)}, and {shorten(old)} {when}"
+        if old != new:
+            return f"{name}: not as {when}"
+    return ""

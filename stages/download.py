@@ -1,10 +1,6 @@
-"""download: MNIST's 70,000 images, dealt into CSV files in Kaggle's form.
+"""download: MNIST's 70,000 images (20 MB), dealt into CSV files in Kaggle's form.
 
-    python -m stages download
-
-Reads the network (about 20 MB); writes data/mnist/: train.csv (42,000 labelled rows), test.csv
-(28,000 rows), solution.csv (the labels of test.csv), and answers.csv (the label of each of the
-70,000, by the digest of its pixels), which is for `score` alone.
+Beside them are the labels of test.csv, and those of all images, which are for `score` alone.
 """
 
 from pathlib import Path
@@ -30,7 +26,4 @@ def main() -> str:
     write_images(MNIST / "test.csv", pixels[test])
     write_submission(MNIST / "solution.csv", count_ids(len(test)), map(str, labels[test]))
     write_answers(ANSWERS, pixels, labels)
-    return (
-        f"read MNIST's {len(labels):,} images; wrote {MNIST}: {len(train):,} labelled, and "
-        f"{len(test):,} to predict"
-    )
+    return f"read MNIST's {len(labels):,} images; wrote {MNIST}"

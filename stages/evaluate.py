@@ -1,11 +1,4 @@
-"""evaluate: what the network gets right and wrong on the validation rows, in numbers and pictures.
-
-    python -m stages evaluate
-
-Reads validation, statistics.json and classes.json in data/prepared, and models/mlp.safetensors;
-writes data/probabilities.npy, metrics/evaluation.json, metrics/confusion_matrix.json, and in plots/
-the tables confusion, classes, calibration and reliability, and pictures.
-"""
+"""evaluate: what the network gets right and wrong on the validation rows, told and drawn."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,9 +32,11 @@ def write_calibration(logits: torch.Tensor, actual: NDArray[np.int64]) -> dict[s
     rows, columns = {}, {}
     for kind, values, divisor in (("raw", logits, 1.0), ("scaled", scaled, temperature)):
         shares, logarithms = probabilities(values)
-        rows[kind] = calibration.summarise(Predictions(actual, shares))
-        rows[kind]["negative_log_likelihood"] = measures.negative_log_likelihood(logarithms, actual)
-        rows[kind]["temperature"] = divisor
+        rows[kind] = {
+            "expected_calibration_error": calibration.expected_error(Predictions(actual, shares)),
+            "negative_log_likelihood": measures.negative_log_likelihood(logarithms, actual),
+            "temperature": divisor,
+        }
         bins = calibration.bins(Predictions(actual, shares))
         columns["rows"] = bins["rows"]
         columns |= {f"{kind}_{name}": bins[name] for name in ("confidence", "accuracy")}
@@ -57,9 +52,8 @@ def write_answers(
     """Write what the network gives each class of each row, and its answers beside the truth."""
     with replacing(PROBABILITIES) as temporary, temporary.open("wb") as file:
         np.save(file, predictions.probabilities)
-    pairs = {"actual": predictions.actual, "predicted": predictions.predicted}
-    answers = pd.DataFrame({key: np.array(names)[codes] for key, codes in pairs.items()})
-    write_table(PLOTS / "confusion.csv", answers)
+    answers = pd.DataFrame({"actual": predictions.actual, "predicted": predictions.predicted})
+    write_table(PLOTS / "confusion.csv", answers.map(names.__getitem__))
     write_table(PLOTS / "classes.csv", measures.by_class(confusion, names))
     matrix = {"rows": [f"predicted {name}" for name in names]}
     matrix |= {"columns": [f"actual {name}" for name in names], "counts": confusion.tolist()}
@@ -77,16 +71,16 @@ def main() -> str:
     predictions = Predictions(actual, probabilities(logits)[0])
     confusion = measures.confusion_matrix(predictions.predicted, actual, classes)
     write_answers(predictions, confusion, names)
-    raw = write_calibration(logits, actual)
+    raw, errors = write_calibration(logits, actual), len(predictions.misclassified())
     evaluation = {
         "accuracy": measures.accuracy(confusion),
-        "errors": len(predictions.misclassified()),
+        "errors": errors,
         "negative_log_likelihood": raw["negative_log_likelihood"],
         "brier_score": measures.brier_score(predictions.probabilities, actual),
         "expected_calibration_error": raw["expected_calibration_error"],
     }
     write_json(METRICS / "evaluation.json", evaluation)
-    told = f"{evaluation['errors']:,} of {len(actual):,} validation images misclassified"
+    told = f"{errors:,} of {len(actual):,} validation images misclassified"
     told += "" if params.train.rows == "train" else " (NOT held out: trained on)"
     draw_confusion(PLOTS / "confusion.png", confusion, told, names)
     clearest = predictions.hardest()[-1]
@@ -95,5 +89,4 @@ def main() -> str:
     size = params.evaluate.gallery
     for name, title, tiles in galleries(predictions, images, statistics, names, size):
         draw_gallery(PLOTS / f"{name}.png", title, tiles)
-    told += f", accuracy {evaluation['accuracy']:.4f}"
-    return f"read {MODEL} and {len(actual):,} images; {told}; wrote {METRICS} and {PLOTS}"
+    return f"read {MODEL}; {told}, accuracy {evaluation['accuracy']:.4f}; wrote {METRICS}, {PLOTS}"

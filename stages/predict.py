@@ -1,18 +1,11 @@
-"""predict: the network's answer for each test image.
-
-    python -m stages predict
-
-Reads data/prepared/test, ids.csv and classes.json beside it, and models/mlp.safetensors; writes
-submission.csv, as Kaggle wants it.
-"""
+"""predict: the network's answer for each test image."""
 
 import torch
 from tqdm import tqdm
 
 from digits.data.classes import load_classes
-from digits.data.submission import IDS, SUBMISSION, read_ids, write_submission
+from digits.data.submission import SUBMISSION, read_ids, write_submission
 from digits.data.tensors import PREPARED, map_images, read_images
-from digits.errors import InputError
 from digits.network.inference import infer
 from digits.network.model import MODEL, load_model
 from digits.params import load_params
@@ -25,8 +18,6 @@ def main() -> str:
     params = load_params()
     rows, pixels = map_images(IMAGES).shape
     classes, ids = load_classes(), read_ids()
-    if len(ids) != rows:
-        raise InputError(f"{IDS}: {len(ids)} ids; expected {rows}, one for each image in {IMAGES}")
     model = load_model(MODEL, pixels, len(classes))
     logits = (
         infer(model, torch.from_numpy(images), params.predict.shift, MODEL)

@@ -1,14 +1,12 @@
 """prepare: CSV to normalised tensors, split into training, validation and test.
 
-    python -m stages prepare
-
-Reads the CSV files that `data.train` and `data.test` name; writes data/prepared/. Memory is bounded
-by a block of pixels, plus a label or an id, and a digest, of each row.
+Memory is bounded by a block of pixels, plus a label or an id, and a digest, of each row.
 """
 
 import sys
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -20,156 +18,119 @@ from digits.data.csv_files import write_table
 from digits.data.image_table import ImageTable
 from digits.data.split import stratified_split
 from digits.data.submission import count_ids
-from digits.data.tensors import PREPARED, Statistics, measure, write_images
-from digits.errors import InputError, expecting, shorten
+from digits.data.tensors import BLOCK, PREPARED, Statistics, measure, write_images
+from digits.errors import InputError, expecting
 from digits.files import replacing, write_json
 from digits.params import Prepare, check_names, load_params
 
-MOST = 1000  # classes
-BLOCK_BYTES = 2**20  # of pixels
-DIGEST = np.dtype(np.uint64)
+RAW = "pixels.raw"  # of one table, a byte each
+Pixels = NDArray[np.uint8]  # shape (rows, pixels)
+Rows = NDArray[np.int64]
 Digests = NDArray[np.uint64]
 
 
 def open_tables(train: Path, test: Path) -> tuple[ImageTable, ImageTable]:
-    """Find the columns of both files; images are of one size."""
+    """Find the columns of both files; images are of one size, and named pixels in one order."""
     tables = ImageTable(train, labelled=True), ImageTable(test, labelled=False)
-    expected, found = (len(table.columns.pixels) for table in tables)
-    if found != expected:
-        raise InputError(
-            f"{test}: row 1: {found} pixel columns; expected {expected}, as in {train}"
-        )
     known, given = ([one.columns.names[k] for k in one.columns.pixels] for one in tables)
-    if given != known and sorted(given) == sorted(known):
-        raise InputError(
-            f"{test}: row 1: the pixels of {train} in another order; expected the same"
-        )
+    if len(given) != len(known) or (given != known and sorted(given) == sorted(known)):
+        expected = f"the {len(known)} of {train}, in their order"
+        raise InputError(f"{test}: row 1: {len(given)} pixel columns; expected {expected}")
     return tables
 
 
-def copy_pixels(table: ImageTable, raw: Path) -> tuple["pd.Series[str]", "pd.Series[str]", Digests]:
-    """Write all pixels, one byte each, to `raw`; return labels, ids and digests, shape (rows,).
-
-    Labels and ids are indexed by their row in the table's file.
-    """
-    # A list of small arrays would keep what is between them from being used again.
-    labels: list[str] = []
-    ids: list[str] = []
-    digests = bytearray()
+def copy_pixels(table: ImageTable, raw: Path, kind: str) -> tuple["pd.Series[str]", Pixels]:
+    """Return "labels" or "ids", indexed by their row in the file; map the pixels from `raw`."""
+    texts: list[str] = []  # small arrays would keep what is between them from being used again
     with raw.open("wb") as file:
         for images in table.read():
-            labels += images.labels.tolist()
-            ids += images.ids.tolist()
-            for image in images.pixels:
-                digests += blake2b(image, digest_size=DIGEST.itemsize).digest()
+            texts += getattr(images, kind).tolist()
             file.write(images.pixels.data)
-    rows = pd.RangeIndex(len(digests) // DIGEST.itemsize) + table.columns.first_row
-    known, named = (pd.Series(texts, rows[: len(texts)], str) for texts in (labels, ids))
-    return known, named, np.frombuffer(digests, DIGEST)
+    rows = pd.RangeIndex(len(texts)) + table.columns.first_row
+    pixels = np.memmap(raw, np.uint8, "r").reshape(-1, len(table.columns.pixels))
+    return pd.Series(texts, rows, str), pixels
 
 
-def read_pixels(raw: Path, pixels: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
-    """Yield blocks of what `copy_pixels` wrote, shape (n, pixels), and which rows they are."""
-    count = max(1, BLOCK_BYTES // pixels)
-    for start in range(0, raw.stat().st_size // pixels, count):
-        block = np.fromfile(raw, np.uint8, count * pixels, offset=start * pixels)
-        yield slice(start, start + count), block.reshape(-1, pixels)
+def read_blocks(pixels: Pixels, rows: Rows) -> Iterator[Pixels]:
+    """Yield those rows, in blocks."""
+    return (pixels[block] for block in np.array_split(rows, len(rows) // BLOCK + 1))
 
 
 def find_classes(table: ImageTable, labels: "pd.Series[str]") -> tuple[str, ...]:
     """Return the labels that there are, in order, if they can be classes, of two rows at least."""
     codes, found = pd.factorize(labels)
-    for wrong, expected in (
-        (codes >= MOST, f"at most {MOST} different labels"),
-        (np.full(len(codes), len(found) < 2), "two classes or more"),
-        (np.bincount(codes)[codes] < 2, "two rows of each class"),
-    ):
-        table.refuse(table.columns.label or 0, wrong, labels, expected)
+    column = table.columns.label or 0
+    table.refuse(column, len(found) < 2, labels, "two classes or more")
+    table.refuse(column, np.bincount(codes)[codes] < 2, labels, "two rows of each class")
     with expecting(table.path, "other labels", ValueError):
         check_names(list(found))
     return sort_classes(found)
 
 
-def choose_validation(
+def split(
     train: Path, params: Prepare, labels: NDArray[np.int64], classes: Sequence[str]
-) -> NDArray[np.bool_]:
-    """Return True for the validation rows, shape (rows,); every class keeps a training row."""
+) -> tuple[Rows, Rows]:
+    """Return the rows to train on, some of each class, and those for validation."""
     given = params.validation
     count = given if isinstance(given, int) else round(given * len(labels))
     where = f"params.yaml: prepare.validation = {given}: {count} of the {len(labels)} rows"
     if not 1 <= count < len(labels):
         raise InputError(f"{where} in {train}; expected from 1 to {len(labels) - 1}")
     chosen = stratified_split(labels, count, params.seed)
-    lacking, untried = (
-        [classes[code] for code in np.setdiff1d(np.arange(len(classes)), labels[part])]
-        for part in (~chosen, chosen)
-    )
-    if lacking:
-        raise InputError(f"{where} leave none of class {lacking[0]!r} to train on; expected fewer")
-    if untried:
-        print(f"warning: no validation row of {shorten(', '.join(untried))}", file=sys.stderr)
-    return chosen
+    for code in np.setdiff1d(labels, labels[~chosen])[:1]:
+        lacking = f"leave none of class {classes[code]!r} to train on"
+        raise InputError(f"{where} {lacking}; expected fewer")
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
-def write_part(folder: Path, raw: Path, chosen: NDArray[np.bool_], statistics: Statistics) -> None:
-    """Write the chosen rows of `raw`, normalised, to a new folder."""
+def write_part(folder: Path, pixels: Pixels, rows: Rows, statistics: Statistics) -> Digests:
+    """Write those rows, normalised, to a new folder; return their digests."""
     folder.mkdir()
-    shape = int(chosen.sum()), statistics.pixels
-    blocks = read_pixels(raw, statistics.pixels)
-    normalised = (statistics.normalise(block[chosen[rows]]) for rows, block in blocks)
-    write_images(folder / "images.npy", shape, normalised)
-
-
-def count_rows(training: Digests, validation: Digests, test: Digests) -> dict[str, dict[str, int]]:
-    """Count the rows, and those that have the pixels of one to train on.
-
-    Test rows are looked for among all labelled ones, as `train.rows: all` trains on these. Digests
-    make a count wrong with a probability of at most the pairs of rows / 2**64, 1e-10 for MNIST.
-    """
-    within = int(np.isin(validation, training).sum())
-    across = int(np.isin(test, np.concatenate([training, validation])).sum())
-    return {
-        "rows": {"training": len(training), "validation": len(validation), "test": len(test)},
-        "copies": {"validation_in_training": within, "test_in_labelled": across},
-    }
+    blocks = map(statistics.normalise, read_blocks(pixels, rows))
+    write_images(folder / "images.npy", (len(rows), statistics.pixels), blocks)
+    images = chain.from_iterable(read_blocks(pixels, rows))
+    digests = (int.from_bytes(blake2b(image, digest_size=8).digest()) for image in images)
+    return np.fromiter(digests, np.uint64, len(rows))
 
 
 def write_labelled(
     directory: Path, table: ImageTable, params: Prepare
-) -> tuple[Statistics, Digests, Digests]:
-    """Write all that comes of labelled images; return digests of those to train on, and others."""
-    raw, pixels = directory / "pixels.raw", len(table.columns.pixels)
-    texts, _, digests = copy_pixels(table, raw)
+) -> tuple[Statistics, list[Digests]]:
+    """Write all that comes of labelled images; return digests of training and validation."""
+    texts, pixels = copy_pixels(table, directory / RAW, "labels")
     classes = find_classes(table, texts)
     labels = encode(texts, classes)
-    validation = choose_validation(table.path, params, labels, classes)
-    mean, std = measure(block[~validation[rows]] for rows, block in read_pixels(raw, pixels))
-    if std == 0:
-        raise InputError(f"{table.path}: all training pixels are equal; expected images")
-    statistics = Statistics(mean=mean, std=std, pixels=pixels)
-    for name, chosen in (("train", ~validation), ("validation", validation)):
-        write_part(directory / name, raw, chosen, statistics)
-        np.save(directory / name / "labels.npy", labels[chosen])
-        np.save(directory / name / "rows.npy", texts.index[chosen])
-    raw.unlink()
+    training, validation = split(table.path, params, labels, classes)
+    mean, std = measure(read_blocks(pixels, training))
+    statistics = Statistics(mean=mean, std=std, pixels=pixels.shape[1])
+    digests = []
+    for name, rows in (("train", training), ("validation", validation)):
+        digests.append(write_part(directory / name, pixels, rows, statistics))
+        np.save(directory / name / "labels.npy", labels[rows])
+        np.save(directory / name / "rows.npy", texts.index[rows])
     save_classes(directory / "classes.json", classes)
     write_json(directory / "statistics.json", statistics.model_dump())
-    return statistics, digests[~validation], digests[validation]
+    return statistics, digests
 
 
 def write_test(directory: Path, table: ImageTable, statistics: Statistics) -> Digests:
     """Write the images to predict, and their ids; return their digests."""
-    raw, columns = directory / "pixels.raw", table.columns
-    _, ids, digests = copy_pixels(table, raw)
-    write_part(directory / "test", raw, np.ones(len(digests), np.bool_), statistics)
-    raw.unlink()
-    if columns.id is None:
-        ids = count_ids(len(digests))
-    else:
-        ids = ids.rename(columns.names[columns.id])
-        table.refuse(columns.id, ids.duplicated(), ids, "ids that differ")
+    ids, pixels = copy_pixels(table, directory / RAW, "ids")
+    column, rows = table.columns.id, np.arange(len(pixels))
+    ids = count_ids(len(rows)) if column is None else ids.rename(table.columns.names[column])
+    table.refuse(column or 0, ids.duplicated(), ids, "ids that differ")
     write_table(directory / "ids.csv", ids.to_frame())
-    return digests
+    return write_part(directory / "test", pixels, rows, statistics)
+
+
+def count_copies(training: Digests, validation: Digests, test: Digests) -> dict[str, int]:
+    """Count the rows that have the pixels of one to train on: all labelled ones, for test rows.
+
+    A count is wrong with a probability of at most the pairs of rows / 2**64, 1e-10 for MNIST.
+    """
+    within = np.isin(validation, training)
+    across = np.isin(test, np.concatenate([training, validation]))
+    return {"validation_in_training": int(within.sum()), "test_in_labelled": int(across.sum())}
 
 
 def main() -> str:
@@ -178,20 +139,17 @@ def main() -> str:
     train, test = open_tables(Path(params.data.train), Path(params.data.test))
     with replacing(PREPARED) as directory:
         directory.mkdir()
-        statistics, fitted, held_out = write_labelled(directory, train, params.prepare)
-        counts = count_rows(fitted, held_out, write_test(directory, test, statistics))
-        write_json(directory / "counts.json", counts)
-    rows, (within, across) = counts["rows"], counts["copies"].values()
+        statistics, digests = write_labelled(directory, train, params.prepare)
+        digests.append(write_test(directory, test, statistics))
+        (directory / RAW).unlink()
+        rows = dict(zip(("training", "validation", "test"), map(len, digests), strict=True))
+        copies = count_copies(*digests)
+        write_json(directory / "counts.json", {"rows": rows, "copies": copies})
+    within, across = copies.values()
     if within or across:
-        print(
-            f"warning: {train.path}: {within:,} validation rows are training rows as well, and "
-            f"{across:,} rows of {test.path} are in it; expected none: the scores are too good",
-            file=sys.stderr,
-        )
+        told = f"{within:,} validation rows are training rows as well, and {across:,} rows of"
+        reason = "expected none: the scores are too good"
+        print(f"warning: {train.path}: {told} {test.path} are in it; {reason}", file=sys.stderr)
     files = [f"{one.path}{' (pixels from 0 to 1)' * one.scaled}" for one in (train, test)]
-    return (
-        f"read {' and '.join(files)}; wrote {PREPARED}: "
-        f"{rows['training']:,} training, {rows['validation']:,} validation and {rows['test']:,} "
-        f"test images of {statistics.side} x {statistics.side} pixels, whose mean was "
-        f"{statistics.mean:.3f} and standard deviation {statistics.std:.3f}"
-    )
+    counts = ", ".join(f"{count:,} {name}" for name, count in rows.items())
+    return f"read {' and '.join(files)}; wrote {PREPARED}: {counts} images"

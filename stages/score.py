@@ -1,11 +1,7 @@
 """score: the submission held against the truth, as far as the truth is known.
 
-    python -m stages score
-
-Reads submission.csv, the CSV file that `data.test` names, its ids.csv and classes.json in
-data/prepared, and data/mnist/answers.csv; writes metrics/score.json. The truth is that file's own
-labels, if it has any; otherwise it is looked up by exact pixels, so that it is found for Kaggle's
-test.csv as well, and for no image that is not MNIST's.
+The truth is the test file's own labels, if it has any; otherwise it is looked up by exact pixels,
+so that it is found for Kaggle's test.csv as well, and for no image that is not MNIST's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,8 +31,7 @@ def find_truth(test: Path, answers: Path, classes: Sequence[str]) -> NDArray[np.
         known = read_answers(answers)
         return np.concatenate([look_up(known, block.pixels, classes) for block in blocks])
     labels = pd.concat([block.labels for block in blocks])
-    truth = encode(labels, classes)
-    expected = f"one of {shorten(', '.join(classes))}"
+    truth, expected = encode(labels, classes), f"one of {shorten(', '.join(classes))}"
     table.refuse(table.columns.label, truth == UNKNOWN, labels, expected)
     return truth
 
@@ -52,8 +47,8 @@ def compare(predicted: NDArray[np.int64], truth: NDArray[np.int64]) -> dict[str,
 
 def describe(score: Mapping[str, float]) -> str:
     """Return the accuracy, and its 95 % interval, in words."""
-    told, rows = "no score", int(score["rows"])
-    if rows:
+    told = "no score"
+    if rows := int(score["rows"]):
         low, high = wilson_interval(rows - score["errors"], rows)
         interval = f"95 % interval {low:.5f} to {high:.5f}"
         told = f"accuracy {score['accuracy']:.5f} ({interval}) on {rows:,} rows"
@@ -63,10 +58,8 @@ def describe(score: Mapping[str, float]) -> str:
 
 def main() -> str:
     """Run the stage; return what it did, in words."""
-    params = load_params()
-    classes = load_classes()
+    params, classes = load_params(), load_classes()
     truth = find_truth(Path(params.data.test), ANSWERS, classes)
-    predicted = read_submission(SUBMISSION, read_ids(), classes)
-    score = compare(predicted, truth)
+    score = compare(read_submission(SUBMISSION, read_ids(), classes), truth)
     write_json(METRICS, score)
     return f"read {SUBMISSION}; {describe(score)}; wrote {METRICS}"

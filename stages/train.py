@@ -1,14 +1,9 @@
-"""train: fit the network to the training rows.
+"""train: fit the network, or several one after the other, to the training rows.
 
-    python -m stages train
-
-Reads train, validation and classes.json in data/prepared; writes models/mlp.safetensors, and
-metrics/train.json (the last epoch) and plots/training.csv (each epoch), of several networks their
-mean: these grow while one network after the other is trained. A run that is stopped goes on after
-its last whole epoch when it is started again, and ends in the same bytes.
+A run that is stopped goes on after its last whole epoch when it is started again, and ends in the
+same bytes. Metrics and curves grow while it runs; of several networks they are the mean at the end.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -73,17 +68,6 @@ def write_history(history: Sequence[Epoch]) -> None:
     write_json(METRICS, {name: getattr(history[-1], name) for name in MEASURES})
 
 
-def warn_of_chance(accuracy: float, labels: torch.Tensor) -> None:
-    """Warn where the network does no better than always giving the commonest class."""
-    commonest = labels.bincount().max().item() / len(labels)
-    if accuracy <= commonest:
-        print(
-            f"warning: validation accuracy {accuracy:.4f} is no better than always giving the "
-            f"commonest class ({commonest:.4f}); the network has learnt nothing",
-            file=sys.stderr,
-        )
-
-
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
@@ -104,10 +88,8 @@ def main() -> str:
         train_network(trainer, checkpoints[-1])
         networks.append(trainer.network().cpu())
         histories.append(trainer.history)
-    history = list(map(mean_epoch, zip(*histories, strict=True)))
-    warn_of_chance(history[-1].validation_accuracy, validation.labels)
     save_model(Ensemble(networks), MODEL)
-    write_history(history)
+    write_history(list(map(mean_epoch, zip(*histories, strict=True))))
     for checkpoint in checkpoints:
         checkpoint.path.unlink(missing_ok=True)
     told = "" if train.rows == "train" else " (the validation rows among them)"

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from digits.data.image_table import ImageTable, write_images
-from digits.network.model import MLP, Ensemble, save_model
+from digits.network.model import MLP
 from digits.network.training import Labelled
 from digits.params import as_yaml
 from stages import prepare
-from tests.sandbox import CLASSES, SEED, Proof, draw_images, read_recipe, sandbox
+from tests.sandbox import SEED, Proof, draw_images, read_recipe, sandbox
 from tools.project import git
 
 PIXELS = 16
@@ -75,14 +75,6 @@ def zipped(content: bytes, names: Sequence[str] = ("images.csv",)) -> bytes:
         for name in names:
             archive.writestr(name, content)
     return file.getvalue()
-
-
-def save_huge(path: Path) -> None:
-    """Write a network whose weights are finite, and whose answers are not."""
-    model = Ensemble([MLP([PIXELS, 8, CLASSES])])
-    for parameter in model.parameters():
-        parameter.data.fill_(1e30)
-    save_model(model, path)
 
 
 def new_network(widths: Sequence[int], seed: int = 0) -> MLP:

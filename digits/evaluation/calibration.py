@@ -7,6 +7,7 @@ width leave all of them in one. The temperature is Guo et al.'s (2017, "On calib
 neural networks", section 4.2).
 """
 
+from collections.abc import Iterator
 from math import fsum
 
 import numpy as np
@@ -19,70 +20,41 @@ from digits import exact
 from digits.data.split import stratified_folds
 from digits.evaluation.measures import Predictions
 
-BINS = 15
-RESAMPLES = 1000
+BINS = 15  # of equally many rows, to within one; of fewer rows, as many
 UNIT = 2.0**-40  # of the whole numbers that gaps are summed in, which no order of them changes
 WIDEST = 6.907755278982137  # ln 1000: a temperature is between 1/1000 and 1000
 HALVINGS = 40
 
 
 def bins(predictions: Predictions) -> pd.DataFrame:
-    """Return rows, mean confidence and accuracy of `BINS` bins, the least sure first.
-
-    Each has as many rows as the others, to within one; of too few rows there are fewer bins.
-    """
-    split = (np.array_split(column, BINS) for column in _least_sure_first(predictions))
+    """Return rows, mean confidence and accuracy of each bin, the least sure first."""
     rows = [
         (len(right), fsum(confidence) / len(right), int(right.sum()) / len(right))
-        for confidence, right in zip(*split, strict=True)
-        if len(right)
+        for confidence, right in _split(predictions)
     ]
     return pd.DataFrame(rows, columns=["rows", "confidence", "accuracy"])
 
 
-def _least_sure_first(predictions: Predictions) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the probability of each predicted class, rising, and whether it is the actual one."""
-    confidence = predictions.probabilities.max(axis=1)
-    order = np.argsort(confidence, kind="stable")
-    return confidence[order], (predictions.predicted == predictions.actual)[order]
-
-
-def summarise(predictions: Predictions) -> dict[str, float]:
-    """Return the expected calibration error, its 95 % interval, and what chance alone makes of it.
-
-    The error of few rows is too large on average, and those of rows drawn from these are so once
-    more, which the basic bootstrap takes off (Davison and Hinkley 1997, "Bootstrap methods and
-    their application", section 5.2). What is left of it near 0, the error by chance tells: the mean
-    of as many rows where every confidence is just right.
-    """
-    confidence, right = _least_sure_first(predictions)
-    error, rows = _error(confidence, right), len(right)
-    bootstrap, chance = np.random.default_rng(0), np.random.default_rng(0)
-    # Counted, not gathered: the rows stay in their order.
-    draws = (bootstrap.integers(0, rows, rows) for _ in range(RESAMPLES))
-    counts = (np.bincount(draw, minlength=rows) for draw in draws)
-    errors = sorted(_error(confidence.repeat(times), right.repeat(times)) for times in counts)
-    just_right = (chance.random(rows) < confidence for _ in range(RESAMPLES // 10))
-    by_chance = [_error(confidence, drawn) for drawn in just_right]
-    return {
-        "expected_calibration_error": error,
-        "interval_low": max(2 * error - errors[-1 - RESAMPLES // 40], 0.0),
-        "interval_high": max(2 * error - errors[RESAMPLES // 40], 0.0),
-        "by_chance": fsum(by_chance) / len(by_chance),
-    }
-
-
-def _error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+def expected_error(predictions: Predictions) -> float:
     """Return the mean over rows of how far confidence and accuracy of their bin are apart."""
-    gaps = np.rint((confidence - right) / UNIT).astype(np.int64)
-    return sum(abs(int(part.sum())) for part in np.array_split(gaps, BINS)) * UNIT / len(gaps)
+    gaps = (np.rint((confidence - right) / UNIT) for confidence, right in _split(predictions))
+    total = sum(abs(int(gap.astype(np.int64).sum())) for gap in gaps)
+    return total * UNIT / len(predictions.actual)
+
+
+def _split(predictions: Predictions) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+    """Yield each bin's probabilities of the predicted classes, and whether these are the actual."""
+    confidence = predictions.probabilities.max(axis=1)
+    right = predictions.predicted == predictions.actual
+    order = np.argsort(confidence, kind="stable")
+    for rows in np.array_split(order, min(BINS, len(order))):
+        yield confidence[rows], right[rows]
 
 
 def temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
     """Return what to divide logits, shape (rows, classes), by to make the labels likeliest.
 
-    Without rows it is 1. Where every label is the likeliest class, no temperature is best, and it
-    is the least that there is.
+    Without rows it is 1; where every label is the likeliest class, the least that there is.
     """
     if not len(labels):
         return 1.0
@@ -102,10 +74,7 @@ def temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
 
 
 def scale_crosswise(logits: Tensor, labels: NDArray[np.int64]) -> Tensor:
-    """Return logits, shape (rows, classes), each half divided by the temperature of the other.
-
-    So that no row has a part in what it is judged with.
-    """
+    """Return logits, (rows, classes), each half divided by the other's temperature, not its own."""
     scaled, dealt = logits.to(torch.float64, copy=True), stratified_folds(labels, 2, seed=0)
     for half in range(2):
         other = dealt != half

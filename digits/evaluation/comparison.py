@@ -30,10 +30,7 @@ class Comparison(NamedTuple):
 
     @property
     def p_value(self) -> float:
-        """How often chance alone divides the changed rows at least so unevenly, from 0 to 1.
-
-        The exact test of McNemar (1947), two-sided.
-        """
+        """How often chance divides the changed rows so unevenly: McNemar's exact test (1947)."""
         changed = self.fixed + self.broken
         return float(binomtest(self.fixed, changed).pvalue) if changed else 1.0
 
@@ -43,17 +40,22 @@ class Comparison(NamedTuple):
 
         Newcombe (1998), "Improved confidence intervals for the difference between binomial
         proportions based on paired data", method 10: score intervals of both accuracies, joined
-        with regard to their correlation, phi of the table, corrected for continuity.
+        by their correlation, phi of the table, corrected for continuity.
         """
         a, b, c, d = self
         covariance, product = float(a * d - b * c), (a + b) * (c + d) * (a + c) * (b + d)
         if covariance > 0:
             covariance = max(covariance - self.rows / 2, 0)
         phi = covariance / sqrt(product) if product else 0.0
-        below, above = _distances(a + b, self.rows)
-        below_before, above_before = _distances(a + c, self.rows)
+        below, above = self._distances(a + b)
+        below_before, above_before = self._distances(a + c)
         down, up = _third_side(below, above_before, phi), _third_side(above, below_before, phi)
         return self.difference - down, self.difference + up
+
+    def _distances(self, right: int) -> tuple[float, float]:
+        """Return how far an accuracy lies above and below the ends of its own interval."""
+        low, high = wilson_interval(right, self.rows)
+        return right / self.rows - low, high - right / self.rows
 
     @property
     def verdict(self) -> str:
@@ -61,12 +63,6 @@ class Comparison(NamedTuple):
         if self.p_value >= 0.05:
             return "not to be told apart"
         return "better" if self.fixed > self.broken else "worse"
-
-
-def _distances(right: int, rows: int) -> tuple[float, float]:
-    """Return how far a proportion lies above and below the ends of its own interval."""
-    low, high = wilson_interval(right, rows)
-    return right / rows - low, high - right / rows
 
 
 def _third_side(one: float, other: float, cosine: float) -> float:

@@ -1,6 +1,5 @@
 """Label errors: images whose label is probably not what they show, by what networks say of them.
 
-The networks never saw the labels in question: each answers the rows that it was not trained on.
 Rows are ranked by margin, one of the orders of confident learning (Northcutt, Jiang and Chuang
 2021, "Confident learning: estimating uncertainty in dataset labels").
 """
@@ -53,10 +52,7 @@ def write_suspects(path: Path, suspects: Iterable[Suspect], classes: Sequence[st
 
 
 def read_suspects(path: Path, classes: Sequence[str]) -> pd.DataFrame:
-    """Return what `write_suspects` wrote, but for labels of other classes: `Suspect`'s columns.
-
-    Raises an `InputError` where there is no such file, or it holds something else.
-    """
+    """Return what `write_suspects` wrote, else an InputError; leave out labels of other classes."""
     columns = Suspect.__annotations__ | dict.fromkeys(_CLASSES, str)
     table = read_table(path, columns, "what `make study STUDY=labels` writes", least=0)
     for column in _CLASSES:

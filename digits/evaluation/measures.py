@@ -67,10 +67,7 @@ def negative_log_likelihood(
 
 
 def brier_score(probabilities: NDArray[np.float64], actual: NDArray[np.int64]) -> float:
-    """Return the mean over rows of the squared distance from the truth, summed over classes.
-
-    From 0 to 2, as Brier (1950) defined it for several classes.
-    """
+    """Return the mean squared distance from the truth, from 0 to 2 (Brier 1950)."""
     truth = np.eye(probabilities.shape[1])[actual]
     return fsum(((probabilities - truth) ** 2).ravel()) / len(actual)
 
@@ -78,8 +75,7 @@ def brier_score(probabilities: NDArray[np.float64], actual: NDArray[np.int64]) -
 def wilson_interval(right: float, rows: int) -> tuple[float, float]:
     """Return the 95 % score interval of a proportion (Wilson 1927), both ends from 0 to 1.
 
-    `right` is from 0 to `rows`, a fraction where it is a mean over networks. SciPy's last bit is
-    not the same everywhere, and these numbers are in results.
+    SciPy's last bit is not the same everywhere, and these numbers are in results.
     """
     share, square = right / rows, Z_95 * Z_95
     centre = share + square / (2 * rows)

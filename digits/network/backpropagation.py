@@ -44,10 +44,7 @@ class Layer(NamedTuple):
 
 
 def view_layers(vector: Tensor, widths: Sequence[int]) -> list[Layer]:
-    """Return the layers of a vector: weights, then biases, gains, means and variances of them all.
-
-    It may end before any of the last three.
-    """
+    """Return layers of a vector: all weights, all biases, and gains, means, variances, if any."""
     hidden = [(width,) for width in widths[1:-1]]
     shapes = [*pairwise(widths), *hidden, (widths[-1],), *hidden * 3]
     ends = zip(shapes, accumulate(map(prod, shapes)), strict=True)
@@ -76,7 +73,7 @@ def backpropagate(
     draws: Draws,
     params: Train,
 ) -> Tensor:
-    """Return the logits of a batch, shape (rows, classes), and write the gradient of its mean loss.
+    """Return a batch's logits, (rows, classes); write the gradient of its mean loss.
 
     Running statistics move as well. Images have the shape (rows, pixels), labels (rows,).
     """
@@ -149,10 +146,7 @@ def slope(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Return the loss of each row in nats, float64, shape (rows,), of logits (rows, classes).
-
-    `label_smoothing` is the share of each label that is spread over all classes, from 0 to 1.
-    """
+    """Return the loss of each row in nats, float64, shape (rows,), of logits (rows, classes)."""
     logarithms = exact.log_softmax(logits)
     own = logarithms.gather(1, labels[:, None])[:, 0]
     spread = exact.total(logarithms, dim=1) * (label_smoothing / logits.shape[1])

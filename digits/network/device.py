@@ -37,9 +37,8 @@ def describe_device(device: torch.device) -> str:
 class Pace:
     """As many threads as are fastest, found by timing a few steps with each number, now and then.
 
-    All cores are where nobody else wants them. Where one thread is kept from its core, all wait
-    for it: so a number of threads that takes many times as long as another is given up at once, and
-    a trial that took long is not soon made again.
+    Where one thread is kept from its core, all wait for it: so a number of threads that takes many
+    times as long as another is given up at once, and a trial that took long is not soon made again.
     """
 
     def __init__(self) -> None:

@@ -4,17 +4,16 @@ Raw pixels go in, and probabilities come out. All that predict does lies between
 each image shifted, the networks, and the means of their logits.
 """
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from onnx import ModelProto, checker, helper, numpy_helper, parser
+from onnx import ModelProto, checker, numpy_helper, parser
 
-from digits.data.classes import load_classes, name_classes
+from digits.data.classes import load_classes
 from digits.data.tensors import PREPARED, Statistics
 from digits.files import replacing
 from digits.network.inference import shifted
@@ -32,18 +31,13 @@ digits (uint8[batch, {side}, {side}] pixels) => (float[batch, {classes}] probabi
 """
 
 
-def build(model: Ensemble, statistics: Statistics, shift: int, names: Sequence[str]) -> ModelProto:
-    """Return networks as a checked ONNX model, the same each time.
-
-    In: `pixels`, shape (batch, side, side), uint8. Out: `probabilities` of the classes of these
-    names, shape (batch, classes), float32, averaged over shifts as `inference.infer` does it.
-    """
+def build(model: Ensemble, statistics: Statistics, shift: int) -> ModelProto:
+    """Return networks, averaged over shifts as `infer` does it, as a checked ONNX model."""
     nodes = "\n    ".join(_connect(len(model.networks), len(model.widths) - 1))
-    form = FORM.format(side=statistics.side, classes=len(names), nodes=nodes)
+    form = FORM.format(side=statistics.side, classes=model.widths[-1], nodes=nodes)
     exported = parser.parse_model(form)
     for name, values in _constants(model, statistics, shift).items():
         exported.graph.initializer.append(numpy_helper.from_array(values, name))
-    helper.set_model_props(exported, {"classes": json.dumps(list(names))})
     checker.check_model(exported, full_check=True)
     return exported
 
@@ -84,15 +78,9 @@ def _constants(model: Ensemble, statistics: Statistics, shift: int) -> dict[str,
 
 def main() -> None:
     """Export the network that train wrote to `EXPORTED`."""
-    params = load_params()
     statistics = Statistics.load(PREPARED / "statistics.json")
-    names = name_classes(load_classes(), params.data.class_names)
-    model = load_model(MODEL, statistics.pixels, len(names))
-    exported = build(model, statistics, params.predict.shift, names)
+    model = load_model(MODEL, statistics.pixels, len(load_classes()))
+    exported = build(model, statistics, load_params().predict.shift)
     with replacing(EXPORTED) as temporary:
         temporary.write_bytes(exported.SerializeToString(deterministic=True))
-    print(
-        f"export: wrote {EXPORTED}, {EXPORTED.stat().st_size:,} bytes; in: pixels, uint8, "
-        f"(batch, {statistics.side}, {statistics.side}); "
-        f"out: probabilities, float32, (batch, {len(names)})"
-    )
+    print(f"export: wrote {EXPORTED}, {EXPORTED.stat().st_size:,} bytes")

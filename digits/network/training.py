@@ -70,10 +70,7 @@ class Epoch:
 
 
 class Trainer:
-    """The training of a network from its first epoch on, or from where a checkpoint has brought it.
-
-    It goes on where the rows lie, on one device.
-    """
+    """The training of a network, on the device where the rows lie."""
 
     def __init__(
         self, training: Labelled, validation: Labelled, classes: int, params: Train
@@ -100,18 +97,15 @@ class Trainer:
         return model
 
     def run(self) -> Iterator[Epoch]:
-        """Train to the last epoch, and yield each epoch as it ends.
+        """Train to the last epoch, from wherever a checkpoint has brought it; yield each epoch.
 
-        Each takes the rows in a new order, in batches; the last batch has what is left. A loss, or
-        answers, that are no longer finite are an InputError.
+        A loss, or answers, that are no longer finite are an InputError.
         """
         rows, params = len(self._training.labels), self._params
-        alone = params.batch_size == 1 or rows % params.batch_size == 1
-        if params.batch_norm and params.widths and alone:
-            raise InputError(
-                f"params.yaml: train.batch_size = {params.batch_size}: a batch of 1 of {rows} "
-                "rows, which has no deviation; expected another size, or train.batch_norm = false"
-            )
+        if params.batch_norm and 1 in (params.batch_size, rows % params.batch_size):
+            told = f"{params.batch_size}: makes a batch of 1 of {rows} rows, without deviation"
+            expected = "another size, or train.batch_norm = false"
+            raise InputError(f"params.yaml: train.batch_size = {told}; expected {expected}")
         pace = Pace()
         try:
             for number in range(len(self.history) + 1, params.epochs + 1):
@@ -124,7 +118,7 @@ class Trainer:
             pace.end()
 
     def _digests(self, order: Tensor) -> list[str]:
-        """Return those of weights, draws and data after an epoch."""
+        """Return those of an epoch that took its rows in this order."""
         before = self.history[-1].draws_sha256 if self.history else ""
         numbers = (self.descent.values, self.descent.momentum, self.descent.averages)
         return [
@@ -152,17 +146,12 @@ class Trainer:
         labels = self._training.labels[order]
         loss = _mean(cross_entropy(torch.cat(logits), labels, params.label_smoothing))
         if not isfinite(loss):
-            # One row's NaN is every row's, as all losses are rounded together.
-            step = [bool(answers.isfinite().all()) for answers in logits].index(False)
-            told = f"{loss} in epoch {epoch}, step {step + 1}, at a rate of {rates[step]:g}"
-            raise InputError(f"params.yaml: train.lr: the loss is {told}; expected {SMALLER}")
+            told = f"the loss is {loss} in epoch {epoch}"
+            raise InputError(f"params.yaml: train.lr: {told}; expected {SMALLER}")
         return loss
 
     def take_step(self, batch: Tensor, schedule: Tensor) -> Tensor:
-        """Take one step, as a graph on a GPU; return the logits before it, shape (rows, classes).
-
-        `batch` has the indices of its rows, `schedule` the learning rate and the share averaged.
-        """
+        """Take a step, at a rate and a share averaged; return the logits of its rows before it."""
         if batch.is_cuda and len(batch) == self._params.batch_size:
             return self._graph.run(self._step, batch, schedule)
         return self._step(self._draws, batch, schedule)

@@ -30,11 +30,9 @@ def test_every_image_is_dealt_once_with_its_label_and_has_its_answer() -> None:
 
 @pytest.mark.usefixtures("images")
 def test_the_seed_deals(write_params: ParamsWriter) -> None:
-    contents = []
+    contents = set()
     for seed in (0, 0, 1):
         write_params({"download.seed": seed})
         download.main()
-        contents.append(Path("data/mnist/train.csv").read_bytes())
-    first, again, other = contents
-    assert first == again
-    assert first != other
+        contents.add(Path("data/mnist/train.csv").read_bytes())
+    assert len(contents) == 2

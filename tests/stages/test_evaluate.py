@@ -17,9 +17,8 @@ from tests.sandbox import CLASSES
 @pytest.fixture
 def evaluated(project: Path, write_params: ParamsWriter) -> None:
     write_params({"train.epochs": 1, "train.lr": 0.02})
-    prepare.main()
-    train.main()
-    evaluate.main()
+    for stage in (prepare, train, evaluate):
+        stage.main()
 
 
 def read_metrics(name: str) -> dict[str, Any]:

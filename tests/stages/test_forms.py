@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from digits.data.tensors import PREPARED
 from digits.errors import InputError
 from stages import prepare
 from tests.conftest import PIXELS, zipped
 from tests.sandbox import draw_images
 
-PREPARED = Path("data/prepared")
 NAMES = [f"pixel{number}" for number in range(PIXELS)]
 GRID = [f"{down}x{across}" for down in range(1, 5) for across in range(1, 5)]
 LETTERS = list("abcdefghijklmnop")
@@ -44,10 +44,6 @@ def with_first(name: str, column: Sequence[object]) -> bytes:
     return table([name, *HEADER], [[cell, *row] for cell, row in zip(column, ROWS, strict=True)])
 
 
-def with_names(names: Sequence[str]) -> bytes:
-    return with_label(0, "label", names)
-
-
 def changed(label: Callable[[Any], object] = int, pixel: Callable[[Any], object] = int) -> bytes:
     """Return labelled images with other cells."""
     return table(HEADER, [[label(first), *map(pixel, image)] for first, *image in ROWS])
@@ -59,7 +55,6 @@ def every(change: Callable[[object], object]) -> bytes:
 
 ACCEPTED: dict[str, bytes] = {
     "whole numbers as 7.0": every(lambda cell: f"{cell}.0"),
-    "whole numbers as 7e0": every(lambda cell: f"{cell}e0"),
     "leading zeros": every(lambda cell: f"0{cell}"),
     "quotes": every(lambda cell: f'"{cell}"').replace(b"label", b'"label"'),
     "blanks after commas": table(HEADER, ROWS, separator=", "),
@@ -69,7 +64,6 @@ ACCEPTED: dict[str, bytes] = {
     "CR": table(HEADER, ROWS, end="\r"),
     "CRLF": table(HEADER, ROWS, end="\r\n"),
     "line ends of all kinds": PLAIN.replace(LINE + b"\n", LINE + b"\r").replace(b"\n", b"\r\n", 9),
-    "no last line end": PLAIN.rstrip(),
     "a byte-order mark": b"\xef\xbb\xbf" + PLAIN,
     "blank lines at the end": PLAIN + b"\n\n  \n\r\n",
     "a comma at the end of each line": PLAIN.replace(b"\n", b",\n"),
@@ -80,16 +74,12 @@ ACCEPTED: dict[str, bytes] = {
         name: with_label(place, name)
         for place, name in enumerate(("Label", "digit", "CLASS", "target", "Y"))
     },
-    "label last": with_label(PIXELS, "label"),
-    "pixels from 1": with_names([f"pixel{number + 1}" for number in range(PIXELS)]),
-    "pixels with zeros": with_names([f"Pixel{number:03}" for number in range(PIXELS)]),
-    "1x1": with_names(GRID),
-    "numbers alone": with_names(list(map(str, range(PIXELS)))),
-    "any other names": with_names(LETTERS),
+    "pixels from 1": with_label(0, "label", [f"pixel{number + 1}" for number in range(PIXELS)]),
+    "1x1": with_label(0, "label", GRID),
+    "numbers alone": with_label(0, "label", list(map(str, range(PIXELS)))),
+    "any other names": with_label(0, "label", LETTERS),
     "no header": table([], ROWS),
-    "no header, quotes": table([], [[f'"{cell}"' for cell in row] for row in ROWS]),
     "shares of 255": changed(pixel=lambda grey: grey / 255),
-    "shares of 255, seven digits": changed(pixel=lambda grey: f"{grey / 255:.7f}"),
     "gzip": gzip.compress(PLAIN),
     "zip": zipped(PLAIN),
 }
@@ -156,32 +146,25 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         for cell in ("NaN", "x", "True", "0x10", "1_0", "\u0661", str(2**64), 0.5, -1, 256)
     },
     "infinity": (put(7, 3, "inf"), f"{CELL}inf; {WHOLE}"),
-    "hundreds of digits": (put(7, 3, "1" * 310), f"{CELL}'1111"),
     "an empty cell": (put(7, 3, ""), f"{CELL}missing; {WHOLE}"),
-    "truths": (changed(pixel=lambda _: True), f"row 2, column 2 (pixel0): 'True'; {WHOLE}"),
     "no UTF-8": (line(LINE[:-1] + b"\xff"), "row 7, column 17 (pixel15): '"),
     "decimal commas": (table(HEADER, ROWS, ";").replace(b";9", b";9,5"), "row 2, column "),
     "a row too short": (line(b"0,1,2"), f"row 7, column 4 (pixel2): missing; {WHOLE}"),
     "a row too long": (line(LINE + b",1"), "row 7, column 18: a field too many; expected 17 colum"),
-    "all rows too long": (table(HEADER, [[*row, 1] for row in ROWS]), "row 2, column 18: a field"),
     "a blank line": (line(b"\n" + LINE), f"{LABEL}missing; expected a label"),
     "an open quote": (line(b'"' + LINE), f"row 7: {QUOTES}"),
     "a line end in quotes": (put(7, 17, '"1\n"'), f"row 7: {QUOTES}"),
     "a quote within a cell": (put(7, 3, '"1"0'), f"row 7: {QUOTES}"),
-    "quotes before a number": (put(7, 3, '""5'), f"row 7: {QUOTES}"),
     "text at the end": (COMMAS.replace(LINE, LINE + b",x"), "row 7, column 19"),
     "no row number": (with_first("", [*range(5), *"a" * 85]), "row 7, column 1: 'a'; expected"),
     "a missing label": (put(7, 1, ""), f"{LABEL}missing; expected a label"),
     "a label that is no number": (put(7, 1, "NaN"), f"{LABEL}'NaN'; expected a label"),
     "a label with a tab": (put(7, 1, "a\tb"), f"{LABEL}'a\\tb'; expected a label"),
-    "a label that is no UTF-8": (line(b"\xff" + LINE), f"{LABEL}'\ufffd"),
     "a class of one row": (put(7, 1, 9), f"{LABEL}'9'; expected two rows of each class"),
     "one class": (changed(label=lambda _: 0), "row 2, column 1 (label): '0'; expected two classes"),
-    "1001 classes": (table(HEADER, [[k, *TEST[0]] for k in range(1001)]), "row 1002, column 1 (la"),
-    "one grey": (changed(pixel=lambda _: 7), "all training pixels are equal; expected images"),
     **{
         f"{column}, {name}": (
-            with_names(names),
+            with_label(0, "label", names),
             f"row 1, column {column}: {name!r} again or out of place; expected names that differ",
         )
         for column, name, names in (
@@ -193,7 +176,6 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "row 1: empty; expected a header"),
     "a header alone": (table(HEADER, []), "row 2: no data; expected rows below the header"),
     "a picture": (b"\x89PNG\r\n\x1a\n\0\0", "row 1: no row of text in UTF-8; expected CSV"),
-    "UTF-16": (PLAIN.decode().encode("utf-16"), "row 1: no row of text in UTF-8; expected CSV"),
 }
 
 
@@ -224,14 +206,14 @@ def test_ids_are_carried_in_their_order_and_must_differ(project: Path) -> None:
     ("names", "message"),
     [
         ([str(k) for k in range(PIXELS)], "0, 1, …: names of columns, or an image; expected names"),
-        (LETTERS[::-1], "the pixels of train.csv in another order; expected the same"),
-        (LETTERS[:9], "9 pixel columns; expected 16, as in train.csv"),
+        (LETTERS[::-1], "16 pixel columns; expected the 16 of train.csv, in their order"),
+        (LETTERS[:9], "9 pixel columns; expected the 16 of train.csv, in their order"),
     ],
 )
 def test_images_to_predict_of_other_columns_are_refused(
     project: Path, names: list[str], message: str
 ) -> None:
-    Path("train.csv").write_bytes(with_names(LETTERS))
+    Path("train.csv").write_bytes(with_label(0, "label", LETTERS))
     Path("test.csv").write_bytes(table(names, [image[: len(names)] for image in TEST]))
     with pytest.raises(InputError, match=rf"^test.csv: row 1: {message}"):
         prepare.main()

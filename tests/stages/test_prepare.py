@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 
 from digits.data.image_table import write_images
-from digits.data.tensors import Statistics, map_images, map_labelled
+from digits.data.tensors import PREPARED, Statistics, map_images, map_labelled
 from digits.errors import InputError
 from stages import prepare
 from tests.conftest import PIXELS, ParamsWriter
 from tests.sandbox import CLASSES, draw_images
 
-PREPARED = Path("data/prepared")
 PARTS = ("train", "validation")
 
 
@@ -27,7 +26,9 @@ def contents() -> dict[str, bytes]:
     return {str(path.relative_to(PREPARED)): path.read_bytes() for path in files}
 
 
-def test_the_parts_hold_every_row_once_in_the_order_of_the_csv(project: Path) -> None:
+def test_parts_hold_each_row_once_in_order_normalised_by_training_pixels_alone(
+    project: Path,
+) -> None:
     prepare.main()
     pixels, labels = draw_images(90)
     statistics = Statistics.load(PREPARED / "statistics.json")
@@ -41,23 +42,18 @@ def test_the_parts_hold_every_row_once_in_the_order_of_the_csv(project: Path) ->
     assert sorted(rows_of("train") + rows_of("validation")) == list(range(90))
     test = statistics.restore(map_images(PREPARED / "test" / "images.npy"))
     assert np.array_equal(test, draw_images(12, seed=1)[0])
-
-
-def test_training_pixels_alone_are_normalised_to_mean_0_and_deviation_1(project: Path) -> None:
-    prepare.main()
-    images = map_images(PREPARED / "train" / "images.npy").astype(np.float64)
-    assert [images.mean(), images.std()] == pytest.approx([0, 1], abs=1e-7)
-    statistics = Statistics.load(PREPARED / "statistics.json")
-    pixels = draw_images(90)[0][rows_of("train")]
-    expected = [pixels.mean(), pixels.std()]
+    training = pixels[rows_of("train")]
+    expected = [training.mean(), training.std()]
     assert [statistics.mean, statistics.std] == pytest.approx(expected, rel=1e-14)
+    normalised = map_images(PREPARED / "train" / "images.npy").astype(np.float64)
+    assert [normalised.mean(), normalised.std()] == pytest.approx([0, 1], abs=1e-7)
 
 
 def set_block(monkeypatch: pytest.MonkeyPatch, rows: int, pixels: int = PIXELS) -> None:
     """Let a block have that many rows of images."""
     monkeypatch.setattr("digits.data.lines.FIRST_BLOCK", rows * pixels * 4)
     monkeypatch.setattr("digits.data.lines.BLOCK", rows * pixels * 4)
-    monkeypatch.setattr("stages.prepare.BLOCK_BYTES", rows * pixels)
+    monkeypatch.setattr("stages.prepare.BLOCK", rows)
 
 
 def test_rows_on_both_sides_are_counted_and_warned_of(
@@ -128,14 +124,6 @@ def test_a_split_that_leaves_too_little_is_refused(
     write_params({"prepare.validation": validation})
     with pytest.raises(InputError, match=f"prepare.validation = {message}"):
         prepare.main()
-
-
-def test_classes_that_validation_lacks_are_told(
-    project: Path, write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_params({"prepare.validation": 2})
-    prepare.main()
-    assert capsys.readouterr().err == "warning: no validation row of '2'\n"
 
 
 def test_bad_input_leaves_what_was_prepared_before(project: Path) -> None:

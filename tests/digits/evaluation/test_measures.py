@@ -22,17 +22,12 @@ def test_accuracy_recall_and_precision_are_shares_of_the_confusion_matrix() -> N
     assert found == {"class": ["a", "b", "c"], "rows": [1, 2, 1], "errors": [0, 1, 1]}
 
 
-def test_negative_log_likelihood_is_the_mean_surprise() -> None:
-    expected = -(log(0.5) + log(0.8) + log(0.3) + log(0.05)) / 4
+def test_the_likelihood_is_the_mean_surprise_and_brier_score_the_mean_squared_distance() -> None:
+    surprise = -(log(0.5) + log(0.8) + log(0.3) + log(0.05)) / 4
     found = measures.negative_log_likelihood(np.log(PROBABILITIES), ACTUAL)
-    assert found == pytest.approx(expected, abs=1e-15)
-
-
-def test_brier_score_runs_from_0_to_2() -> None:
-    truth = np.array([[1.0, 0.0]])
-    assert [measures.brier_score(truth, np.array([actual])) for actual in (0, 1)] == [0, 2]
-    found = measures.brier_score(PROBABILITIES[:1], ACTUAL[:1])
-    assert found == pytest.approx(0.25 + 0.09 + 0.04)
+    assert found == pytest.approx(surprise, abs=1e-15)
+    score = measures.brier_score(PROBABILITIES[:2], ACTUAL[:2])
+    assert score == pytest.approx((0.25 + 0.09 + 0.04 + 0.01 + 0.04 + 0.01) / 2)
 
 
 def test_the_order_of_rows_does_not_matter_to_the_last_bit() -> None:

@@ -7,9 +7,12 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from digits.network.training import Epoch, Trainer
-from digits.params import Augment, Train, load_params
-from tests.conftest import draw_labelled
+from digits.params import Train
+from tests.conftest import draw_labelled, tiny_params
 from tests.sandbox import CLASSES
+
+EVERYTHING = {"batch_norm": True, "dropout": 0.2, "input_noise": 0.1, "hidden_noise": 0.1}
+EVERYTHING |= {"averaging": 0.9, "nesterov": True, "augment.rotation": 9, "augment.elastic": 2}
 
 
 def tensors(found: Any) -> list[Tensor]:
@@ -46,43 +49,24 @@ class Recorded(TorchDispatchMode):
                     kept.copy_(made)
 
 
-@pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Recorded]:
-    """Let this CPU pass for a GPU; return what grows with each graph."""
-    graphs: list[Recorded] = []
+@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
+def test_training_as_a_graph_comes_to_the_same_bytes(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+) -> None:
+    changed = {f"train.{key}": value for key, value in changes.items()}
+    train, graphs = Train(**tiny_params(changed)["train"]), list[Recorded]()
+
+    def run() -> list[Epoch]:
+        return list(Trainer(draw_labelled(95), draw_labelled(30), CLASSES, train).run())
 
     def capture(graph: Recorded) -> Recorded:
         graphs.append(graph)
         return graph
 
+    expected = run()
     monkeypatch.setattr("torch.cuda.CUDAGraph", Recorded)
     monkeypatch.setattr("torch.cuda.graph", capture)
-    return graphs
-
-
-EVERYTHING = {
-    "batch_norm": True,
-    "dropout": 0.2,
-    "input_noise": 0.1,
-    "hidden_noise": 0.1,
-    "averaging": 0.9,
-    "nesterov": True,
-    "augment": Augment(rotation=9, scale=0.1, shear=0.1, shift=1, elastic=2, smoothness=1),
-}
-
-
-@pytest.mark.parametrize("changes", [{}, EVERYTHING], ids=["plain", "everything"])
-def test_training_as_a_graph_comes_to_the_same_bytes(
-    project: Any, monkeypatch: pytest.MonkeyPatch, recorded: list[Recorded], changes: Any
-) -> None:
-    train: Train = load_params().train.model_copy(update={"epochs": 3, **changes})
-
-    def run() -> list[Epoch]:
-        return list(Trainer(draw_labelled(95), draw_labelled(30), CLASSES, train).run())
-
-    expected = run()
-    assert not recorded
     monkeypatch.setattr(Tensor, "is_cuda", property(lambda _: True))
     assert run() == expected
     # All batches but the last of each epoch, which is of another size, and the very first.
-    assert [graph.replays for graph in recorded] == [3 * (95 // train.batch_size) - 1]
+    assert [graph.replays for graph in graphs] == [3 * (95 // train.batch_size) - 1]

@@ -19,7 +19,7 @@ from tests.conftest import tiny_params
 TABLES = {
     "training": [[0.5, 0.6, 0.98]],
     "reliability": [[467, 0.9, 0.8, 0.8, 0.8]],
-    "calibration": [[0.5] * 6, [0.4] * 6],
+    "calibration": [[0.5] * 3, [0.4] * 3],
 }
 REPORT = Report(
     params=Params.model_validate(tiny_params({"data.train": "mnist/train.csv"})),
