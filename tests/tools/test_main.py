@@ -26,7 +26,7 @@ def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_not_installed_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "tools.browser", raising=False)
     monkeypatch.setitem(sys.modules, "playwright.sync_api", None)
-    with pytest.raises(InputError, match=r"^playwright.*: not installed; expected what python -m"):
+    with pytest.raises(InputError, match=r"^playwright.*: not installed; expected what make setup"):
         run("browser")
 
 
