@@ -75,16 +75,16 @@ def test_a_better_network_is_called_better(run: Runner) -> None:
     assert told[1].split() == ["0", "50", "5", "3", "3", "1"]
     assert told[5].startswith("accuracy +0.0400 (95 % interval +0.0")
     assert told[5].endswith("): 10 fixed, 2 broken")
-    assert told[6] == "McNemar's exact test: p = 0.039"
-    assert told[7] == "better on these 200 validation rows"
+    assert told[6:] == [
+        "McNemar's exact test: p = 0.039",
+        "better on these 200 validation rows",
+    ]
 
 
-def test_a_worse_network_is_called_worse_and_two_commits_can_be_compared(run: Runner) -> None:
+def test_two_commits_can_be_compared(run: Runner) -> None:
     write(slice(0, 40))
     commit()
     assert run("HEAD~1", "HEAD").endswith("worse on these 200 validation rows\n")
-    write(slice(0, 37))
-    assert run("HEAD").endswith("not to be told apart on these 200 validation rows\n")
 
 
 def test_other_rows_are_refused(run: Runner) -> None:
@@ -116,10 +116,6 @@ def test_what_holds_no_answers_is_refused(run: Runner) -> None:
     message = "^the working tree:plots/confusion.csv: 1 rows of .*; expected what evaluate writes"
     with pytest.raises(InputError, match=message):
         run("HEAD")
-    compare.PREDICTIONS.unlink()
-    commit()
-    with pytest.raises(InputError, match=r"HEAD:plots/confusion.csv: no such file; expected"):
-        run("HEAD", "HEAD")
 
 
 def test_results_of_other_params_or_code_than_the_commits_own_are_refused(run: Runner) -> None:

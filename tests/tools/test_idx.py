@@ -35,11 +35,9 @@ def test_images_and_labels_if_any_become_a_csv_file_that_prepare_reads(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "begins with nothing; expected an IDX file of bytes with 3 dimensions"),
         (write_idx(LABELS), "begins with 00 00 08 01; expected"),
         (write_idx(PIXELS)[:-1], "; expected an IDX file of bytes with 3 dimensions"),
         (write_idx(PIXELS[:, :2]), "3 images of 2 x 4; expected square ones"),
-        (write_idx(PIXELS[:0]), "0 images of 4 x 4; expected square ones"),
     ],
 )
 def test_what_is_no_file_of_square_images_is_refused(

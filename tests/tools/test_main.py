@@ -17,12 +17,6 @@ def test_a_command_is_run_with_what_it_was_given(monkeypatch: pytest.MonkeyPatch
     assert given == [{"images": Path("images.gz"), "labels": None, "table": Path("train.csv")}]
 
 
-def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        build_parser().parse_args(["kaggle", "--help"])
-    assert "example: python -m tools kaggle submit --message=A" in capsys.readouterr().out
-
-
 def test_what_is_not_installed_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "tools.browser", raising=False)
     monkeypatch.setitem(sys.modules, "playwright.sync_api", None)

@@ -119,13 +119,3 @@ def test_damaged_bytes_in_the_cache_go_with_the_results_that_have_them(
     recovery.main()
     assert not listed.exists()
     assert capsys.readouterr().out == "".join(map(MADE.format, ["result", "folder/a", "folder"]))
-
-
-def test_what_may_not_be_mended_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, **_: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    LOCKS.write_text("")
-    monkeypatch.setattr(Path, "unlink", refuse)
-    with pytest.raises(InputError, match=r"^\.dvc/tmp: Permission denied; expected to be able to"):
-        recovery.main()
