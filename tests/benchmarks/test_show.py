@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from benchmarks import scale, show
@@ -59,14 +58,3 @@ def test_the_page_of_the_scale_says_by_how_much_time_and_memory_grow() -> None:
     assert "| predict | 0.1 (0.1 to 0.1) | 0.4 (0.4 to 0.4) | 1.4 (1.4 to 1.4) |" in lines
     assert "| predict | 5 | 5 | 5 | +0% |" in lines  # 0.14 s for 28,000 rows
     assert "| predict | 100 | 300 | 1000 | +900% |" in lines
-
-
-def test_more_rows_are_the_first_and_shifts_of_them() -> None:
-    pixels = np.zeros((3, 784), dtype=np.uint8)
-    pixels.reshape(3, 28, 28)[:, 10:15, 12] = [[1], [2], [3]]
-    more = scale.shifted_copies(pixels, 4, seed=0)
-    assert np.array_equal(more[:3], pixels)
-    assert np.array_equal(np.sort(more, axis=1), np.tile(np.sort(pixels, axis=1), (4, 1)))
-    rows, columns = np.nonzero(more.reshape(12, 28, 28).sum(axis=0))
-    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 16, 10, 14)
-    assert len(np.unique(more, axis=0)) > 3

@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from digits.errors import InputError
-from tests.sandbox import Sandbox
-from tools.project import outputs, read_lock
+from digits.network.model import MODEL
+from tests.sandbox import Sandbox, recorded
+from tools.project import LOCK
 from tools.verify import CLONE, choose_commit, compare
 
-SCORE, MODEL = "metrics/score.json", "models/mlp.safetensors"
+SCORE = "metrics/score.json"
 
 
 @pytest.fixture(scope="module")
@@ -33,29 +33,6 @@ def rebuilt(subfolder: Sandbox, told: tuple[str, str], monkeypatch: pytest.Monke
     return subfolder
 
 
-def recorded(path: str) -> str:
-    return next(output.md5 for output in outputs(read_lock()) if output.path == path)
-
-
-def differing() -> dict[str, str]:
-    """Return name and difference of what differs between the last commit and the clone."""
-    found = {result.name: result.difference for result in compare("HEAD") if result.difference}
-    del found[SCORE]
-    return found
-
-
-def alter(box: Sandbox, name: str, old: str, new: str) -> dict[str, str]:
-    """Commit a file with `new` in the place of `old`; return how the clone differs from that."""
-    path = Path(name)
-    before = path.read_bytes()
-    path.write_bytes(before.replace(old.encode(), new.encode(), 1))
-    box.commit("Alter")
-    found = differing()
-    path.write_bytes(before)
-    box.commit("Put right")
-    return found
-
-
 def test_another_byte_in_a_metric_fails_and_is_named(told: tuple[str, str]) -> None:
     out, err = told
     line = r"^score +metrics/score.json +different: in Git: 1 of \d rows; row \d: .* 61.* became "
@@ -68,14 +45,17 @@ def test_another_byte_in_a_metric_fails_and_is_named(told: tuple[str, str]) -> N
 
 
 def test_other_digits_in_dvc_lock_and_files_that_no_stage_lists_are_named(rebuilt: Sandbox) -> None:
-    [(name, words)] = alter(rebuilt, "dvc.lock", "seed: 0", "seed: 1").items()
-    assert (name, words.partition(" of ")[0]) == ("dvc.lock", "in Git: 1")
-    found = alter(rebuilt, "dvc.lock", recorded(MODEL), recorded(MODEL)[::-1])
-    assert found[MODEL] == "another hash in dvc.lock"
-    stray = CLONE / "plots" / "stray.png"
+    lock, stray = CLONE / LOCK, CLONE / "plots" / "stray.png"
+    before, md5 = lock.read_text(), recorded(rebuilt.folder, MODEL)
+    lock.write_text(before.replace(md5, md5[::-1]))  # as an output, and of three stages as input
     stray.touch()
-    assert differing() == {"plots/stray.png": "not in Git"}
+    found = {result.name: result.difference for result in compare("HEAD")}
+    lock.write_text(before)
     stray.unlink()
+    assert found[str(MODEL)] == "another hash in dvc.lock"
+    assert re.match(r"in Git: 4 of \d+ rows; row \d+: ", found["dvc.lock"])
+    assert found["plots/stray.png"] == "not in Git"
+    assert sum(map(bool, found.values())) == 3 + 1
 
 
 def test_what_is_not_committed_or_was_not_run_is_refused_before_anything_is_built(
