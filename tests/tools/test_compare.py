@@ -1,5 +1,3 @@
-import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +7,6 @@ import pytest
 
 from digits.data.csv_files import write_table
 from digits.errors import InputError
-from tests.sandbox import ROOT
 from tools import compare
 from tools.project import git
 
@@ -126,15 +123,3 @@ def test_results_of_other_params_or_code_than_the_commits_own_are_refused(run: R
     commit()
     with pytest.raises(InputError, match=line.format("HEAD")):
         run("HEAD~1", "HEAD")
-
-
-def test_the_comparison_in_the_readme_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    readme = (ROOT / "docs" / "pipeline.md").read_text()
-    [found] = re.findall(r'make compare REV="\$\(git rev-parse (\S.*)\)"', readme)
-    command = ["bash", "-c", f"git rev-parse {found}"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        pytest.skip("a clone without the whole history")
-    before, after = map(compare.read_predictions, (ran.stdout.strip(), "HEAD"))
-    compare.check_same_rows(before, after)

@@ -1,6 +1,8 @@
 import shutil
 import sys
 from copy import copy
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,17 @@ from tests.sandbox import ROOT, Sandbox
 from tools.__main__ import build_parser, run
 
 
-def test_a_command_is_run_with_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[object] = []
-    monkeypatch.setattr("tools.idx.main", lambda **arguments: given.append(arguments))
-    run(**vars(build_parser().parse_args(["idx", "images.gz", "train.csv"])))
-    assert given == [{"images": Path("images.gz"), "labels": None, "table": Path("train.csv")}]
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("compare a --to b", "verify", "diff", "plots", "recover", "doctor"),
+        *("kaggle fetch", "idx a b", "recipe a", "tutorial"),
+    ],
+)
+def test_a_command_names_a_function_that_takes_what_it_was_given(line: str) -> None:
+    arguments = vars(build_parser().parse_args(line.split()))
+    module, _, name = arguments.pop("function").partition(".")
+    signature(getattr(import_module(f"tools.{module}"), name or "main")).bind(**arguments)
 
 
 def test_what_is_not_installed_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
