@@ -108,13 +108,6 @@ def test_a_network_trained_on_its_validation_rows_is_refused(run: Runner) -> Non
         run("HEAD")
 
 
-def test_what_holds_no_answers_is_refused(run: Runner) -> None:
-    compare.PREDICTIONS.write_text("actual,guess\n1,1\n")
-    message = "^the working tree:plots/confusion.csv: 1 rows of .*; expected what evaluate writes"
-    with pytest.raises(InputError, match=message):
-        run("HEAD")
-
-
 def test_results_of_other_params_or_code_than_the_commits_own_are_refused(run: Runner) -> None:
     Path("params.yaml").write_text(PARAMS.format(7, "train"))
     line = r"^{}: params.yaml: prepare.seed = 7, and 0 in its dvc.lock: .* make repro"
