@@ -28,7 +28,6 @@ THIS = "this"
 # Other libraries, and their modules in benchmarks/peers.
 PEERS = {
     "fastai": "fastai_learner",
-    "Lightning": "lightning_trainer",
     "DataLoader": "dataloader",
     "scikit-learn": "sklearn_classifier",
 }

@@ -20,9 +20,6 @@ SCALED = (*STAGES, "score")
 SIDE, SHIFT = 28, 2
 TRAIN, TEST, VALIDATION = 42_000, 28_000, 7000  # rows
 READ = {"prepare": TRAIN + TEST, "train": TRAIN, "evaluate": VALIDATION}  # the others: TEST
-COUNTS = {"8.1 million rows": 8_100_000, "1 billion rows": 1_000_000_000}  # MNIST8M's, and more
-# What a row takes on disk; DVC's cache keeps a second copy of each.
-BYTES = {"CSV files": 1827, "tensors": 4 * SIDE * SIDE}
 
 
 def shifted_copies(pixels: NDArray[np.uint8], copies: int, seed: int) -> NDArray[np.uint8]:
@@ -66,16 +63,7 @@ def microseconds(medians: Medians, stage: str, factor: int) -> float:
     return medians(factor, stage) * 1e6 / (READ.get(stage, TEST) * factor)
 
 
-def estimate(medians: Medians, stage: str, count: int) -> float:
-    """Return the seconds for `count` rows: as at factor 1, and for further rows as up to 10."""
-    rows = READ.get(stage, TEST)
-    first, last = medians(FACTORS[0], stage), medians(FACTORS[-1], stage)
-    further = (last - first) / (rows * (FACTORS[-1] - FACTORS[0]))
-    return first + (count - rows) * max(further, 0)
-
-
 def report(table: pd.DataFrame) -> str:
     """Return the results in Markdown."""
-    names = {"stages": SCALED, "factors": FACTORS, "counts": COUNTS, "bytes": BYTES}
-    functions = {"microseconds": microseconds, "estimate": estimate}
-    return render("scale.md.jinja", table, **names, **functions)
+    names = {"stages": SCALED, "factors": FACTORS, "microseconds": microseconds}
+    return render("scale.md.jinja", table, **names)

@@ -1,16 +1,41 @@
-"""One stage, by its name, in a process of its own: `python -m stages train`."""
+"""One stage, by its name, in a process of its own.
 
+    python -m stages train
+
+DVC takes whatever `python` comes first. Where that lacks a package, as no environment is activated,
+the one in .venv runs the stage: so nothing is imported up here but the standard library.
+"""
+
+import atexit
 import gc
 import os
+import subprocess
 import sys
 from argparse import ArgumentParser
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("matplotlib", "pandas", "psutil", "pydantic", "safetensors", "torch", "yaml")
 # Of notebooks, desktops and progress bars: it breaks what it is not meant for, or moves a pixel.
 FOREIGN = ("FREETYPE_", "MPL", "TQDM_")
+
+
+def use_environment() -> None:
+    """Run this command with the project's own Python instead, where this one lacks a package."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if not missing:
+        return
+    own = [*ROOT.glob(".venv/bin/python"), *ROOT.glob(".venv/Scripts/python.exe")]
+    if not own or Path(sys.prefix).samefile(ROOT / ".venv"):
+        sys.exit(f"error: {sys.executable} lacks {missing[0]}; expected .venv: run make setup")
+    command = [str(own[0]), "-E", "-m", "stages", *sys.argv[1:]]
+    if os.name == "posix":
+        os.execv(command[0], command)
+    sys.exit(subprocess.run(command, check=False).returncode)
 
 
 def import_and_run(name: str) -> None:
@@ -20,7 +45,7 @@ def import_and_run(name: str) -> None:
     start = perf_counter()
     with unchanged(name):
         # Imports make no garbage. A search for it, in all that torch makes, takes half a second
-        # while torch is imported, and more at the end.
+        # while torch is imported, and a third at the end.
         gc.disable()
         stage = import_module(f"stages.{name}")
         gc.freeze()
@@ -37,13 +62,14 @@ def main() -> None:
     name = parser.parse_args().stage
     for variable in [variable for variable in os.environ if variable.startswith(FOREIGN)]:
         del os.environ[variable]
-    try:
-        from digits.process import run_stage  # noqa: PLC0415
-    except ModuleNotFoundError as error:  # DVC takes whatever `python` comes first
-        activate = ". .venv/bin/activate, after make setup"
-        sys.exit(f"error: {sys.executable}: {error}; expected the project's own: {activate}")
+    from digits.process import run_stage  # noqa: PLC0415
+
     run_stage(partial(import_and_run, name))
 
 
 if __name__ == "__main__":
+    use_environment()
     main()
+    # What Python and torch do before their end, and nobody needs, takes up to a third of a second.
+    atexit._run_exitfuncs()  # noqa: SLF001  (such as matplotlib's, which removes a folder)
+    os._exit(0)

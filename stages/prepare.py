@@ -102,6 +102,8 @@ def write_labelled(
     labels = encode(texts, classes)
     training, validation = split(table.path, params, labels, classes)
     mean, std = measure(read_blocks(pixels, training))
+    if std == 0:
+        raise InputError(f"{table.path}: all training pixels are equal; expected images")
     statistics = Statistics(mean=mean, std=std, pixels=pixels.shape[1])
     digests = []
     for name, rows in (("train", training), ("validation", validation)):

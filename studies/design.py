@@ -56,7 +56,7 @@ class Study(Section):
     """All of a study's file."""
 
     variants: Annotated[dict[Name, Variant], Field(min_length=1)]
-    folds: Annotated[int, Field(ge=1, le=100)]
+    folds: Annotated[int, Field(ge=1, le=10)]  # of which studies.summary has quantiles
     test: bool
 
     def trials(self) -> Iterator[Trial]:

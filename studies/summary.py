@@ -1,15 +1,27 @@
 """What a study found: a summary with intervals, and a chart."""
 
-from math import pi, sqrt
+from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
 
 import pandas as pd
-import torch
 
-from digits import exact
 from digits.evaluation.measures import wilson_interval
 from digits.report.figures import saved_figure
+
+# The two-sided 95 % ones of Student's t, by degrees of freedom: those that SciPy computes depend on
+# the machine in their last digits.
+QUANTILES = {
+    1: 12.706204736174664,
+    2: 4.302652729749458,
+    3: 3.1824463052837046,
+    4: 2.7764451051977903,
+    5: 2.5705818356363124,
+    6: 2.4469118511449675,
+    7: 2.364624251592782,
+    8: 2.306004135204166,
+    9: 2.262157162798203,
+}
 
 
 def corrected_mean(values: "pd.Series[float]", held_out: float) -> dict[str, float | None]:
@@ -25,33 +37,8 @@ def corrected_mean(values: "pd.Series[float]", held_out: float) -> dict[str, flo
     if len(found) == 1:
         return result | dict.fromkeys(("error", "low", "high"))
     error = stdev(found) * sqrt(1 / len(found) + held_out / (1 - held_out))
-    margin = error * quantile(len(found) - 1)
+    margin = error * QUANTILES[len(found) - 1]
     return result | {"error": error, "low": mean - margin, "high": mean + margin}
-
-
-def quantile(freedom: int) -> float:
-    """Return the two-sided 95 % quantile of Student's t, of arithmetic that is the same anywhere.
-
-    Bisects how often t is nearer to 0 (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4), a series in
-    the angle whose tangent is t / sqrt(freedom). SciPy's depends on the machine in its last digits.
-    """
-    low, high, odd = 0.0, 0.25, freedom % 2
-    for _ in range(53):
-        turns = (low + high) / 2
-        sine, cosine = _sine_and_cosine(turns)
-        term, total = cosine if odd else 1.0, 0.0
-        for number in range(1 + odd, freedom, 2):
-            total += term
-            term *= cosine * cosine * number / (number + 1)
-        share = 4 * turns + sine * total * 2 / pi if odd else sine * total
-        low, high = (turns, high) if share < 0.95 else (low, turns)
-    sine, cosine = _sine_and_cosine(low)
-    return sqrt(freedom) * sine / cosine
-
-
-def _sine_and_cosine(turns: float) -> tuple[float, float]:
-    sine, cosine = exact.sine_and_cosine(torch.tensor(turns, dtype=torch.float64))
-    return sine.item(), cosine.item()
 
 
 def accuracies(table: pd.DataFrame) -> "pd.Series[float]":

@@ -65,7 +65,7 @@ def run(function: str, **arguments: object) -> None:
     try:
         imported = import_module(f"tools.{module}")
     except ModuleNotFoundError as error:
-        expected = "expected what python -m tools doctor says how to install"
+        expected = "expected what make setup installs, with EXTRA=browser for screenshots"
         raise InputError(f"{error.name}: not installed; {expected}") from None
     getattr(imported, name or "main")(**arguments)
 

@@ -4,9 +4,10 @@ import csv
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
+from itertools import zip_longest
+from operator import ne
 from pathlib import Path
 
-import numpy as np
 from dvc.cli import main as dvc
 
 from digits.errors import InputError, shorten
@@ -23,19 +24,17 @@ def describe(path: str, old: bytes, new: bytes) -> str:
     try:
         before, after = old.decode().splitlines(), new.decode().splitlines()
     except UnicodeDecodeError:
-        both = min(len(old), len(new))
-        was, now = (np.frombuffer(content[:both], np.uint8) for content in (old, new))
-        differing = np.count_nonzero(was != now)
+        differing = sum(map(ne, old, new))
         return f"{differing:,} of {len(old):,} bytes; there are {len(new):,} now"
     since = _first_difference(before, after) if path == str(CURVES) else ""
-    if len(before) != len(after):
-        return f"{since}{len(before):,} rows became {len(after):,}"
-    rows = [row for row in range(len(before)) if before[row] != after[row]]
-    if not rows:
-        return "the same rows, ended otherwise"
-    row, *_ = rows
-    told = f"row {row + 1}: {shorten(before[row])} became {shorten(after[row])}"
-    return f"{since}{len(rows):,} of {len(before):,} rows; {told}"
+    pairs = enumerate(zip_longest(before, after, fillvalue=""), start=1)
+    rows = [
+        f"row {row}: {shorten(was)} became {shorten(now)}"
+        for row, (was, now) in pairs
+        if was != now
+    ]
+    first = rows[0] if rows else "ended otherwise"
+    return f"{since}{len(rows):,} of {len(before):,} rows; {first}"
 
 
 def _first_difference(before: Sequence[str], after: Sequence[str]) -> str:

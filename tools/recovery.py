@@ -2,7 +2,7 @@
 
 DVC writes dvc.lock and its list of locks in place: killed at that moment, it leaves a file that it
 cannot read. And it never looks into its cache again: bytes that a disk has changed come back as
-results. Of a missing file of one's own, which nothing can put right, it says what to do.
+results.
 """
 
 import json
@@ -13,9 +13,7 @@ from filelock import FileLock, Timeout
 
 from digits.errors import InputError, expecting
 from digits.files import find_partial, remove
-from digits.params import PARAMS, Data, load_params, load_yaml
 from digits.process import DVC, RUNNING
-from stages._inputs import PIPELINE
 from tools.project import LOCK, files, find_cache, git, is_whole, outputs, read_lock, stored
 
 BUSY, LOCKS = DVC / "lock", DVC / "rwlock"
@@ -77,18 +75,8 @@ def sweep() -> None:
             remove(path)
 
 
-def check_data(data: Data) -> None:
-    """Raise `InputError` if a CSV file is not there to be read, and `download` makes none."""
-    expected = "a CSV file of images; data/README.md says how to come by one"
-    made = load_yaml(PIPELINE, "stages")["stages"].get("download", {}).get("outs", [])
-    for key, name in (("train", data.train), ("test", data.test)):
-        if str(Path(name)) not in made:
-            with expecting(Path(f"{PARAMS}: data.{key} = {name!r}"), expected):
-                Path(name).open("rb").close()
-
-
 def main() -> None:
-    """Put right what can be, unless another DVC is writing, and check the rest."""
+    """Put right what can be, unless another DVC is writing."""
     expected = "to be able to put right what a killed run has left"
     with expecting(DVC, expected), suppress(Timeout), FileLock(BUSY, timeout=0):  # as DVC holds it
         if LOCK.exists():
@@ -99,4 +87,3 @@ def main() -> None:
             mend_cache()
         with FileLock(RUNNING, timeout=0):  # no stage is running
             sweep()
-    check_data(load_params().data)

@@ -1,9 +1,8 @@
 """verify: everything built anew from the files of a commit, and held against what it committed.
 
 Writes the files to .verify, runs every stage without DVC's run-cache, and prints one line for each
-output, and for each other file that is not as in Git. Where something differs, it says by how much,
-as far as the old bytes are at hand, and why, as far as that can be known; and .verify stays, to be
-looked at.
+output, and for each other file that is not as in Git: by how much it differs, if Git has it. Then
+.verify stays, to be looked at.
 """
 
 import shutil
@@ -16,14 +15,9 @@ from digits.errors import InputError
 from tools import project
 from tools.difference import describe
 from tools.doctor import CONSTRAINTS, describe_machine, other_versions
-from tools.project import LOCK, Output, files, files_of, find_cache, git, outputs, read_lock
+from tools.project import LOCK, files_of, git, outputs, read_lock
 
 CLONE = Path(".verify")
-UNKNOWN = "another hash (the old bytes are not in DVC's cache)"
-_NO_REASON = (
-    "none is known: no processor, GPU, number of threads or version of torch changes a byte; "
-    "either the commit does not hold what its code makes, or it is a bug: please report it"
-)
 
 
 class Result(NamedTuple):
@@ -77,36 +71,11 @@ def compare(commit: str) -> list[Result]:
     for output in outputs(lock):
         difference = changed.pop(output.path, "")
         if output.md5 != made.get(output.path) and not difference:
-            difference = f"in dvc.lock: {describe_output(output, made.get(output.path))}"
+            difference = "another hash in dvc.lock" if output.path in made else "not built"
         results.append(Result(output.stage, output.path, difference))
     listed = git("status", "--porcelain", folder=CLONE).decode().splitlines()
     changed |= {line[3:]: "not in Git" for line in listed if line.startswith("??")}
     return [*results, *(Result("", *each) for each in changed.items())]
-
-
-def describe_output(old: Output, md5: str | None) -> str:
-    """Return how an output's files differ from those now there, as far as DVC's cache has them."""
-    if md5 is None:
-        return "not built"
-    cache = find_cache()
-    before = files(old, cache)
-    after = files(Output(old.stage, old.path, md5), find_cache(CLONE))
-    words = []
-    for path in sorted(before.keys() | after.keys()):
-        if before.get(path) != after.get(path):
-            kept, now = project.stored(cache, before.get(path, "")), CLONE / path
-            known = path in before and path in after and project.is_whole(kept, before[path])
-            told = describe(path, kept.read_bytes(), now.read_bytes()) if known else UNKNOWN
-            words.append(f"{path.removeprefix(old.path).lstrip('/')} {told}".strip())
-    return ", ".join(words)
-
-
-def explain() -> str:
-    """Return why results built here might differ from those of the commit, if that is known."""
-    # Training has no arithmetic of torch's own: its version alone changes nothing.
-    others = other_versions(CLONE / CONSTRAINTS)
-    changed = [other for other in others if not other.startswith("torch ")]
-    return f"versions other than in {CONSTRAINTS}: {', '.join(changed)}" if changed else _NO_REASON
 
 
 def main(revision: str | None) -> None:
@@ -121,7 +90,10 @@ def main(revision: str | None) -> None:
     print(f"platform: {describe_machine()}")
     differing = [result.name for result in results if result.difference]
     if differing:
-        print(f"reason: {explain()}")
+        # Neither processor, GPU, number of threads nor version of torch changes a byte.
+        bug = "none: the commit was not made by its code, or it is a bug; please report that"
+        others = ", ".join(other_versions(CLONE / CONSTRAINTS)) or bug
+        print(f"versions other than in {CONSTRAINTS}: {others}")
         where = f"what was built anew is in {CLONE}"
         raise InputError(f"{', '.join(differing)}: not as in {commit[:7]}; {where}")
     shutil.rmtree(CLONE)

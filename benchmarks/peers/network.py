@@ -1,4 +1,4 @@
-"""What the three users of PyTorch have in common: network, data and optimiser."""
+"""What both users of PyTorch have in common: network, data and optimiser."""
 
 from itertools import pairwise
 

@@ -1,18 +1,20 @@
 """Checkpoints: a training run that was stopped goes on after its last whole epoch.
 
 A checkpoint is named after params, data and this library's code: what decides a run's bytes, on
-whatever machine. So none is taken for another run's, and one goes on elsewhere. It lies beside the
-network, whose own place is cleared before training starts.
+whatever machine. So none is taken for another run's, and one goes on elsewhere. Its file holds a
+SHA-256, 32 bytes, of that name, as a whole, and of what follows; and safetensors. It lies beside
+the network, whose own place is cleared before training starts.
 """
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+import torch
+from safetensors.torch import load, save
 
 from digits.errors import expecting
 from digits.files import replacing
@@ -32,7 +34,7 @@ def identify(settings: Sequence[object], *parts: Labelled) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of one training run, a safetensors file as long as the run has not ended."""
+    """The state of one training run, kept on disk as long as it has not ended."""
 
     run: str  # what `identify` returned for it
 
@@ -43,20 +45,31 @@ class Checkpoint:
 
     def save(self, trainer: Trainer) -> None:
         """Keep where training is, in the place of where it was before."""
+        history = json.dumps([asdict(epoch) for epoch in trainer.history])
         tensors = {name: getattr(trainer.descent, name).cpu() for name in _NUMBERS}
         tensors["generator"] = trainer.generator.get_state()
-        history = {"history": json.dumps(list(map(asdict, trainer.history)))}
+        tensors["history"] = torch.tensor(list(history.encode()), dtype=torch.uint8)
+        content = save(tensors)
         with replacing(self.path) as temporary:
-            temporary.write_bytes(save(tensors, history))
+            temporary.write_bytes(self._digest(content) + content)
 
     def restore(self, trainer: Trainer) -> None:
         """Bring a new training to where the run was stopped, if it was, and say so."""
         if not self.path.exists():
             return
-        expected = "a whole checkpoint: remove it, and training starts anew"
-        with expecting(self.path, expected, SafetensorError), safe_open(self.path, "pt") as file:
-            for name in _NUMBERS:
-                getattr(trainer.descent, name).copy_(file.get_tensor(name))
-            trainer.generator.set_state(file.get_tensor("generator"))
-            trainer.history = [Epoch(**one) for one in json.loads(file.metadata()["history"])]
+        with expecting(self.path, "a checkpoint"):
+            content = self.path.read_bytes()
+        if self._digest(content[32:]) != content[:32]:
+            told = "damaged, or of another run; expected its own checkpoint"
+            where = "training starts at the first epoch"
+            print(f"warning: {self.path}: {told}; {where}", file=sys.stderr)
+            return
+        tensors = load(content[32:])
+        for name in _NUMBERS:
+            getattr(trainer.descent, name).copy_(tensors[name])
+        trainer.generator.set_state(tensors["generator"])
+        trainer.history = [Epoch(**one) for one in json.loads(tensors["history"].numpy().tobytes())]
         print(f"train: goes on after epoch {len(trainer.history)}, from {self.path}")
+
+    def _digest(self, content: bytes) -> bytes:
+        return hashlib.sha256(self.run.encode() + content).digest()

@@ -162,6 +162,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a label with a tab": (put(7, 1, "a\tb"), f"{LABEL}'a\\tb'; expected a label"),
     "a class of one row": (put(7, 1, 9), f"{LABEL}'9'; expected two rows of each class"),
     "one class": (changed(label=lambda _: 0), "row 2, column 1 (label): '0'; expected two classes"),
+    "one grey": (changed(pixel=lambda _: 7), "all training pixels are equal; expected images"),
     **{
         f"{column}, {name}": (
             with_label(0, "label", names),

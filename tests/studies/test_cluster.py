@@ -14,7 +14,7 @@ from tests.sandbox import CLASSES, draw_images
 
 pytest.importorskip("ray", reason="the extra studies")
 
-from studies.cluster import Cluster, cluster, share_cores, sheltered
+from studies.cluster import Cluster, cluster, share_cores
 
 
 def draw_rows() -> Rows:
@@ -54,10 +54,8 @@ def test_tasks_share_the_cores_and_train_on_the_cpu_whatever_is_exported(
     [
         ([16], 3, 5),
         ([16], 17, 1),
-        ([16], 1, 16),
         ([8, 8], 3, 4),  # with 5 each, one would have to wait
         ([16, 4], 1, 4),  # where the larger one dies, the smaller takes over
-        ([1, 1], 8, 1),
     ],
 )
 def test_each_task_has_as_many_cores_as_let_all_run_at_once(
@@ -76,17 +74,6 @@ def test_a_ray_of_this_machine_is_out_of_reach_of_others(project: Path, machines
     [folder] = Path(os.environ["RAY_TMPDIR"]).iterdir()
     assert any(folder.glob("session_*/sockets/*"))
     assert folder.parent.stat().st_mode & 0o777 == 0o700
-
-
-def test_what_ray_has_written_goes_even_when_the_block_fails(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("TMPDIR", "/" + 100 * "a")  # too long for the path of a socket
-    with pytest.raises(ZeroDivisionError), sheltered() as variables:
-        folder = Path(variables["RAY_TMPDIR"])
-        (folder / "ray").mkdir()
-        raise ZeroDivisionError
-    assert not folder.exists()
 
 
 def describe_process(*_: object) -> tuple[int, str]:

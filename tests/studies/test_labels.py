@@ -47,12 +47,6 @@ def test_a_wrong_label_is_the_first_suspect(clusters: list[OneAfterTheOther]) ->
     assert summary == {"rows": 90} | {f"published{name}": 1 for name in names}
 
 
-def test_one_fold_is_refused(clusters: list[OneAfterTheOther]) -> None:
-    Path("study.yaml").write_text(STUDY.replace("folds: 3", "folds: 1"))
-    with pytest.raises(InputError, match="folds = 1: most rows are never held out; expected 2 or"):
-        labels.main()
-
-
 def test_a_published_error_in_another_label_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "published.csv"
     path.write_text("set,index,given\ntrain,0,0\ntrain,1,0\n")

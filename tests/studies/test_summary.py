@@ -1,8 +1,7 @@
 import json
-from collections.abc import Iterable
 from math import sqrt
 from pathlib import Path
-from statistics import stdev, variance
+from statistics import fmean, stdev, variance
 from typing import Any
 
 import pandas as pd
@@ -10,20 +9,13 @@ import pytest
 from scipy.stats import t as students
 
 from digits.evaluation.measures import wilson_interval
-from studies.summary import corrected_mean, draw_study, quantile, summarise
+from studies.summary import QUANTILES, corrected_mean, draw_study, summarise
 from tests.sandbox import ROOT
 
 TABLE = pd.DataFrame(
     [(variant, seed, fold) for variant in "ab" for seed in (0, 1) for fold in (0, 1)],
     columns=["variant", "seed", "fold"],
 ).assign(rows=100, errors=[5, 6, 7, 8, 3, 5, 6, 6], test_rows=0, test_errors=0)
-
-
-def mean_by_fold(values: Iterable[list[float]], held_out: float) -> dict[str, Any]:
-    """Return the mean of values of trials by seed, from a list for each fold."""
-    folds = [(fold, value) for fold, found in enumerate(values) for value in found]
-    table = pd.DataFrame(folds, columns=["fold", "value"]).set_index("fold")
-    return corrected_mean(table["value"], held_out)
 
 
 @pytest.mark.parametrize("name", ["fast", "recipes"])
@@ -36,38 +28,37 @@ def test_the_committed_rows_give_the_committed_summary_and_chart(tmp_path: Path,
     assert (tmp_path / "drawn.png").read_bytes() == path.with_suffix(".png").read_bytes()
 
 
-def test_a_mean_over_folds_without_shared_rows_is_students() -> None:
-    values = [0.1, 0.4, 0.2, 0.7, 0.3]
-    found = mean_by_fold(([value] for value in values), held_out=0)
-    error = sqrt(variance(values) / 5)
-    low, high = students.interval(0.95, 4, loc=0.34, scale=error)
-    expected = {"deviation": stdev(values), "error": error, "low": low, "high": high}
-    assert found == pytest.approx({"mean": 0.34, **expected})
-
-
-def test_the_quantile_is_scipys() -> None:
-    for freedom in (1, 2, 3, 4, 9, 99):
-        assert quantile(freedom) == pytest.approx(students.ppf(0.975, freedom), rel=1e-14)
-
-
-def test_the_more_rows_are_held_out_the_less_sure_is_a_mean() -> None:
-    values = [[0.1], [0.4], [0.2]]
-    none, some, half = (mean_by_fold(values, share)["error"] for share in (0, 0.1, 0.5))
-    assert some == pytest.approx(none * sqrt(1 + 3 / 9))
-    assert half == pytest.approx(none * sqrt(1 + 3))
-
-
-def test_more_seeds_on_the_same_folds_make_a_mean_no_surer() -> None:
-    once, often = (mean_by_fold([[0.1] * n, [0.4] * n, [0.2] * n], 0.1) for n in (1, 5))
-    assert once | {"deviation": 0} == pytest.approx(often | {"deviation": 0})
-
-
 @pytest.mark.parametrize(
-    ("values", "deviation"), [([0.6], None), ([0.5, 0.7], pytest.approx(sqrt(0.02)))]
+    ("folds", "held_out"),
+    [
+        ([[0.1], [0.4], [0.2], [0.7], [0.3]], 0),  # without shared rows: Student's own
+        ([[0.1], [0.4], [0.2]], 0.5),
+        ([[0.1, 0.3], [0.5, 0.3], [0.2, 0.2]], 0.1),  # seeds of a fold are one value
+    ],
 )
-def test_one_fold_tells_nothing_of_the_error(values: list[float], deviation: Any) -> None:
+def test_a_mean_has_students_interval_corrected_by_the_share_held_out(
+    folds: list[list[float]], held_out: float
+) -> None:
+    values = [(fold, value) for fold, found in enumerate(folds) for value in found]
+    table = pd.DataFrame(values, columns=["fold", "value"]).set_index("fold")["value"]
+    means = [fmean(found) for found in folds]
+    error = sqrt(variance(means) * (1 / len(folds) + held_out / (1 - held_out)))
+    low, high = students.interval(0.95, len(folds) - 1, loc=fmean(means), scale=error)
+    deviation = stdev(value for _, value in values)
+    expected = {"deviation": deviation, "error": error, "low": low, "high": high}
+    found = corrected_mean(table, held_out)
+    assert found == pytest.approx({"mean": fmean(means), **expected})
+
+
+def test_the_quantiles_are_scipys_for_as_many_folds_as_a_study_may_have() -> None:
+    expected = {freedom: students.ppf(0.975, freedom) for freedom in range(1, 10)}
+    assert pytest.approx(expected, rel=1e-14) == QUANTILES
+
+
+def test_one_fold_tells_nothing_of_the_error() -> None:
     unknown = dict.fromkeys(("error", "low", "high"))
-    assert mean_by_fold([values], 0.2) == {"mean": 0.6, "deviation": deviation, **unknown}
+    one = pd.Series([0.6], pd.Index([0], name="fold"))
+    assert corrected_mean(one, 0.2) == {"mean": 0.6, "deviation": None, **unknown}
 
 
 def test_variants_are_held_against_the_first_one_pair_by_pair() -> None:

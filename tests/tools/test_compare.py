@@ -1,5 +1,3 @@
-import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +7,6 @@ import pytest
 
 from digits.data.csv_files import write_table
 from digits.errors import InputError
-from tests.sandbox import ROOT
 from tools import compare
 from tools.project import git
 
@@ -75,16 +72,16 @@ def test_a_better_network_is_called_better(run: Runner) -> None:
     assert told[1].split() == ["0", "50", "5", "3", "3", "1"]
     assert told[5].startswith("accuracy +0.0400 (95 % interval +0.0")
     assert told[5].endswith("): 10 fixed, 2 broken")
-    assert told[6] == "McNemar's exact test: p = 0.039"
-    assert told[7] == "better on these 200 validation rows"
+    assert told[6:] == [
+        "McNemar's exact test: p = 0.039",
+        "better on these 200 validation rows",
+    ]
 
 
-def test_a_worse_network_is_called_worse_and_two_commits_can_be_compared(run: Runner) -> None:
+def test_two_commits_can_be_compared(run: Runner) -> None:
     write(slice(0, 40))
     commit()
     assert run("HEAD~1", "HEAD").endswith("worse on these 200 validation rows\n")
-    write(slice(0, 37))
-    assert run("HEAD").endswith("not to be told apart on these 200 validation rows\n")
 
 
 def test_other_rows_are_refused(run: Runner) -> None:
@@ -111,17 +108,6 @@ def test_a_network_trained_on_its_validation_rows_is_refused(run: Runner) -> Non
         run("HEAD")
 
 
-def test_what_holds_no_answers_is_refused(run: Runner) -> None:
-    compare.PREDICTIONS.write_text("actual,guess\n1,1\n")
-    message = "^the working tree:plots/confusion.csv: 1 rows of .*; expected what evaluate writes"
-    with pytest.raises(InputError, match=message):
-        run("HEAD")
-    compare.PREDICTIONS.unlink()
-    commit()
-    with pytest.raises(InputError, match=r"HEAD:plots/confusion.csv: no such file; expected"):
-        run("HEAD", "HEAD")
-
-
 def test_results_of_other_params_or_code_than_the_commits_own_are_refused(run: Runner) -> None:
     Path("params.yaml").write_text(PARAMS.format(7, "train"))
     line = r"^{}: params.yaml: prepare.seed = 7, and 0 in its dvc.lock: .* make repro"
@@ -130,19 +116,3 @@ def test_results_of_other_params_or_code_than_the_commits_own_are_refused(run: R
     commit()
     with pytest.raises(InputError, match=line.format("HEAD")):
         run("HEAD~1", "HEAD")
-    record("a", 0)
-    Path("train.csv").touch()
-    with pytest.raises(InputError, match=r"^the working tree: train.csv: not as in its dvc.lock"):
-        run("HEAD~1")
-
-
-def test_the_comparison_in_the_readme_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    readme = (ROOT / "docs" / "pipeline.md").read_text()
-    [found] = re.findall(r'make compare REV="\$\(git rev-parse (\S.*)\)"', readme)
-    command = ["bash", "-c", f"git rev-parse {found}"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        pytest.skip("a clone without the whole history")
-    before, after = map(compare.read_predictions, (ran.stdout.strip(), "HEAD"))
-    compare.check_same_rows(before, after)

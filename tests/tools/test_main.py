@@ -1,6 +1,8 @@
 import shutil
 import sys
 from copy import copy
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -10,23 +12,23 @@ from tests.sandbox import ROOT, Sandbox
 from tools.__main__ import build_parser, run
 
 
-def test_a_command_is_run_with_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[object] = []
-    monkeypatch.setattr("tools.idx.main", lambda **arguments: given.append(arguments))
-    run(**vars(build_parser().parse_args(["idx", "images.gz", "train.csv"])))
-    assert given == [{"images": Path("images.gz"), "labels": None, "table": Path("train.csv")}]
-
-
-def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        build_parser().parse_args(["kaggle", "--help"])
-    assert "example: python -m tools kaggle submit --message=A" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("compare a --to b", "verify", "diff", "plots", "recover", "doctor"),
+        *("kaggle fetch", "idx a b", "recipe a", "tutorial"),
+    ],
+)
+def test_a_command_names_a_function_that_takes_what_it_was_given(line: str) -> None:
+    arguments = vars(build_parser().parse_args(line.split()))
+    module, _, name = arguments.pop("function").partition(".")
+    signature(getattr(import_module(f"tools.{module}"), name or "main")).bind(**arguments)
 
 
 def test_what_is_not_installed_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "tools.browser", raising=False)
     monkeypatch.setitem(sys.modules, "playwright.sync_api", None)
-    with pytest.raises(InputError, match=r"^playwright.*: not installed; expected what python -m"):
+    with pytest.raises(InputError, match=r"^playwright.*: not installed; expected what make setup"):
         run("browser")
 
 

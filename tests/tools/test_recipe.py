@@ -46,16 +46,8 @@ def test_the_users_own_data_and_split_stay_unless_the_recipe_has_some(params: Pa
 
 
 def test_an_unknown_name_is_told_with_those_there_are(params: Path) -> None:
-    names = "champion, ensemble, fashion, fast, one_cycle, plain, seed"
-    with pytest.raises(InputError, match=f"^quick: no recipe; expected {names}$"):
+    with pytest.raises(InputError, match=r"^quick: no recipe; expected champion, ensemble, "):
         recipe.main("quick")
-
-
-def test_params_that_cannot_be_used_are_named_and_stay(params: Path) -> None:
-    params.write_text("train: {lr: 1}\n")
-    with pytest.raises(InputError, match=r"^params\.yaml: data is missing"):
-        recipe.main("fast")
-    assert params.read_text() == "train: {lr: 1}\n"
 
 
 def test_params_are_at_first_those_that_recipes_are_laid_over(params: Path) -> None:

@@ -1,16 +1,13 @@
 import hashlib
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from digits.errors import InputError
-from digits.params import load_params
 from digits.process import DVC, alone
-from tests.sandbox import ROOT
 from tools import recovery
 from tools.project import LOCK, git, stored
 from tools.recovery import BUSY, LOCKS
@@ -22,12 +19,10 @@ MADE = "recovery: DVC's cache held damaged bytes of {}; removed, to be built ane
 
 @pytest.fixture(autouse=True)
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Go to a repository with a committed dvc.lock, and the files that a run needs."""
+    """Go to a repository with a committed dvc.lock."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(recovery, "find_cache", lambda: CACHE)
     LOCK.write_text(WHOLE)
-    for name in ("params.yaml", "dvc.yaml"):
-        Path(name).write_bytes((ROOT / name).read_bytes())
     git("init")
     git("add", "dvc.lock")
     git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--message", "Begin")
@@ -49,7 +44,7 @@ def test_a_dvc_lock_that_was_cut_short_becomes_the_commits(
 
 
 def test_a_dvc_lock_that_no_commit_has_goes(capsys: pytest.CaptureFixture[str]) -> None:
-    subprocess.run(["git", "update-ref", "-d", "HEAD"], check=True)
+    git("update-ref", "-d", "HEAD")
     LOCK.write_text("schema")
     recovery.main()
     assert not LOCK.exists()
@@ -124,23 +119,3 @@ def test_damaged_bytes_in_the_cache_go_with_the_results_that_have_them(
     recovery.main()
     assert not listed.exists()
     assert capsys.readouterr().out == "".join(map(MADE.format, ["result", "folder/a", "folder"]))
-
-
-@pytest.mark.parametrize("key", ["train", "test"])
-@pytest.mark.parametrize(("name", "why"), [("a/b.csv", "no such file"), (".dvc", "Is a direct.*")])
-def test_a_file_of_ones_own_that_cannot_be_read_is_told_with_what_to_do(
-    key: str, name: str, why: str
-) -> None:
-    line = rf"^params.yaml: data\.{key} = '{name}': {why}; expected a CSV file of images; data/READ"
-    with pytest.raises(InputError, match=line):
-        recovery.check_data(load_params(changes={f"data.{key}": name}).data)
-
-
-def test_what_may_not_be_mended_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, **_: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    LOCKS.write_text("")
-    monkeypatch.setattr(Path, "unlink", refuse)
-    with pytest.raises(InputError, match=r"^\.dvc/tmp: Permission denied; expected to be able to"):
-        recovery.main()

@@ -3,27 +3,21 @@ from typing import Any
 
 import pytest
 
-from digits.errors import InputError
 from digits.network import checkpoint
 from digits.network.checkpoint import Checkpoint, identify
 from digits.network.training import Labelled, Trainer
-from digits.params import Train
-from tests.conftest import draw_labelled, tiny_params
+from digits.params import Augment, Train, load_params
+from tests.conftest import draw_labelled
 from tests.sandbox import CLASSES
 
-CHANGES = {"epochs": 4, "schedule": "one_cycle", "averaging": 0.9, "batch_norm": True}
-CHANGES |= {"dropout": 0.2, "augment.rotation": 9, "augment.elastic": 2}
-TRAIN = Train(**tiny_params({f"train.{key}": value for key, value in CHANGES.items()})["train"])
-KEPT = Checkpoint("0" * 64)
+
+@pytest.fixture
+def train(project: Path) -> Train:
+    return load_params().train
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-def begin() -> Trainer:
-    return Trainer(draw_labelled(95), draw_labelled(30, 1), CLASSES, TRAIN)
+def begin(train: Train) -> Trainer:
+    return Trainer(draw_labelled(95), draw_labelled(30, 1), CLASSES, train)
 
 
 def content(trainer: Trainer) -> tuple[Any, ...]:
@@ -33,40 +27,69 @@ def content(trainer: Trainer) -> tuple[Any, ...]:
     return [part.numpy().tobytes() for part in numbers], draws, trainer.history
 
 
-def test_a_run_that_was_stopped_again_and_again_ends_in_the_same_state() -> None:
-    quiet = begin()
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"momentum": 0.0},
+        {"averaging": 0.9, "batch_norm": True, "dropout": 0.2, "input_noise": 0.1},
+        {"augment": Augment(rotation=9, scale=0.1, shear=0, shift=1, elastic=2, smoothness=1)},
+    ],
+    ids=["plain", "regularised", "augmented"],
+)
+@pytest.mark.parametrize("stops", [[4], [1, 2, 3]], ids=str)
+def test_a_run_that_was_stopped_ends_in_the_same_state(
+    train: Train, changes: dict[str, object], stops: list[int]
+) -> None:
+    train = train.model_copy(update={"epochs": 4, "schedule": "one_cycle", **changes})
+    quiet, kept = begin(train), Checkpoint("0" * 64)
     list(quiet.run())
-    for stop in (1, 3, 5):
-        trainer = begin()
-        KEPT.restore(trainer)
+    for stop in [*stops, 5]:
+        trainer = begin(train)
+        kept.restore(trainer)
         for epoch in trainer.run():
-            KEPT.save(trainer)
+            kept.save(trainer)
             if epoch.epoch == stop:
                 break
     assert content(trainer) == content(quiet)
 
 
-def test_half_a_checkpoint_is_an_error() -> None:
-    KEPT.save(begin())
-    KEPT.path.write_bytes(KEPT.path.read_bytes()[:-1])
-    with pytest.raises(InputError, match=r"\.checkpoint: .*; expected a whole .*: remove it, and"):
-        KEPT.restore(begin())
+@pytest.mark.parametrize("damage", ["short", "bit", "foreign"])
+def test_a_damaged_or_foreign_checkpoint_is_reported_and_ignored(
+    train: Train, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    trainer, kept, foreign = begin(train), Checkpoint("0" * 64), Checkpoint("0" * 63 + "1")
+    assert foreign.path == kept.path
+    list(trainer.run())
+    (foreign if damage == "foreign" else kept).save(trainer)
+    saved = kept.path.read_bytes()
+    changed = {"short": saved[:-1], "bit": saved[:-1] + bytes([saved[-1] ^ 1]), "foreign": saved}
+    kept.path.write_bytes(changed[damage])
+    fresh = begin(train)
+    kept.restore(fresh)
+    assert content(fresh) == content(begin(train))
+    assert capsys.readouterr().err == (
+        f"warning: {kept.path}: damaged, or of another run; expected its own checkpoint; "
+        "training starts at the first epoch\n"
+    )
 
 
 def test_params_rows_and_the_librarys_code_decide_a_runs_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "__file__", str(tmp_path / "network" / "checkpoint.py"))
     code, rows, images = tmp_path / "exact.py", draw_labelled(9), draw_labelled(9).images
     code.write_text("one")
     images[0, 0] += 1
     names = [
-        identify((TRAIN,), rows),
-        identify((TRAIN.model_copy(update={"lr": 0.2}),), rows),
-        identify((TRAIN,), Labelled(images, rows.labels)),
-        identify((TRAIN,), Labelled(rows.images, rows.labels.flip(0))),
+        identify((train,), rows),
+        identify((train.model_copy(update={"lr": 0.2}),), rows),
+        identify((train, 3), rows),
+        identify((train,), Labelled(images, rows.labels)),
+        identify((train,), Labelled(rows.images, rows.labels.flip(0))),
+        identify((train,), Labelled(rows.images.reshape(-1, 1), rows.labels)),
+        identify((train,), rows, rows),
     ]
     code.write_text("two")
-    assert len({*names, identify((TRAIN,), rows)}) == 5
+    assert len({*names, identify((train,), rows)}) == 8
     code.write_text("one")
-    assert identify((TRAIN,), draw_labelled(9)) == names[0]
+    assert identify((train,), draw_labelled(9)) == names[0]
