@@ -3,20 +3,31 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
 
-from digits.errors import InputError, expecting, shorten
+from digits.errors import InputError, expecting, one_line, shorten
 
 PARAMS = Path("params.yaml")
 ONE_CYCLE = Path(__file__).parents[1] / "recipes/one_cycle.yaml"  # recipes are laid over it
 NAME = 60  # characters of a class's name, at most
+# Plain scalars as DVC reads them: by YAML 1.2, where 1e-3 is a number and `no` is a word.
+_SCALARS = {
+    "null": "~|null|Null|NULL|",
+    "bool": "true|True|TRUE|false|False|FALSE",
+    "float": r"[-+]?([0-9][0-9_]*(\.[0-9_]*([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)"
+    r"|\.[0-9_]+([eE][-+][0-9]+)?|\.(inf|Inf|INF))|\.(nan|NaN|NAN)",
+    "int": "(?!_)[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9_]+)",
+    "timestamp": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    "merge": "<<",
+}
+_TAG = "tag:yaml.org,2002:"
+# Also raised: of a date that the calendar does not have, and of a tag whose value is not its own.
+_NO_YAML = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 Width = Annotated[int, Field(ge=1, le=65536)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -191,25 +202,53 @@ def _explain(fault: ErrorDetails) -> str:
     return f"{_name(fault)} = {shorten(fault['input'])}: {reason}"
 
 
+class _Loader(yaml.CSafeLoader):
+    """A loader of YAML that takes plain scalars for what DVC takes them for."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        None: [(f"{_TAG}{kind}", re.compile(rf"({form})\Z")) for kind, form in _SCALARS.items()]
+    }
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """Return a number, which is decimal even if it begins with 0."""
+        digits = node.value.replace("_", "")
+        return int(digits, 0 if digits.lstrip("+-")[:2] in ("0b", "0o", "0x") else 10)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return a mapping, which has no key twice."""
+        for place, (key, _) in enumerate(node.value):
+            if key.value in [other.value for other, _ in node.value[:place]]:
+                problem = f"found duplicate key {key.value!r}"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor(f"{_TAG}int", _Loader.construct_yaml_int)
+
+
+class _Dumper(yaml.SafeDumper):
+    """A dumper of YAML that quotes text that the loader would take for something else."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
 def load_yaml(path: Path, expected: str, name: str = "") -> Any:  # noqa: ANN401
     """Return what a file of YAML 1.2 holds, as DVC reads it; `InputError` calls the file `name`."""
     named = Path(name or path)
     with expecting(named, expected, UnicodeDecodeError):
         text = path.read_text(encoding="utf-8")
-    with expecting(named, "YAML", Exception):  # a value that is not of its tag raises nearly any
-        try:
-            return YAML(typ="safe").load(text)
-        except MarkedYAMLError as error:
-            mark = error.problem_mark
-            where = f"row {mark.line + 1}, column {mark.column + 1}"
-            raise ValueError(f"{where}: {error.problem}") from None
+    try:
+        return yaml.load(text, _Loader)
+    except _NO_YAML as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"row {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        reason = getattr(error, "problem", None) or one_line(error)
+        raise InputError(f"{named}: {where}{reason}; expected YAML") from None
 
 
 def as_yaml(values: Mapping[str, object]) -> str:
     """Return values as YAML, in one style."""
-    text = StringIO()
-    YAML().dump(values, text)
-    return text.getvalue()
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def leaves(name: str, value: object) -> Iterator[tuple[str, object]]:

@@ -7,9 +7,12 @@ no number.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import StringIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +23,14 @@ from pandas.errors import ParserError
 from tqdm import tqdm
 
 from digits.data.classes import normalise_labels
-from digits.data.csv_files import write_table
 from digits.data.forms import find_columns
 from digits.data.lines import DAMAGED, read_lines
 from digits.errors import InputError, shorten
+from digits.files import replacing
 
 TOLERANCE = 1e-3  # in greys: shares of 255 are often written with few digits
+WORKERS = 2  # threads: pandas lets others run while it parses
+_NUMBERS = [str(number) for number in range(256)]
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,16 @@ class ImageTable:
 
         An `InputError` tells if a row or a cell is not as expected.
         """
-        with tqdm(desc=self.path.name, unit=" rows", leave=False, disable=None, delay=2) as bar:
-            for row, text in self._blocks():
-                images = self._convert(row, text)
+        with (
+            tqdm(desc=self.path.name, unit=" rows", leave=False, disable=None, delay=2) as bar,
+            ThreadPoolExecutor(WORKERS) as pool,
+        ):
+            tasks = (pool.submit(self._convert, *block) for block in self._blocks())
+            pending = deque(islice(tasks, WORKERS + 1))
+            while pending:
+                images = pending.popleft().result()
                 yield images
+                pending.extend(islice(tasks, 1))
                 bar.update(len(images.pixels))
 
     def refuse(self, column: int, wrong: ArrayLike, cells: "pd.Series[Any]", expected: str) -> None:
@@ -191,10 +202,14 @@ def _is_text(cell: str) -> bool:
 
 
 def write_images(
-    path: Path, pixels: NDArray[np.uint8], labels: Sequence[object] | NDArray[Any] | None = None
+    path: Path, pixels: NDArray[np.uint8], labels: Iterable[object] | None = None
 ) -> None:
     """Write images, shape (rows, pixels), and their labels, if given, in Kaggle's form."""
-    table = pd.DataFrame(pixels, columns=[f"pixel{k}" for k in range(pixels.shape[1])])
-    if labels is not None:
-        table.insert(0, "label", labels)
-    write_table(path, table)
+    header = ["label"] * (labels is not None) + [f"pixel{k}" for k in range(pixels.shape[1])]
+    prefixes = [""] * len(pixels) if labels is None else [f"{label}," for label in labels]
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        file.write(",".join(header) + "\n")
+        rows = zip(prefixes, pixels, strict=True)
+        for prefix, image in tqdm(rows, path.name, len(pixels), unit=" rows", disable=None):
+            # A list of all 256 numbers writes 55 million pixels three times as fast as pandas.
+            file.write(prefix + ",".join(map(_NUMBERS.__getitem__, image.tobytes())) + "\n")

@@ -1,9 +1,13 @@
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dvc.utils import serialize
 from dvc.utils.hydra import apply_overrides
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from digits.errors import InputError
 from digits.params import PARAMS, as_yaml, load_params, load_recipe, load_yaml
@@ -104,13 +108,29 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: bytes, me
     assert str(error.value).startswith(f"{path}: {message}")
 
 
-def test_values_are_read_as_dvc_reads_them_and_written_so(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    path.write_text("a: [1e-3, no, 012]\nb: {c: ~}\n")
-    expected = {"a": [0.001, "no", 12], "b": {"c": None}}
-    assert load_yaml(path, "values") == serialize.load_yaml(path) == expected
-    path.write_text(as_yaml({"größer": "1e-3", **expected}))
-    assert load_yaml(path, "values") == {"größer": "1e-3", **expected}
+def read(reader: Callable[[Path], object], path: Path) -> str:
+    try:
+        return repr(reader(path))
+    except (InputError, serialize.YAMLError, ValueError):
+        return "refused"
+
+
+SCALARS = ["1e-3", "1.e5", ".5e3", "-.5", "1_000", "012", "0o17", "0x1F", "1:30", "+.inf", ".nan"]
+WORDS = ["no", "On", "y", "TRUE", "true", "~", "NULL", "''", "'1'", "2020-01-02", "!!str 1", "<5"]
+SIGNS = st.text("0123456789+-._eExobaf", min_size=1, max_size=9)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(SCALARS + WORDS) | SIGNS | st.text("truefalsnoy~:1 ", max_size=5))
+def test_a_scalar_is_read_as_dvc_reads_it_and_written_so(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "scalar.yaml"
+    path.write_text(f"a: {text}\n")
+    expected = read(serialize.load_yaml, path)
+    assert read(partial(load_yaml, expected="YAML"), path) == expected
+    path.write_text(as_yaml({"größer": text}))
+    assert serialize.load_yaml(path) == load_yaml(path, "YAML") == {"größer": text}
 
 
 def test_the_networks_of_an_ensemble_have_the_seed_and_those_after_it(project: Path) -> None:
