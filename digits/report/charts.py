@@ -22,14 +22,9 @@ class Axis(NamedTuple):
         """Return where a value lies, from 0, the start, to 1; values beyond an end lie there."""
         low, high = self.ticks[0], self.ticks[-1]
         within = min(max(value, low), high)
-        if self.logarithmic:
-            return _log10(within / low) / _log10(high / low)
+        if self.logarithmic:  # of `decimal`: the last bit of `math`'s differs between machines
+            return float(Decimal(within / low).ln() / Decimal(high / low).ln())
         return (within - low) / (high - low)
-
-
-def _log10(value: float) -> float:
-    """Return the logarithm, of `decimal`: the last bit of `math`'s differs between machines."""
-    return float(Decimal(value).log10())
 
 
 class Chart(NamedTuple):

@@ -11,7 +11,6 @@ from digits.__main__ import main
 from digits.data.submission import read_ids, read_submission
 from digits.errors import run_command
 from digits.network.model import MODEL
-from digits.pictures.classify import Answer, as_table
 from digits.pictures.reading import EXPECTED
 from stages import predict, train
 from stages import prepare as prepare_stage
@@ -71,19 +70,18 @@ def test_pictures_of_the_networks_size_are_answered_as_predict_answers_them(
     assert [*shifted["probabilities"].values()] != [*found[0]["probabilities"].values()]
 
 
-def test_a_table_has_the_two_likeliest_classes_and_a_line_for_each_digit() -> None:
-    shares = {"zero": 0.1, "one": 0.7, "two": 0.2}
-    told = as_table([Answer("two\nlines.png", (10, 200, 30, 40), "one", 1, shares)] * 2)
-    names, *rows = (line.split() for line in told.splitlines())
-    assert names == ["file", "place", "answer", "probability", "second", "probability"]
-    assert rows == [[r"'two\nlines.png'", "30x40+10+200", "one", "0.7000", "two", "0.2000"]] * 2
-
-
 def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_answers(run: Run) -> None:
     Image.new("L", (9, 9), 7).save("blank.png")
     Path("text.png").write_text("no picture")
-    out, errors = run("0.png", "text.png", "1.png", "blank.png", "none.png", "0.png")
-    assert [line.split()[0] for line in out.splitlines()] == ["file", "0.png", "1.png", "0.png"]
+    Path("1.png").rename("two\nlines.png")
+    out, errors = run("0.png", "text.png", "two\nlines.png", "blank.png", "none.png", "0.png")
+    names, *rows = (line.split() for line in out.splitlines())
+    assert names == ["file", "place", "answer", "probability", "second", "probability"]
+    assert [row[0] for row in rows] == ["0.png", r"'two\nlines.png'", "0.png"]
+    [told] = answers(run, "0.png")
+    first, second = sorted(told["probabilities"].items(), key=lambda item: -item[1])[:2]
+    shown = [first[0], f"{first[1]:.4f}", second[0], f"{second[1]:.4f}"]
+    assert rows[0] == ["0.png", "4x4+0+0", *shown]
     assert errors == [
         f"error: text.png: no picture of a format that is read; expected {EXPECTED}",
         "error: blank.png: blank; expected something that stands out from its background",
@@ -92,8 +90,8 @@ def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_answers(run: Ru
     ]
     assert [run(*more, "none.png")[0] for more in ([], ["--json"])] == ["", "[]\n"]
     MODEL.unlink()
-    told = "models/mlp.safetensors: no such file; expected a network that train wrote"
-    assert run("0.png") == ("", [f"error: {told}"])
+    expected = "error: models/mlp.safetensors: no such file; expected a network that train wrote"
+    assert run("0.png") == ("", [expected])
 
 
 def test_the_digits_of_a_sheet_are_told_with_their_places(run: Run) -> None:

@@ -3,7 +3,6 @@ import pytest
 from PIL import Image
 
 from digits.pictures.framing import Digit, frame, is_framed, measure_pen, prepare
-from digits.pictures.reading import LARGEST
 from tests.strokes import draw
 
 SIDE = 28
@@ -77,9 +76,3 @@ def test_a_picture_of_any_shape_is_framed(shape: tuple[int, int]) -> None:
     image = frame(ink, SIDE)
     assert image.max() == 1
     assert image[0].max() == 0
-
-
-def test_a_picture_one_pixel_wide_is_seen_turned_as_well() -> None:
-    greys = np.zeros((LARGEST, 1), np.uint8)
-    greys[300:340] = 255
-    assert (only(Image.fromarray(greys)).views.max(axis=1) == 255).all()

@@ -3,7 +3,7 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 import pytest
 
-from digits.report.charts import Axis, Chart, chart_accuracy, chart_losses, chart_reliability
+from digits.report.charts import Axis, Chart, chart_accuracy, chart_losses
 from digits.report.page import templates
 from stages.report import COLUMNS
 
@@ -40,10 +40,6 @@ def test_axes_reach_as_far_as_their_values_in_round_steps(epochs: int, last: int
     assert losses.across.ticks[-1] == last
     assert losses.up.ticks == pytest.approx([0, 0.14, 0.28, 0.42, 0.56, 0.7])
     assert accuracy.up.ticks == pytest.approx([0.9, 0.92, 0.94, 0.96, 0.98, 1])
-
-
-def test_one_epoch_without_errors_can_be_drawn() -> None:
-    curves = pd.DataFrame([[0.0, 0.0, 1.0]], columns=COLUMNS["training"].split())
-    bins = pd.DataFrame([[7, 1.0, 1.0, 1.0, 1.0]], columns=COLUMNS["reliability"].split())
-    for chart in (chart_losses(curves), chart_accuracy(curves), chart_reliability(bins)):
-        assert list(draw(chart).iter("circle"))
+    assert len(list(draw(losses).iter("circle"))) == 2 * epochs
+    for chart in (chart_losses(curves * 0), chart_accuracy(curves * 0 + 1)):  # without errors
+        assert chart.up.ticks[0] < chart.up.ticks[-1] == 1
