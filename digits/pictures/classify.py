@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -36,11 +37,11 @@ class Answer:
 
 
 def read(file: str, side: int, *, sheet: bool = False) -> list[Digit]:
-    """Return the digits in a picture, `-` for standard input, as images of `side` x `side` pixels.
+    """Return the digits in a picture as images of `side` x `side` pixels.
 
     `InputError` where there is no such file, or no picture in it, or a blank one.
     """
-    path = Path("/dev/stdin" if file == "-" else file)
+    path = Path(file)
     picture, times = read_picture(path)
     with expecting(path, "something that stands out from its background", BlankError):
         return prepare(picture, side, times, sheet=sheet)
@@ -61,17 +62,16 @@ def classify(
 
 def as_table(answers: Sequence[Answer]) -> str:
     """Return a table of the two likeliest classes of each digit."""
-    rows = [("file", "place", "answer", "probability", "second", "probability")]
+    rows = []
     for answer in answers:
         file = answer.file if answer.file.isprintable() else repr(answer.file)
         left, top, width, height = answer.place
-        place = f"{width}x{height}+{left}+{top}"
         shares = sorted(answer.probabilities.items(), key=lambda item: -item[1])
         (first, one), (second, other), *_ = shares
+        place = f"{width}x{height}+{left}+{top}"
         rows.append((file, place, first, f"{one:.4f}", second, f"{other:.4f}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    form = "  ".join(f"{{:{side}{width}}}" for side, width in zip("<<<><>", widths, strict=True))
-    return "\n".join(form.format(*row) for row in rows)
+    columns = ["file", "place", "answer", "probability", "second", "probability"]
+    return pd.DataFrame(rows, columns=columns).to_string(index=False)
 
 
 def main(files: Sequence[str], *, sheet: bool, as_json: bool) -> None:

@@ -15,16 +15,13 @@ from scipy import ndimage
 LEAST_CONTRAST = 8  # between the colours of paper and ink, as their distance in RGB
 FULL = 0.9  # of the ink is at most as dark as counts as wholly ink
 NOISE = 4.5  # times the median distance of paper from its colour: still paper
-LEFT = 0.08  # of the picture's longer side: the least length of ink that is left
-LINE = 3  # pixels: ruled lines are narrower
-HALO = 3  # pixels around what is tied to the border, in which it still shows
 
 COARSE = 200  # pixels of a side, at most, in which regions are looked for
 GRAIN = 7  # of those: the side of the median that takes away what is as fine as ruled lines
 EDGE = (1.5, 4)  # levels for each of those pixels: the least gradient of an edge, by the greatest
 REACH = 0.35  # of the picture, along each axis, that a sheet takes up at least
 FILLED = 0.6  # of the smallest rectangle around it that a sheet's paper takes up at least
-OBLONG = 0.92  # of the same that a sheet takes up at least, with what is on it
+OBLONG = 0.84  # of the same that a sheet takes up at least, with what is on it
 MARK = 40  # levels, at least, as a distance in RGB, by which something stands out from a sheet
 MARKED = 0.0005  # of a sheet, at least, that such a thing takes up
 RIM = 3  # of the coarse pixels: how broad the edge of a sheet is
@@ -49,30 +46,15 @@ def find_ink(colours: Colours) -> NDArray[np.float64]:
     """
     paper, inside = find_sheet(colours)
     distance = np.linalg.norm(colours - paper, axis=2)
-    on = _without_border(distance, inside)
-    strong = on & (distance > otsu(distance[on]))
+    strong = inside & (distance > otsu(distance[inside]))
     if not strong.any():
         raise BlankError("blank")
-    noise = NOISE * np.median(distance[on & ~strong])
+    noise = NOISE * np.median(distance[inside & ~strong])
     level = np.quantile(distance[strong], FULL)
     if level - 2 * noise < LEAST_CONTRAST:
         raise BlankError("blank")
-    ink: NDArray[np.float64] = np.clip((distance - noise) / (level - noise), 0, 1) * on
+    ink: NDArray[np.float64] = np.clip((distance - noise) / (level - noise), 0, 1) * inside
     return ink
-
-
-def _without_border(distance: NDArray[np.float64], inside: Mask) -> Mask:
-    """Return a sheet without the ink that is tied to its border, if more than lines are left."""
-    strong = inside & (distance > otsu(distance[inside]))
-    labels, _ = ndimage.label(strong, TOUCHING)
-    tied = np.isin(labels, labels[strong & ~ndimage.binary_erosion(inside)])
-    broad = ndimage.binary_opening(strong & ~tied, np.ones((LINE, LINE), bool))
-    left = ndimage.find_objects(ndimage.label(broad, TOUCHING)[0])
-    lengths = [max(axis.stop - axis.start for axis in place) for place in left]
-    if max(lengths, default=0) < LEFT * max(inside.shape):
-        return inside
-    without: Mask = inside & ~ndimage.binary_dilation(tied, iterations=HALO)
-    return without
 
 
 def find_sheet(colours: Colours) -> tuple[Colours, Mask]:
@@ -117,11 +99,10 @@ def _choose(coarse: Colours, labels: NDArray[np.integer]) -> tuple[Mask, Mask]:
     found = []
     for label in 1 + np.argsort(-sizes, kind="stable")[:TRIED]:
         region = labels == label
-        hull = _find_oblong(region)
-        if hull is not None:
-            inside = ndimage.binary_erosion(hull, iterations=RIM, border_value=1)
-            if _is_marked(coarse, region, inside):
-                found.append((region, inside))
+        sheet = ndimage.binary_fill_holes(region)
+        inside = ndimage.binary_erosion(sheet, iterations=RIM, border_value=1)
+        if _is_oblong(region, sheet) and _is_marked(coarse, region, inside):
+            found.append((region, inside))
     if found:
         return min(found, key=lambda sheet: sheet[1].sum())
     rim = border(labels)
@@ -129,24 +110,17 @@ def _choose(coarse: Colours, labels: NDArray[np.integer]) -> tuple[Mask, Mask]:
     return labels == most, np.full(labels.shape, True)
 
 
-def _find_oblong(region: Mask) -> Mask | None:
-    """Return the convex hull of a region that is about a rectangle, and reaches far.
+def _is_oblong(region: Mask, sheet: Mask) -> bool:
+    """Return whether a region is about a rectangle, but for what is on it, and reaches far.
 
-    In none of some directions does the hull reach farther than the region. Two of them that are at
-    right angles make the smallest rectangle around it.
+    Two of some directions that are at right angles make the smallest rectangle around it.
     """
-    reach = np.array([np.ptp(places) + 1 for places in np.nonzero(region)])
-    if (reach < REACH * np.array(region.shape)).any():
-        return None
-    angles = np.pi * np.arange(2 * TURNS) / TURNS
-    directions = np.array([np.sin(angles), np.cos(angles)])
-    farthest = (np.argwhere(region) @ directions).max(axis=0) + 0.5
-    extents = farthest[:TURNS] + farthest[TURNS:]
+    angles = np.pi * np.arange(TURNS) / TURNS
+    extents = np.ptp(np.argwhere(region) @ [np.sin(angles), np.cos(angles)], axis=0) + 1
     rectangle = (extents * np.roll(extents, TURNS // 2)).min()
-    places = np.moveaxis(np.indices(region.shape), 0, -1)
-    hull: Mask = (places @ directions <= farthest).all(axis=-1)
-    is_oblong = region.sum() >= FILLED * rectangle and hull.sum() >= OBLONG * rectangle
-    return hull if is_oblong else None
+    reaches = (extents[[TURNS // 2, 0]] >= REACH * np.array(region.shape)).all()
+    is_filled = region.sum() >= FILLED * rectangle and sheet.sum() >= OBLONG * rectangle
+    return bool(reaches and is_filled)
 
 
 def _is_marked(coarse: Colours, bare: Mask, inside: Mask) -> bool:

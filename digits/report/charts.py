@@ -5,50 +5,26 @@ from decimal import Decimal
 from math import ceil, floor
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-TICKS = 5  # about
-ROUNDING = 1e-9
-LEAST_SHARE = 1e-4  # where the axes of the reliability diagram begin
+PARTS = 5  # of an axis, between its ticks
 
 
 class Axis(NamedTuple):
-    """One axis, from `low`, above 0 where it is logarithmic, to `high`, above `low`."""
+    """One axis: what it counts, in what unit, and its ticks, from one end to the other."""
 
-    title: str  # what it counts, and in what unit
-    low: float
-    high: float
+    title: str
+    ticks: Sequence[float]
     logarithmic: bool = False  # equal steps are equal factors
-    whole: bool = False  # only whole numbers are on it
 
     def place(self, value: float) -> float:
         """Return where a value lies, from 0, the start, to 1; values beyond an end lie there."""
-        within = min(max(value, self.low), self.high)
-        if self.logarithmic:
-            return _log10(within / self.low) / _log10(self.high / self.low)
-        return (within - self.low) / (self.high - self.low)
-
-    def ticks(self) -> list[float]:
-        """Return round values along the axis."""
-        if self.logarithmic:
-            powers = _between(_log10(self.low), _log10(self.high))
-            return [float(f"1e{power}") for power in powers]
-        size = self.high - self.low
-        magnitude = float(f"1e{Decimal(size / TICKS).adjusted()}")
-        steps = (magnitude * factor for factor in (1, 2, 5, 10))
-        step = min(steps, key=lambda step: abs(size / step - TICKS))
-        step = max(step, 1.0) if self.whole else step
-        return [tick * step for tick in _between(self.low / step, self.high / step)]
-
-
-def _log10(value: float) -> float:
-    """Return the logarithm, of `decimal`: the last bit of `math`'s differs between machines."""
-    return float(Decimal(value).log10())
-
-
-def _between(low: float, high: float) -> range:
-    """Return the whole numbers from `low` to `high`, those at an end but for rounding as well."""
-    return range(ceil(low - ROUNDING), floor(high + ROUNDING) + 1)
+        low, high = self.ticks[0], self.ticks[-1]
+        within = min(max(value, low), high)
+        if self.logarithmic:  # of `decimal`: the last bit of `math`'s differs between machines
+            return float(Decimal(within / low).ln() / Decimal(high / low).ln())
+        return (within - low) / (high - low)
 
 
 class Chart(NamedTuple):
@@ -64,28 +40,32 @@ class Chart(NamedTuple):
 def chart_losses(curves: pd.DataFrame) -> Chart:
     """Return the losses, in nats, by epoch."""
     names = {"training_loss": "training, as minimised", "validation_loss": "validation"}
-    series = {name: list(enumerate(curves[column], start=1)) for column, name in names.items()}
-    ends = (f"{name} {one[0][1]:.3g}, then {one[-1][1]:.3g}" for name, one in series.items())
-    up = Axis("loss (nats)", 0.0, float(curves[[*names]].to_numpy().max()) or 1.0)
-    return Chart(f"Loss by epoch: {'; '.join(ends)}", _epochs(curves), up, series)
+    most = ceil(curves[[*names]].to_numpy().max() * 10) / 10
+    return _by_epoch("Loss (nats)", curves, names, 0.0, most or 1.0)
 
 
 def chart_accuracy(curves: pd.DataFrame) -> Chart:
     """Return the accuracy by epoch."""
-    points = list(enumerate(curves["validation_accuracy"], start=1))
-    up = Axis("accuracy", min(int(min(y for _, y in points) * 100) / 100, 0.99), 1.0)
-    title = f"Validation accuracy by epoch: {points[0][1]:.4f}, then {points[-1][1]:.4f}"
-    return Chart(title, _epochs(curves), up, {"validation accuracy": points})
+    least = min(floor(curves["validation_accuracy"].min() * 20) / 20, 0.95)
+    return _by_epoch("Accuracy", curves, {"validation_accuracy": "validation"}, least, 1.0)
 
 
-def _epochs(curves: pd.DataFrame) -> Axis:
-    return Axis("epoch", 1.0, float(max(len(curves), 2)), whole=True)
+def _by_epoch(
+    title: str, curves: pd.DataFrame, names: Mapping[str, str], low: float, high: float
+) -> Chart:
+    """Return a chart of some columns, by epoch, whose values lie from `low` to `high`."""
+    series = {name: list(enumerate(curves[key].tolist(), 1)) for key, name in names.items()}
+    ends = (f"{name} {one[0][1]:.4g}, then {one[-1][1]:.4g}" for name, one in series.items())
+    step = ceil(len(curves) / PARTS)
+    epochs = Axis("epoch", range(0, len(curves) + step, step))
+    up = Axis(title, np.linspace(low, high, PARTS + 1).tolist())
+    return Chart(f"{title} by epoch: {'; '.join(ends)}", epochs, up, series)
 
 
 def chart_reliability(bins: pd.DataFrame) -> Chart:
     """Return the reliability diagram, of errors: as many as are expected, and as there are."""
     across, up = (
-        Axis(f"share of errors that it {does}", LEAST_SHARE, 1.0, logarithmic=True)
+        Axis(f"share of errors that it {does}", [1e-4, 1e-3, 1e-2, 0.1, 1.0], logarithmic=True)
         for does in ("expects", "makes")
     )
     series = {

@@ -16,8 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_eval_context
-from jinja2.nodes import EvalContext
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
@@ -30,8 +29,8 @@ from digits.report.sheet import Sheet
 
 WEB = Path(__file__).parent / "web"
 SCRIPTS = ("images.js", "network.js", "drawing.js", "page.js")
-# What begins or ends anything but text within a line, in GitHub's dialect as well.
-_MARKUP = re.compile(r"[\\`*_\[<&|~$@]|:(?! )|(?<=www)\.", re.IGNORECASE)
+# What begins or ends anything but text within a line.
+_MARKUP = re.compile(r"[\\`*_\[<&|~]")
 
 
 class Tally(NamedTuple):
@@ -92,31 +91,26 @@ class Report:
 
 
 def templates() -> Environment:
-    """Return what fills in templates: what is put in appears as text, unless marked as safe."""
+    """Return what fills in templates: in pages, all that is put in appears as text."""
     environment = Environment(
         loader=FileSystemLoader(WEB),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         autoescape=lambda name: name is not None and name.endswith(".html"),
-        finalize=_as_text,
     )
     environment.filters |= {
         "base64": lambda content: b64encode(content).decode(),
         "grouped": "{:,}".format,
-        "percent": lambda share: (
-            "\N{EN DASH}" if isnan(share) else f"{share * 100:.2f}\N{NO-BREAK SPACE}%"
-        ),
+        "markdown": _as_markdown,
+        "percent": lambda share: "\N{EN DASH}" if isnan(share) else f"{share * 100:.2f} %",
         "yaml": as_yaml,
     }
     return environment
 
 
-@pass_eval_context
-def _as_text(context: EvalContext, value: object) -> object:
-    """Return Markdown that shows a value as it is, in one line: a new one could begin a block."""
-    if context.autoescape or isinstance(value, Markup):
-        return value
-    return _MARKUP.sub(r"\\\g<0>", " ".join(str(value).split()))
+def _as_markdown(text: str) -> str:
+    """Return Markdown that shows a text as it is, in one line: a new one could begin a block."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def write_report(report: Report, page: Path, card: Path) -> None:

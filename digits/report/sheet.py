@@ -16,8 +16,7 @@ from digits.data.answers import digests
 from digits.data.tensors import BLOCK, Statistics, map_array, map_labelled
 from digits.evaluation.measures import Predictions
 
-MOST_IMAGES = 20_000  # of a page
-LIMIT = 1_800_000  # bytes of the picture, which base64 makes a third more
+MOST_PIXELS = 6_000_000  # of a page's validation images; MNIST's take a quarter of a byte each
 HARDEST = 60  # images that are shown as hard to predict
 MOST_SHARES = 10  # of an image's probabilities: the largest
 
@@ -70,11 +69,8 @@ def lay_out(
     then suspects that are not among these.
     """
     validation = parts["validation"]
-    order = sort_rows(answers)[:MOST_IMAGES]
-    pictures = statistics.restore(validation.images[order])
-    pictures = pictures.reshape(-1, statistics.side, statistics.side)
-    order = order[: most_that_fit(pictures)]
-    shown = list(pictures[: len(order)])
+    order = sort_rows(answers)[: MOST_PIXELS // statistics.pixels]
+    shown = [statistics.picture(image) for image in validation.images[order]]
     places = {row: place for place, row in enumerate(order.tolist())}
     hard = [places[row] for row in answers.hardest().tolist() if row in places][:HARDEST]
     listed = []
@@ -94,14 +90,6 @@ def sort_rows(predictions: Predictions) -> NDArray[np.int64]:
     """Return all rows: the misclassified, worst first, and then the others, hardest first."""
     wrong, hardest = predictions.misclassified(), predictions.hardest()
     return np.concatenate([wrong, hardest[~np.isin(hardest, wrong)]])
-
-
-def most_that_fit(pictures: NDArray[np.uint8], limit: int = LIMIT) -> int:
-    """Return how many of the first pictures `pack` gets into `limit` bytes; at least one."""
-    count = len(pictures)
-    while count > 1 and (size := len(pack(pictures[:count]))) > limit:
-        count = max(int(count * limit / size * 0.99), 1)
-    return count
 
 
 def pack(pictures: NDArray[np.uint8]) -> bytes:

@@ -70,37 +70,19 @@ function suspectCard(suspect) {
   return element("figure", {}, picture(suspect.index, `row ${suspect.row}, labelled ${given}`), words);
 }
 
-// Fills a gallery; where there are many cards, the others come when they are asked for.
-function fill(gallery, cards) {
-  gallery.replaceChildren(...cards.slice(0, FIRST_SHOWN).map((make) => make()));
-  if (cards.length <= FIRST_SHOWN) return;
-  const more = element("button", { type: "button", className: "more" }, `Show all ${cards.length}`);
+// Fills a gallery; where there are many images, the others come when they are asked for.
+function fill(id, images, make = card) {
+  const gallery = document.getElementById(`${id}-gallery`);
+  gallery.replaceChildren(...images.slice(0, FIRST_SHOWN).map(make));
+  if (images.length <= FIRST_SHOWN) return;
+  const more = element("button", { type: "button", className: "more" }, `Show all ${images.length}`);
   more.addEventListener("click", () => {
-    const rest = cards.slice(FIRST_SHOWN).map((make) => make());
+    const rest = images.slice(FIRST_SHOWN).map(make);
     more.replaceWith(...rest);
     rest[0].tabIndex = -1;
     rest[0].focus();
   });
   gallery.append(more);
-}
-
-function cardsOf(images) {
-  return images.map((image) => () => card(image));
-}
-
-function showWrong() {
-  const wrong = data.images.filter((image) => image.predicted !== image.actual);
-  const choices = ["actual", "predicted"].map((key) => [key, document.getElementById(key)]);
-  const show = () => {
-    const kept = wrong.filter((image) => choices.every(([key, choice]) => choice.value === "" || image[key] === Number(choice.value)));
-    document.getElementById("wrong-count").value = `${kept.length} of ${data.errors} misclassified`;
-    fill(document.getElementById("wrong-gallery"), cardsOf(kept));
-  };
-  for (const [, choice] of choices) {
-    choice.append(...data.names.map((name, label) => element("option", { value: label }, name)));
-    choice.addEventListener("change", show);
-  }
-  show();
 }
 
 function showCells() {
@@ -111,17 +93,9 @@ function showCells() {
     for (const cell of cells) cell.setAttribute("aria-pressed", cell === chosen);
     const held = found.length < Number(chosen.textContent) ? ` (the hardest ${found.length} are in this page)` : "";
     document.getElementById("cell-count").value = `${chosen.getAttribute("aria-label")} images${held}`;
-    fill(document.getElementById("cell-gallery"), cardsOf(found));
+    fill("cell", found);
   };
   for (const cell of cells) cell.addEventListener("click", () => show(cell));
-}
-
-function showHard() {
-  fill(document.getElementById("hard-gallery"), cardsOf(data.hard.map((index) => data.images[index])));
-}
-
-function showSuspects() {
-  fill(document.getElementById("labels-gallery"), data.suspects.map((suspect) => () => suspectCard(suspect)));
 }
 
 // Gives the numbers of the data their names, and images the doubt about their label.
@@ -139,8 +113,8 @@ function unpack() {
 async function showImages() {
   await sprite.decode();
   unpack();
-  showWrong();
   showCells();
-  showSuspects();
-  showHard();
+  fill("wrong", data.images.filter((image) => image.predicted !== image.actual));
+  fill("labels", data.suspects, suspectCard);
+  fill("hard", data.hard.map((index) => data.images[index]));
 }

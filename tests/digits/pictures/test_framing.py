@@ -1,12 +1,8 @@
-from typing import Any
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from digits.pictures.framing import Digit, frame, is_framed, measure_pen, prepare
-from digits.pictures.reading import LARGEST
 from tests.strokes import draw
 
 SIDE = 28
@@ -17,14 +13,10 @@ def only(picture: Image.Image, side: int = SIDE) -> Digit:
     return digit
 
 
-def prepared(side: int = SIDE, **options: Any) -> NDArray[np.int64]:
-    upright, *_ = only(draw(4, **options), side).views
-    return np.asarray(upright.reshape(side, side), np.int64)
-
-
 @pytest.mark.parametrize("side", [28, 57])
 def test_white_ink_fits_the_box_and_its_centre_of_mass_is_the_middle_of_black(side: int) -> None:
-    pixels = prepared(side, paper=(200, 190, 180), ink=(90, 80, 90))
+    upright, *_ = only(draw(4, paper=(200, 190, 180), ink=(90, 80, 90)), side).views
+    pixels = upright.reshape(side, side)
     places = np.argwhere(pixels > 127)
     assert max(np.ptp(places, axis=0) + 1) == pytest.approx(side * 20 / 28, rel=0.06)
     centre = [np.average(np.arange(side) + 0.5, weights=pixels.sum(axis=axis)) for axis in (0, 1)]
@@ -35,7 +27,7 @@ def test_white_ink_fits_the_box_and_its_centre_of_mass_is_the_middle_of_black(si
 
 @pytest.mark.parametrize(("pen", "width"), [(3, 2.4), (10, 2.4), (28, 2.8), (45, 3.2), (60, 3.2)])
 def test_pens_become_as_broad_as_mnists(pen: float, width: float) -> None:
-    pixels = prepared(pen=pen, size=250)
+    pixels = only(draw(4, pen=pen, size=250)).views[0].reshape(SIDE, SIDE)
     assert measure_pen(pixels > 127) == pytest.approx(width, abs=0.2 if pen == 28 else 0.5)
     assert pixels.max() >= 250
     assert max(np.ptp(np.argwhere(pixels > 127), axis=0) + 1) == pytest.approx(20, abs=2)
@@ -49,26 +41,26 @@ def test_specks_far_from_the_ink_change_nothing() -> None:
     assert np.array_equal(frame(ink, SIDE), expected)
 
 
-@pytest.mark.parametrize("negative", [False, True])
-def test_a_picture_of_the_networks_own_size_stays_as_it_is(negative: bool) -> None:
-    greys = np.zeros((SIDE, SIDE), np.uint8)
-    greys[4:24, 13:15] = np.arange(40).reshape(20, 2) % 30 + 200
-    found = only(Image.fromarray(255 - greys if negative else greys))
-    assert np.array_equal(found.views, greys.reshape(1, -1))
-    assert found.place == (0, 0, SIDE, SIDE)
-
-
-def test_what_counts_as_framed_has_its_ink_in_the_box_or_fills_its_image() -> None:
-    for rows, columns, expected in [
+@pytest.mark.parametrize(
+    ("rows", "columns", "expected"),
+    [
         ((4, 24), (13, 15), True),
         ((15, 26), (0, 28), True),  # a shoe
         ((0, 20), (13, 15), False),
         ((9, 19), (13, 15), False),
         ((0, 0), (0, 0), False),
-    ]:
-        light = np.zeros((SIDE, SIDE), np.uint8)
-        light[slice(*rows), slice(*columns)] = 200
-        assert is_framed(light) == expected
+    ],
+)
+def test_a_picture_whose_ink_is_in_the_box_or_fills_it_stays_as_it_is_or_its_negative(
+    rows: tuple[int, int], columns: tuple[int, int], expected: bool
+) -> None:
+    light = np.zeros((SIDE, SIDE), np.uint8)
+    light[slice(*rows), slice(*columns)] = 200
+    assert is_framed(light) == expected
+    for picture in (light, 255 - light) if expected else ():
+        found = only(Image.fromarray(picture))
+        assert np.array_equal(found.views, light.reshape(1, -1))
+        assert found.place == (0, 0, SIDE, SIDE)
 
 
 @pytest.mark.parametrize("size", [100, 400])
@@ -84,9 +76,3 @@ def test_a_picture_of_any_shape_is_framed(shape: tuple[int, int]) -> None:
     image = frame(ink, SIDE)
     assert image.max() == 1
     assert image[0].max() == 0
-
-
-def test_a_picture_one_pixel_wide_is_seen_turned_as_well() -> None:
-    greys = np.zeros((LARGEST, 1), np.uint8)
-    greys[300:340] = 255
-    assert (only(Image.fromarray(greys)).views.max(axis=1) == 255).all()

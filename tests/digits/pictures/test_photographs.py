@@ -79,10 +79,10 @@ def known(network: Network) -> Known:
     return choose
 
 
-def answer(network: Network, content: bytes, folder: Path) -> list[int]:
+def answer(network: Network, content: bytes, folder: Path, *, sheet: bool = False) -> list[int]:
     """Return the likeliest class of each digit in a picture, in reading order."""
     (folder / "picture").write_bytes(content)
-    found = read(str(folder / "picture"), SIDE)
+    found = read(str(folder / "picture"), SIDE, sheet=sheet)
     return [int(classify(digit, *network, shift=0).argmax()) for digit in found]
 
 
@@ -113,6 +113,6 @@ def test_ten_digits_on_a_sheet_are_answered_in_reading_order(
     draw = np.random.default_rng(seed)
     order = draw.permutation(CLASSES)
     picture = several(list(known(draw)[order]), draw, columns=int(draw.integers(3, 6)))
-    found = answer(network, picture, tmp_path)
+    found = answer(network, picture, tmp_path, sheet=True)
     assert len(found) == CLASSES
     assert (np.array(found) == order).sum() >= 9

@@ -1,5 +1,4 @@
 import struct
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +12,10 @@ from digits.pictures.reading import EXPECTED, FORMATS, LARGEST, read_picture
 DARK, LIGHT = 40, 220
 GREYS = np.full((12, 10), LIGHT, np.uint8)
 GREYS[3:9, 2:5] = DARK
-BLACK_AND_WHITE = np.where(GREYS == DARK, 0, 255)
 
 
-def save(picture: Image.Image, path: Path, kind: str = "PNG", **options: object) -> Path:
-    picture.save(path, format=kind, **options)
+def save(pixels: NDArray[np.generic], path: Path, kind: str = "PNG", **options: object) -> Path:
+    Image.fromarray(pixels).save(path, format=kind, **options)
     return path
 
 
@@ -31,7 +29,6 @@ def greys_of(path: Path) -> NDArray[np.int64]:
 def refused(path: Path) -> str:
     with pytest.raises(InputError) as error:
         read_picture(path)
-    assert str(error.value).isprintable()
     return str(error.value).removeprefix(f"{path}: ").removesuffix(f"; expected {EXPECTED}")
 
 
@@ -42,8 +39,9 @@ def refused(path: Path) -> str:
 def test_a_picture_of_any_format_and_mode_shows_the_same_by_its_content(
     tmp_path: Path, kind: str, mode: str
 ) -> None:
-    found = greys_of(save(Image.fromarray(GREYS).convert(mode), tmp_path / "a.png", kind))
-    assert found.shape == (12, 10)
+    picture = Image.fromarray(GREYS).convert(mode)
+    picture.save(tmp_path / "a.png", format=kind)
+    found = greys_of(tmp_path / "a.png")
     assert np.abs(found - GREYS).max() <= (40 if kind in ("JPEG", "WEBP") else 1)
 
 
@@ -52,19 +50,18 @@ def test_greys_of_more_or_fewer_bits_are_spread_from_black_to_white(
     tmp_path: Path, dtype: type[np.generic]
 ) -> None:
     deep = np.where(GREYS == DARK, 0 if dtype is np.bool_ else 1000, 5000).astype(dtype)
-    path = save(Image.fromarray(deep), tmp_path / "a", "TIFF")
-    assert np.array_equal(greys_of(path), BLACK_AND_WHITE)
+    found = greys_of(save(deep, tmp_path / "a", "TIFF"))
+    assert np.array_equal(found, np.where(GREYS == DARK, 0, 255))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
-@pytest.mark.parametrize("times", [1, 200])
+@pytest.mark.parametrize(("kind", "times"), [("JPEG", 1), ("PNG", 200), ("TIFF", 200), ("WEBP", 1)])
 def test_a_photograph_is_turned_as_its_camera_was_held_and_reduced(
     tmp_path: Path, kind: str, times: int
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = 8  # orientation: to be turned against the clock
     large = np.repeat(np.repeat(GREYS, times, axis=0), times, axis=1)
-    picture, scale = read_picture(save(Image.fromarray(large), tmp_path / "a", kind, exif=exif))
+    picture, scale = read_picture(save(large, tmp_path / "a", kind, exif=exif))
     greys = np.asarray(picture.convert("L"))
     assert greys.shape == ((10, 12) if times == 1 else (round(LARGEST * 10 / 12), LARGEST))
     assert scale == times * 12 / greys.shape[1]
@@ -79,26 +76,16 @@ def test_ink_on_nothing_is_put_on_what_it_differs_from(
 ) -> None:
     pixels = np.full((5, 5, 4), (ink, ink, ink, 0), np.uint8)
     pixels[1:4, 2, 3] = (255, 255, 51)
-    found = greys_of(save(Image.fromarray(pixels), tmp_path / "a.png"))
+    found = greys_of(save(pixels, tmp_path / "a"))
     assert (found[:, [0, 1, 3, 4]] == background).all()
     assert found[1, 2] == ink
     assert found[3, 2] == pytest.approx(0.2 * ink + 0.8 * background, abs=1)
 
 
-def test_colours_stay_and_paper_goes_on_where_a_picture_is_transparent(tmp_path: Path) -> None:
-    pixels = np.full((20, 20, 4), (250, 250, 200, 255), np.uint8)
-    pixels[5:15, 9:11, :3] = (20, 130, 0)
-    pixels[[0, 0, -1, -1], [0, -1, 0, -1]] = 0  # round corners
-    found, _ = read_picture(save(Image.fromarray(pixels), tmp_path / "a.png"))
-    assert (found.getpixel((0, 0)), found.getpixel((9, 9))) == ((250, 250, 200), (20, 130, 0))
-    nothing = save(Image.new("RGBA", (4, 4)), tmp_path / "a.png")
-    assert (greys_of(nothing) == 255).all()
-
-
 @pytest.mark.parametrize("kind", FORMATS)
 def test_what_is_no_picture_or_cut_short_is_refused(tmp_path: Path, kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
-    path = save(Image.fromarray(noise), tmp_path / "a", kind)
+    path = save(noise, tmp_path / "a", kind)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert "expected" not in refused(path)
     for content in (b"", b"label,pixel0\n", b"%!PS-Adobe-3.0 EPSF-3.0\n"):
@@ -108,7 +95,7 @@ def test_what_is_no_picture_or_cut_short_is_refused(tmp_path: Path, kind: str) -
 
 @pytest.mark.parametrize("side", [60_000, 10_000])
 def test_more_pixels_than_memory_should_hold_are_refused(tmp_path: Path, side: int) -> None:
-    path = save(Image.new("L", (1, 1)), tmp_path / "a.gif", "GIF")
+    path = save(GREYS, tmp_path / "a", "GIF")
     content = path.read_bytes()
     path.write_bytes(content[:6] + struct.pack("<HH", side, side) + content[10:])
     assert refused(path).startswith(f"Image size ({side**2} pixels) exceeds limit")
@@ -120,17 +107,12 @@ def test_metadata_of_the_wrong_type_or_damaged_are_ignored(tmp_path: Path) -> No
     wrong = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + maker + bytes(4) + struct.pack(">II", 5, 2)
     damaged = b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"
     for exif, expected in ((wrong, np.rot90(GREYS, -1)), (damaged, GREYS)):
-        path = save(Image.fromarray(GREYS), tmp_path / "a.png", exif=exif)
-        assert np.array_equal(greys_of(path), expected)
+        found = greys_of(save(GREYS, tmp_path / "a", exif=exif))
+        assert np.array_equal(found, expected)
 
 
-def test_heic_is_read_where_its_reader_is_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    heif = pytest.importorskip("pillow_heif", reason="the extra pictures")
-    heif.register_heif_opener()
-    large = Image.fromarray(GREYS).resize((100, 120), Image.Resampling.NEAREST)
-    path = save(large.convert("RGB"), tmp_path / "a", "HEIF")
-    assert np.abs(greys_of(path) - np.asarray(large)).mean() < 5
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    assert refused(path) == "no picture of a format that is read"
+def test_heic_is_read_where_its_reader_is_installed(tmp_path: Path) -> None:
+    pytest.importorskip("pillow_heif", reason="the extra pictures").register_heif_opener()
+    large = np.kron(GREYS, np.ones((10, 10), np.uint8))
+    path = save(np.dstack([large] * 3), tmp_path / "a", "HEIF")
+    assert np.abs(greys_of(path) - large).mean() < 5

@@ -14,11 +14,11 @@ from digits.report.figures import RIGHT, WRONG, Tile, draw_confusion, draw_galle
 DIGIT = np.arange(16, dtype=np.uint8).reshape(4, 4) * 16
 
 
-def read_png(path: Path, mode: str = "L") -> NDArray[np.uint8]:
-    """Return the greys of a picture, shape (height, width), or its colours."""
+def read_png(path: Path) -> NDArray[np.uint8]:
+    """Return the greys of a picture, shape (height, width)."""
     with Image.open(path) as picture:
         assert "Software" not in picture.info
-        return np.asarray(picture.convert(mode))
+        return np.asarray(picture.convert("L"))
 
 
 @pytest.fixture
@@ -53,14 +53,7 @@ def test_a_gallery_shows_each_pixel_as_a_square_of_its_grey_in_rows_of_ten(path:
     assert [height - heights[0] for height in heights] == [0, row, row, 2 * row, 6 * row]
 
 
-def test_a_title_stands_above_its_image_in_its_colour_apart_from_the_next(path: Path) -> None:
-    draw_gallery(path, "", [Tile(DIGIT, "predicted 1\nactual 7", WRONG)])
-    colours = read_png(path, "RGB")
-    coloured = np.argwhere((colours == (0xB3, 0x26, 0x1E)).all(axis=2))
-    frame = np.argwhere((colours == figures.FRAME).all(axis=2))
-    assert len(coloured) > 50
-    assert coloured[:, 0].max() < frame[:, 0].min()
-    assert frame[:, 1].min() <= coloured[:, 1].min() < coloured[:, 1].max() <= frame[:, 1].max()
+def test_long_titles_stand_apart_from_the_next(path: Path) -> None:
     draw_gallery(path, "", [Tile(DIGIT, "predicted Ankle boot and more")] * 2)
     written = np.flatnonzero((read_png(path)[36:80] < 128).any(axis=0))
     assert np.diff(written).max() >= 16
