@@ -5,9 +5,9 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from digits.errors import InputError, run_command
 
 CLASSIFY = """\
-Say what the network in models/ makes of pictures. A picture has one digit, or with --sheet several,
-told in reading order: whatever is large and does not touch. One that cannot be used has a line on
-standard error instead; the others are answered all the same, and the exit status is 1.
+Say what the network in models/ makes of pictures. A picture has one digit, unless several of about
+one size lie clearly apart; they are told in reading order. A picture that cannot be used has a line
+on standard error instead; the others are answered all the same, and the exit status is 1.
 
 With --json, a list with an object for each digit:
 

@@ -3,28 +3,34 @@
 Strokes that come close to each other are of one digit; what is small beside it is none.
 """
 
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 CLOSE = 0.1  # of the largest stroke's length: what lies closer to each other is of one digit
 LARGE = 0.4  # of the largest digit's length that another has at least
+CLEAR = 0.2  # of the same: how far digits lie apart that are several by themselves
+ALIKE = 0.6  # of the largest digit's length that those have
 
 Box = tuple[slice, ...]  # rows and columns
 Inked = tuple[Box, NDArray[np.float64]]
 
 
 def share_out(ink: NDArray[np.float64], *, sheet: bool = False) -> list[Inked]:
-    """Return the digit of a picture, or of a `sheet` all digits in reading order.
+    """Return the digits of a picture in reading order: one, unless several lie clearly apart.
 
     Of each, where it lies, and the ink of that box and of what is close around it. Ink has the
-    shape (height, width), from 0 to 1, and somewhere above 1/2. On a sheet, whatever is large and
+    shape (height, width), from 0 to 1, and somewhere above 1/2. On a `sheet`, whatever is large and
     does not touch is a digit of its own.
     """
     strokes, longest = _group(ink > 0.5)
-    boxes = enumerate(ndimage.find_objects(strokes), 1)
-    large = [label for label, box in boxes if _length(box) >= LARGE * longest]
-    strokes = np.where(np.isin(strokes, large), strokes if sheet else 1, 0)
+    boxes = dict(enumerate(ndimage.find_objects(strokes), 1))
+    large = {label: box for label, box in boxes.items() if _length(box) >= LARGE * longest}
+    strokes = np.where(np.isin(strokes, list(large)), strokes, 0)
+    if not sheet and not _are_clear(list(large.values()), longest):
+        strokes = np.minimum(strokes, 1)
     # Pale ink goes with what is nearest to it.
     distance, nearest = ndimage.distance_transform_edt(strokes == 0, return_indices=True)
     reach = int(CLOSE * longest) + 1
@@ -49,6 +55,18 @@ def _group(strong: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
 
 def _length(box: Box) -> int:
     return max(int(side.stop - side.start) for side in box)
+
+
+def _gap(one: Box, other: Box) -> int:
+    """Return the distance between two boxes, along the axis where it is larger."""
+    sides = zip(one, other, strict=True)
+    return max(int(max(a.start, b.start) - min(a.stop, b.stop)) for a, b in sides)
+
+
+def _are_clear(boxes: list[Box], longest: int) -> bool:
+    """Return whether these are several digits: about as large as each other, and well apart."""
+    apart = all(_gap(one, other) >= CLEAR * longest for one, other in combinations(boxes, 2))
+    return apart and all(_length(box) >= ALIKE * longest for box in boxes)
 
 
 def _in_reading_order(digits: list[Inked]) -> list[Inked]:

@@ -81,7 +81,7 @@ def test_a_page_that_cannot_hold_all_mistakes_says_how_many_it_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert "The misclassified validation images" in report.PAGE.read_text("utf-8")
-    monkeypatch.setattr("digits.report.sheet.MOST_IMAGES", 2)
+    monkeypatch.setattr("digits.report.sheet.MOST_PIXELS", 2 * 16)
     left_out = read_data()["images"][-1][2] - 2  # but for the doubt
     write_suspects(SUSPECTS, [doubt(left_out)], LABELS)
     report.main()

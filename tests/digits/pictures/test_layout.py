@@ -17,27 +17,30 @@ def ink(digit: int) -> NDArray[np.float64]:
 @pytest.mark.parametrize("sheet", [False, True])
 def test_one_digit_is_one_without_specks_far_from_it(digit: int, sheet: bool) -> None:
     page = np.pad(ink(digit), (0, SIZE))
-    page[100:103, 100:104] = 1
+    page[100:103, 100:104] = sheet
     [(box, found)] = share_out(page, sheet=sheet)
     rows, columns = np.nonzero(ink(digit) > 0.5)
-    assert box == (slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1))
+    edges = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+    assert box == edges
     assert found.sum() == pytest.approx(ink(digit).sum())
 
 
-def test_digits_of_a_sheet_are_told_row_by_row_and_from_left_to_right() -> None:
+@pytest.mark.parametrize("sheet", [False, True])
+def test_digits_are_told_row_by_row_and_from_left_to_right(sheet: bool) -> None:
     rows = [[3, 1, 7], [4, 8, 2]]
     page = np.vstack([np.hstack([ink(digit) for digit in row]) for row in rows])
     page[:, SIZE : 2 * SIZE] = np.roll(page[:, SIZE : 2 * SIZE], 3, axis=0)  # no hand keeps a line
-    found = share_out(page, sheet=True)
+    found = share_out(page, sheet=sheet)
     places = [(down.start // SIZE, across.start // SIZE) for (down, across), _ in found]
     assert places == [(row, column) for row in range(2) for column in range(3)]
     sums = [ink(digit).sum() for row in rows for digit in row]
     assert [strokes.sum() for _, strokes in found] == pytest.approx(sums)
-    assert len(share_out(page)) == 1
 
 
-def test_strokes_that_nearly_touch_are_of_one_digit_and_what_is_close_of_two() -> None:
+def test_strokes_that_nearly_touch_are_of_one_digit_and_what_is_close_of_two_on_a_sheet() -> None:
     five = ink(5)
     five[16:18] = 0  # its bar is apart
-    assert len(share_out(five, sheet=True)) == 1
-    assert len(share_out(np.hstack([ink(3)[:, 10:50], ink(8)[:, 17:]]), sheet=True)) == 2
+    assert len(share_out(five)) == len(share_out(five, sheet=True)) == 1
+    close = np.hstack([ink(3)[:, 10:50], ink(8)[:, 17:]])
+    assert len(share_out(close)) == 1
+    assert len(share_out(close, sheet=True)) == 2
