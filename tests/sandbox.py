@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from digits.data.mnist import IDX_SHA256, write_idx
 from digits.params import as_yaml, load_yaml, overlay
-from tools.project import copy_files
+from tools.project import LOCK, copy_files, outputs, read_lock
 
 ROOT = Path(__file__).parent.parent
 PINNED = ROOT / "constraints.txt"
@@ -69,9 +69,7 @@ def snapshot(folder: Path) -> dict[str, str]:
 
 def recorded(folder: Path, path: Path) -> str:
     """Return the MD5 of an output in the dvc.lock of a folder."""
-    stages = load_yaml(folder / "dvc.lock", "a lock file")["stages"].values()
-    [md5] = [out["md5"] for stage in stages for out in stage["outs"] if out["path"] == str(path)]
-    return str(md5)
+    return {output.path: output.md5 for output in outputs(read_lock(folder / LOCK))}[str(path)]
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):
@@ -115,11 +113,6 @@ class Sandbox:
             "SHELL": "/bin/sh",
         }
 
-    def clone(self, folder: Path) -> "Sandbox":
-        """Clone the last commit to `folder`, as a colleague would: DVC knows nothing there."""
-        self.run("git", "clone", "--quiet", ".", str(folder))
-        return replace(self, folder=folder)
-
     def edit(self, name: str, old: str, new: str) -> None:
         """Put `new` in the place of `old`, which is in the file once."""
         path = self.folder / name
@@ -156,10 +149,6 @@ class Sandbox:
         if ran.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {ran.stdout}{ran.stderr}")
         return ran.stdout
-
-    def recover(self) -> str:
-        """Put right what a kill has left wrong, as `make repro` does; return what was done."""
-        return self.run("python", "-m", "tools", "recover")
 
     def commit(self, message: str) -> None:
         """Commit everything."""

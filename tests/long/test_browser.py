@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from digits.data.tensors import Statistics, map_images
 from digits.evaluation.label_errors import SUSPECTS, write_suspects
 from digits.network.inference import infer, probabilities
-from digits.network.model import load_model
-from digits.params import load_params
+from digits.network.model import MODEL, load_model
 from stages import evaluate, prepare, report, train
-from tests.conftest import ParamsWriter
-from tests.sandbox import ROOT
+from tests.conftest import PIXELS, ParamsWriter
+from tests.sandbox import CLASSES, ROOT
 from tests.strokes import PAPER, STROKES, parse
 
 pytest.importorskip("playwright", reason="the extra browser")
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.usefixtures("plain_products"),
     pytest.mark.skipif(find_chromium() is None, reason="no Chromium: Debian's package chromium"),
     pytest.mark.skipif(not (ROOT / REPORT).exists(), reason="no report: `make repro` makes it"),
 ]
@@ -55,23 +53,6 @@ def errors() -> NDArray[np.int64]:
     return counts - np.diag(counts.diagonal())
 
 
-def show_all(page: "Page", gallery: str) -> int:
-    """Show all images of a gallery; return how many there are."""
-    more = page.locator(f"{gallery} .more")
-    if more.count():
-        more.click()
-    count: int = page.locator(f"{gallery} figure").count()
-    return count
-
-
-def read_pixels(page: "Page", canvas: str) -> list[int]:
-    """Return the red of each pixel of the first such canvas."""
-    pixels: list[int] = page.locator(canvas).first.evaluate(
-        "shown => [...shown.getContext('2d').getImageData(0, 0, shown.width, shown.height).data]"
-    )
-    return pixels[::4]
-
-
 @pytest.mark.parametrize("width", [400, 1100])  # of a phone and of a desk
 def test_the_page_is_no_wider_than_the_window_and_asks_for_nothing_else(
     browser: "Browser", width: int
@@ -90,15 +71,22 @@ def test_the_page_is_no_wider_than_the_window_and_asks_for_nothing_else(
     assert [one for one in said if not one.startswith("data:")] == [ADDRESS]
 
 
+def show_all(page: "Page", gallery: str) -> int:
+    """Show all images of a gallery; return how many there are."""
+    more = page.locator(f"{gallery} .more")
+    if more.count():
+        more.click()
+    count: int = page.locator(f"{gallery} figure").count()
+    return count
+
+
 def test_cells_open_the_images_that_they_count(page: "Page", errors: NDArray[np.int64]) -> None:
     assert show_all(page, "#wrong-gallery") == errors.sum()
     for row, column in np.argwhere(errors)[[0, -1]].tolist():
-        cell = page.locator(f'.matrix [data-predicted="{row}"][data-actual="{column}"]')
-        cell.focus()
+        page.locator(f'.matrix [data-predicted="{row}"][data-actual="{column}"]').focus()
         page.keyboard.press("Enter")
-        assert page.locator('.matrix [aria-pressed="true"]').all_inner_texts() == [
-            str(errors[row, column])
-        ]
+        pressed = page.locator('.matrix [aria-pressed="true"]').all_inner_texts()
+        assert pressed == [str(errors[row, column])]
         assert show_all(page, "#cell-gallery") == errors[row, column]
         words = page.locator("#cell-gallery figcaption").all_inner_texts()
         assert all(text.startswith(f"predicted {row} actual {column}") for text in words)
@@ -111,101 +99,50 @@ def test_an_image_shows_the_pixels_of_its_row_and_has_words_for_who_cannot_see_i
     folder = ROOT / "data/prepared/validation"
     words = page.locator("#wrong-gallery .row").first.inner_text()
     row = np.load(folder / "rows.npy").tolist().index(int(words.split()[1]))
-    expected = statistics.restore(map_images(folder / "images.npy")[row])
-    assert read_pixels(page, "#wrong-gallery canvas") == expected.tolist()
+    shown = page.locator("#wrong-gallery canvas").first.evaluate(
+        "shown => [...shown.getContext('2d').getImageData(0, 0, shown.width, shown.height).data]"
+    )
+    assert shown[::4] == statistics.restore(map_images(folder / "images.npy")[row]).tolist()
     for kind in ("canvas", "svg", ".bars"):
         assert page.locator(kind).count() > 0
         assert page.locator(f"{kind}:not([aria-label])").count() == 0
 
 
-def find_paper(page: "Page") -> tuple[float, float, float]:
-    """Return the left and upper edge of the place to draw, and the width of one of its pixels."""
+def draw(page: "Page", digit: int, scale: float = 1.0, offset: float = 0.0) -> str:
+    """Draw a digit, `offset` units from the left; return what the page says that it is."""
+    page.click("#clear")
     page.locator("#paper").scroll_into_view_if_needed()
     box = page.locator("#paper").bounding_box()
     assert box
-    return box["x"], box["y"], box["width"] / PAPER
-
-
-def draw(page: "Page", strokes: list[list[tuple[int, int]]]) -> None:
-    page.click("#clear")
-    left, top, unit = find_paper(page)
-    for first, *others in strokes:
-        page.mouse.move(left + first[0] * unit, top + first[1] * unit)
+    unit = box["width"] / PAPER
+    for stroke in parse(STROKES[digit]):
+        left, top = box["x"] + offset * unit, box["y"]
+        first, *others = [(left + x * scale * unit, top + y * scale * unit) for x, y in stroke]
+        page.mouse.move(*first)
         page.mouse.down()
-        for x, y in others:
-            page.mouse.move(left + x * unit, top + y * unit, steps=4)
+        for point in others:
+            page.mouse.move(*point, steps=4)
         page.mouse.up()
+    told: str = page.locator("#answer").inner_text()
+    return told
 
 
-def test_at_least_nine_of_ten_drawn_digits_are_recognised(page: "Page") -> None:
-    answers = {}
-    for digit, strokes in STROKES.items():
-        draw(page, parse(strokes))
-        answers[digit] = page.locator("#answer").inner_text()
-    wrong = [digit for digit, told in answers.items() if not told.startswith(f"That is {digit} ")]
-    assert len(wrong) <= 1, answers
-
-
-def test_a_small_drawing_in_a_corner_is_seen_centred_and_as_large_as_the_images_are(
+def test_at_least_nine_of_ten_drawn_digits_are_recognised_and_a_small_one_in_a_corner(
     page: "Page",
 ) -> None:
-    for scale, offset in ((1.0, 0), (0.4, 150)):
-        strokes = parse(STROKES[8])
-        draw(page, [[(int(x * scale) + offset, int(y * scale)) for x, y in one] for one in strokes])
-        assert page.locator("#answer").inner_text().startswith("That is 8 ")
-        image = np.array(read_pixels(page, "#seen"), dtype=np.float64).reshape(28, 28)
-        places = np.arange(28) + 0.5
-        for axis in (0, 1):
-            assert (image.sum(axis=axis) @ places) / image.sum() == pytest.approx(14, abs=0.5)
-        rows = np.flatnonzero(image.max(axis=1) > 50)
-        assert 18 <= rows[-1] - rows[0] + 1 <= 21
-        assert image.max() == 255
-
-
-def test_the_paper_can_be_cleared_also_in_the_midst_of_a_stroke(page: "Page") -> None:
-    page.click("#example")
+    answers = {digit: draw(page, digit) for digit in STROKES}
+    wrong = [digit for digit, told in answers.items() if not told.startswith(f"That is {digit} ")]
+    assert len(wrong) <= 1, answers
+    assert draw(page, 8, scale=0.4, offset=150).startswith("That is 8 ")
     assert page.locator("#answers div").count() == 10
-    assert page.locator("#answer").inner_text().startswith("That is 3")
     page.click("#clear")
     assert page.locator("#answers div").count() == 0
-    left, top, _ = find_paper(page)
-    page.mouse.move(left + 50, top + 50)
-    page.mouse.down()
-    page.mouse.move(left + 90, top + 90)
-    page.locator("#clear").evaluate("button => button.click()")
-    page.mouse.move(left + 150, top + 90)
-    page.mouse.up()
-    assert page.locator("#answers div").count() == 0
-
-
-def test_only_the_first_finger_draws(page: "Page") -> None:
-    for primary, count in ((False, 0), (True, 10)):
-        page.locator("#paper").dispatch_event(
-            "pointerdown", {"isPrimary": primary, "button": 0, "pointerId": 1, "clientX": 5}
-        )
-        assert page.locator("#answers div").count() == count
-
-
-def check_answers(page: "Page", folder: Path, images: NDArray[np.float32], classes: int) -> None:
-    """Check that the page answers normalised images as PyTorch does with a folder's network."""
-    statistics = Statistics.load(folder / "data/prepared/statistics.json")
-    shift = load_params(folder / "params.yaml").predict.shift
-    model = load_model(folder / "models/mlp.safetensors", images.shape[1], classes)
-    expected, _ = probabilities(infer(model, torch.from_numpy(images), shift))
-    pixels = statistics.restore(images).tolist()
-    found = np.array(page.evaluate("images => images.map((image) => classify(image))", pixels))
-    assert np.abs(found - expected).max() < 1e-4
-
-
-def test_the_network_answers_as_pytorch_does(page: "Page") -> None:
-    images = map_images(ROOT / "data/prepared/test/images.npy")[:1000]
-    check_answers(page, ROOT, images, classes=10)
 
 
 def test_an_ensemble_over_shifts_answers_as_pytorch_does_whatever_its_classes_are_called(
-    project: Path, write_params: ParamsWriter, browser: "Browser"
+    project: Path, write_params: ParamsWriter, browser: "Browser", plain_products: None
 ) -> None:
-    names = [f'"><3 onclick="hacked={label}"\' {{{{7*7}}}}&lt;b&gt;' for label in range(3)]
+    names = [f'"><3 onclick="hacked={label}"\' {{{{7*7}}}}&lt;b&gt;' for label in range(CLASSES)]
     network = {"train.networks": 2, "predict.shift": 1, "train.widths": [8, 6]}
     write_params({"data.class_names": names, **network})
     write_suspects(SUSPECTS, [], ())
@@ -216,7 +153,12 @@ def test_an_ensemble_over_shifts_answers_as_pytorch_does_whatever_its_classes_ar
     page = open_report(browser, report.PAGE.resolve().as_uri())
     page.locator(".matrix button:not([disabled])").first.click()
     page.click("#example")
-    check_answers(page, project, map_images(Path("data/prepared/validation/images.npy")), classes=3)
+    images = map_images(Path("data/prepared/validation/images.npy"))
+    pixels = Statistics.load(Path("data/prepared/statistics.json")).restore(images).tolist()
+    found = np.array(page.evaluate("images => images.map((image) => classify(image))", pixels))
+    model = load_model(MODEL, PIXELS, CLASSES)
+    expected, _ = probabilities(infer(model, torch.from_numpy(images), shift=1))
+    assert np.abs(found - expected).max() < 1e-4
     assert page.locator("img").count() == 1
     assert page.evaluate("typeof hacked") == "undefined"
     shown = page.locator("body").inner_text()
