@@ -85,6 +85,6 @@ doctor: ## Say what this machine has, and whether the pipeline can run on it
 	@$(if $(wildcard .venv/bin/python),python,"$$PYTHON") -m tools doctor
 
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay
-	rm -rf .venv $(PEERS) .aarch64 build dist digits.egg-info .verify .plots .screenshots .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv $(PEERS) .aarch64 build dist digits.egg-info .verify .plots .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf data/mnist data/prepared data/*.partial data/tutorial data/probabilities.npy report submission.csv
 	rm -f models/*.safetensors models/*.checkpoint models/*.onnx models/*.partial
