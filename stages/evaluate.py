@@ -22,30 +22,6 @@ from digits.report.figures import draw_confusion, draw_digit, draw_gallery, gall
 METRICS, PLOTS = Path("metrics"), Path("plots")
 
 
-def write_calibration(logits: torch.Tensor, actual: NDArray[np.int64]) -> dict[str, float]:
-    """Write how well probabilities and accuracy agree, raw and scaled; return the numbers of raw.
-
-    Scaled is each half by the temperature of the other; the table has that of all rows.
-    """
-    scaled = calibration.scale_crosswise(logits, actual)
-    temperature = calibration.temperature(logits, actual)
-    rows, columns = {}, {}
-    for kind, values, divisor in (("raw", logits, 1.0), ("scaled", scaled, temperature)):
-        shares, logarithms = probabilities(values)
-        rows[kind] = {
-            "expected_calibration_error": calibration.expected_error(Predictions(actual, shares)),
-            "negative_log_likelihood": measures.negative_log_likelihood(logarithms, actual),
-            "temperature": divisor,
-        }
-        bins = calibration.bins(Predictions(actual, shares))
-        columns["rows"] = bins["rows"]
-        columns |= {f"{kind}_{name}": bins[name] for name in ("confidence", "accuracy")}
-    table = pd.DataFrame(rows).T.rename_axis("probabilities").reset_index()
-    write_table(PLOTS / "calibration.csv", table)
-    write_table(PLOTS / "reliability.csv", pd.DataFrame(columns))
-    return rows["raw"]
-
-
 def write_answers(
     predictions: Predictions, confusion: NDArray[np.int64], names: Sequence[str]
 ) -> None:
@@ -71,7 +47,10 @@ def main() -> str:
     predictions = Predictions(actual, probabilities(logits)[0])
     confusion = measures.confusion_matrix(predictions.predicted, actual, classes)
     write_answers(predictions, confusion, names)
-    raw, errors = write_calibration(logits, actual), len(predictions.misclassified())
+    calibrated, reliability = calibration.summarise(logits, actual)
+    write_table(PLOTS / "calibration.csv", calibrated)
+    write_table(PLOTS / "reliability.csv", reliability)
+    raw, errors = calibrated.iloc[0], len(predictions.misclassified())
     evaluation = {
         "accuracy": measures.accuracy(confusion),
         "errors": errors,

@@ -4,7 +4,7 @@ Memory is bounded by a block of pixels, plus a label or an id, and a digest, of 
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from digits.data.classes import encode, save_classes, sort_classes
 from digits.data.csv_files import write_table
 from digits.data.image_table import ImageTable
-from digits.data.split import stratified_split
+from digits.data.split import Rows, split_rows
 from digits.data.submission import count_ids
 from digits.data.tensors import BLOCK, PREPARED, Statistics, measure, write_images
 from digits.errors import InputError, expecting
@@ -25,7 +25,6 @@ from digits.params import Prepare, check_names, load_params
 
 RAW = "pixels.raw"  # of one table, a byte each
 Pixels = NDArray[np.uint8]  # shape (rows, pixels)
-Rows = NDArray[np.int64]
 Digests = NDArray[np.uint64]
 
 
@@ -67,22 +66,6 @@ def find_classes(table: ImageTable, labels: "pd.Series[str]") -> tuple[str, ...]
     return sort_classes(found)
 
 
-def split(
-    train: Path, params: Prepare, labels: NDArray[np.int64], classes: Sequence[str]
-) -> tuple[Rows, Rows]:
-    """Return the rows to train on, some of each class, and those for validation."""
-    given = params.validation
-    count = given if isinstance(given, int) else round(given * len(labels))
-    where = f"params.yaml: prepare.validation = {given}: {count} of the {len(labels)} rows"
-    if not 1 <= count < len(labels):
-        raise InputError(f"{where} in {train}; expected from 1 to {len(labels) - 1}")
-    chosen = stratified_split(labels, count, params.seed)
-    for code in np.setdiff1d(labels, labels[~chosen])[:1]:
-        lacking = f"leave none of class {classes[code]!r} to train on"
-        raise InputError(f"{where} {lacking}; expected fewer")
-    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
-
-
 def write_part(folder: Path, pixels: Pixels, rows: Rows, statistics: Statistics) -> Digests:
     """Write those rows, normalised, to a new folder; return their digests."""
     folder.mkdir()
@@ -100,7 +83,7 @@ def write_labelled(
     texts, pixels = copy_pixels(table, directory / RAW, "labels")
     classes = find_classes(table, texts)
     labels = encode(texts, classes)
-    training, validation = split(table.path, params, labels, classes)
+    training, validation = split_rows(table.path, params, labels, classes)
     mean, std = measure(read_blocks(pixels, training))
     if std == 0:
         raise InputError(f"{table.path}: all training pixels are equal; expected images")

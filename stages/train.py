@@ -5,9 +5,7 @@ same bytes. Metrics and curves grow while it runs; of several networks they are 
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple
 from pathlib import Path
-from statistics import fmean
 
 import pandas as pd
 import torch
@@ -19,7 +17,7 @@ from digits.files import write_json
 from digits.network.checkpoint import Checkpoint, identify
 from digits.network.device import choose_device, describe_device
 from digits.network.model import MODEL, Ensemble, save_model
-from digits.network.training import Epoch, Labelled, Trainer, brief
+from digits.network.training import Epoch, Labelled, Trainer, mean_epoch
 from digits.params import load_params
 
 METRICS = Path("metrics/train.json")
@@ -51,15 +49,6 @@ def print_row(epoch: Epoch) -> None:
     """Print the row of an epoch in the table."""
     losses = f"{epoch.training_loss:13.4f}  {epoch.validation_loss:15.4f}"
     print(f"{epoch.epoch:5}  {losses}  {epoch.validation_accuracy:8.4f}", flush=True)
-
-
-def mean_epoch(epochs: Sequence[Epoch]) -> Epoch:
-    """Return the mean of an epoch over networks, and the digests of their digests."""
-    if len(epochs) == 1:
-        return epochs[0]
-    (number, *_), *columns = zip(*map(astuple, epochs), strict=True)
-    loss, held_out_loss, accuracy = map(fmean, columns[:3])
-    return Epoch(number, loss, held_out_loss, accuracy, *(brief(*one) for one in columns[3:]))
 
 
 def write_history(history: Sequence[Epoch]) -> None:

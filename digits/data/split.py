@@ -1,7 +1,31 @@
 """The split of labelled rows into training and validation: seeded, and stratified by class."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
+
+from digits.errors import InputError
+from digits.params import Prepare
+
+Rows = NDArray[np.int64]  # their numbers, from 0
+
+
+def split_rows(
+    train: Path, params: Prepare, labels: NDArray[np.int64], classes: Sequence[str]
+) -> tuple[Rows, Rows]:
+    """Return the rows to train on, some of each class, and those for validation."""
+    given = params.validation
+    count = given if isinstance(given, int) else round(given * len(labels))
+    where = f"params.yaml: prepare.validation = {given}: {count} of the {len(labels)} rows"
+    if not 1 <= count < len(labels):
+        raise InputError(f"{where} in {train}; expected from 1 to {len(labels) - 1}")
+    chosen = stratified_split(labels, count, params.seed)
+    for code in np.setdiff1d(labels, labels[~chosen])[:1]:
+        lacking = f"leave none of class {classes[code]!r} to train on"
+        raise InputError(f"{where} {lacking}; expected fewer")
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
 def stratified_split(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.bool_]:

@@ -18,12 +18,30 @@ from torch import Tensor
 
 from digits import exact
 from digits.data.split import stratified_folds
-from digits.evaluation.measures import Predictions
+from digits.evaluation.measures import Predictions, negative_log_likelihood
 
 BINS = 15  # of equally many rows, to within one; of fewer rows, as many
 UNIT = 2.0**-40  # of the whole numbers that gaps are summed in, which no order of them changes
 WIDEST = 6.907755278982137  # ln 1000: a temperature is between 1/1000 and 1000
 HALVINGS = 40
+COLUMNS = ["probabilities", "expected_calibration_error", "negative_log_likelihood", "temperature"]
+
+
+def summarise(logits: Tensor, actual: NDArray[np.int64]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return how well probabilities of logits and accuracy agree, raw and scaled; and the bins.
+
+    Scaled is each half by the temperature of the other; the table has that of all rows.
+    """
+    rows, columns = [], dict[str, pd.Series]()
+    scaled = scale_crosswise(logits, actual), temperature(logits, actual)
+    for kind, (values, divisor) in {"raw": (logits, 1.0), "scaled": scaled}.items():
+        predictions = Predictions(actual, exact.softmax(values).numpy())
+        loss = negative_log_likelihood(exact.log_softmax(values).numpy(), actual)
+        rows.append((kind, expected_error(predictions), loss, divisor))
+        table = bins(predictions)
+        columns["rows"] = table["rows"]
+        columns |= {f"{kind}_{name}": table[name] for name in ("confidence", "accuracy")}
+    return pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(columns)
 
 
 def bins(predictions: Predictions) -> pd.DataFrame:

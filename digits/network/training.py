@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from itertools import chain, pairwise
 from math import isfinite, sqrt
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -67,6 +68,15 @@ class Epoch:
     weights_sha256: str  # of all that training carries on
     draws_sha256: str  # of what was drawn so far: the order of the rows, and the generator's state
     data_sha256: str  # of the training and the validation rows
+
+
+def mean_epoch(epochs: Sequence[Epoch]) -> Epoch:
+    """Return the mean of an epoch over networks, and the digests of their digests."""
+    if len(epochs) == 1:
+        return epochs[0]
+    (number, *_), *columns = zip(*map(astuple, epochs), strict=True)
+    loss, held_out_loss, accuracy = map(fmean, columns[:3])
+    return Epoch(number, loss, held_out_loss, accuracy, *(brief(*one) for one in columns[3:]))
 
 
 class Trainer:
