@@ -73,19 +73,25 @@ class Download(Section):
 
 
 class Prepare(Section):
-    """The split: validation rows, as a count or as a fraction of all labelled rows."""
+    """Whether slant is taken out, and the split: how many validation rows, or which fraction."""
 
+    straighten: bool
     validation: Annotated[int | float, PlainValidator(_rows_or_fraction)]
     seed: Seed
 
 
-class Augment(Section):
-    """How far, at most, the places are moved that a training image takes its pixels from."""
+class Affine(Section):
+    """How far the places are moved that an image takes its pixels from."""
 
     rotation: Annotated[float, Field(ge=0, le=180)]
     scale: Annotated[float, Field(ge=0, lt=1)]
     shear: Annotated[float, Field(ge=0, le=1)]
     shift: Annotated[float, Field(ge=0, le=1000)]
+
+
+class Augment(Affine):
+    """How far, at most, those of a training image are moved, and with which elastic field."""
+
     elastic: Annotated[float, Field(ge=0, le=1000)]
     smoothness: Annotated[float, Field(gt=0, le=1000)]
 
@@ -126,10 +132,8 @@ class Train(Section):
         return [self.model_copy(update={"seed": seed, "networks": 1}) for seed in seeds]
 
 
-class Predict(Section):
-    """How far, at most, an image is shifted along each axis, to average the answers."""
-
-    shift: Annotated[int, Field(ge=0, le=10)]
+class Predict(Affine):
+    """How far an image is moved, both ways by each of these, for answers that are averaged."""
 
 
 class Evaluate(Section):

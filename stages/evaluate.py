@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from digits.data.classes import load_classes, name_classes
 from digits.data.csv_files import write_table
-from digits.data.tensors import PREPARED, PROBABILITIES, Statistics, map_labelled
+from digits.data.tensors import PREPARED, PROBABILITIES, Statistics, map_labelled, map_pixels
 from digits.evaluation import calibration, measures
 from digits.evaluation.measures import Predictions
 from digits.files import replacing, write_json
@@ -42,8 +42,10 @@ def main() -> str:
     names = name_classes(load_classes(), params.data.class_names)
     classes, statistics = len(names), Statistics.load(PREPARED / "statistics.json")
     images, actual = map_labelled(PREPARED / "validation", classes, statistics.pixels)
+    pictures = map_pixels(PREPARED / "validation", statistics.pixels)
+    pictures = pictures.reshape(-1, statistics.side, statistics.side)
     model = load_model(MODEL, statistics.pixels, classes)
-    logits = infer(model, torch.from_numpy(images), params.predict.shift, MODEL)
+    logits = infer(model, torch.from_numpy(images), params.predict, MODEL)
     predictions = Predictions(actual, probabilities(logits)[0])
     confusion = measures.confusion_matrix(predictions.predicted, actual, classes)
     write_answers(predictions, confusion, names)
@@ -64,8 +66,8 @@ def main() -> str:
     draw_confusion(PLOTS / "confusion.png", confusion, told, names)
     clearest = predictions.hardest()[-1]
     label = f"label {names[actual[clearest]]}"
-    draw_digit(PLOTS / "digit.png", statistics.picture(images[clearest]), label)
+    draw_digit(PLOTS / "digit.png", pictures[clearest], label)
     size = params.evaluate.gallery
-    for name, title, tiles in galleries(predictions, images, statistics, names, size):
+    for name, title, tiles in galleries(predictions, pictures, names, size):
         draw_gallery(PLOTS / f"{name}.png", title, tiles)
     return f"read {MODEL}; {told}, accuracy {evaluation['accuracy']:.4f}; wrote {METRICS}, {PLOTS}"

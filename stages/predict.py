@@ -20,7 +20,7 @@ def main() -> str:
     classes, ids = load_classes(), read_ids()
     model = load_model(MODEL, pixels, len(classes))
     logits = (
-        infer(model, torch.from_numpy(images), params.predict.shift, MODEL)
+        infer(model, torch.from_numpy(images), params.predict, MODEL)
         for images in read_images(IMAGES)
     )
     codes = (code for block in logits for code in block.argmax(dim=1).tolist())

@@ -17,8 +17,9 @@ from digits.data.classes import encode, save_classes, sort_classes
 from digits.data.csv_files import write_table
 from digits.data.image_table import ImageTable
 from digits.data.split import Rows, split_rows
+from digits.data.straightening import straighten
 from digits.data.submission import count_ids
-from digits.data.tensors import BLOCK, PREPARED, Statistics, measure, write_images
+from digits.data.tensors import BLOCK, PREPARED, Statistics, measure, write_blocks
 from digits.errors import InputError, expecting
 from digits.files import replacing, write_json
 from digits.params import Prepare, check_names, load_params
@@ -67,10 +68,12 @@ def find_classes(table: ImageTable, labels: "pd.Series[str]") -> tuple[str, ...]
 
 
 def write_part(folder: Path, pixels: Pixels, rows: Rows, statistics: Statistics) -> Digests:
-    """Write those rows, normalised, to a new folder; return their digests."""
+    """Write those rows, as they are and normalised, to a new folder; return their digests."""
     folder.mkdir()
+    shape = len(rows), statistics.pixels
+    write_blocks(folder / "pixels.npy", np.uint8, shape, read_blocks(pixels, rows))
     blocks = map(statistics.normalise, read_blocks(pixels, rows))
-    write_images(folder / "images.npy", (len(rows), statistics.pixels), blocks)
+    write_blocks(folder / "images.npy", np.float32, shape, blocks)
     images = chain.from_iterable(read_blocks(pixels, rows))
     digests = (int.from_bytes(blake2b(image, digest_size=8).digest()) for image in images)
     return np.fromiter(digests, np.uint64, len(rows))
@@ -84,10 +87,13 @@ def write_labelled(
     classes = find_classes(table, texts)
     labels = encode(texts, classes)
     training, validation = split_rows(table.path, params, labels, classes)
-    mean, std = measure(read_blocks(pixels, training))
+    fitted = read_blocks(pixels, training)
+    mean, std = measure(map(straighten, fitted) if params.straighten else fitted)
     if std == 0:
         raise InputError(f"{table.path}: all training pixels are equal; expected images")
-    statistics = Statistics(mean=mean, std=std, pixels=pixels.shape[1])
+    statistics = Statistics(
+        mean=mean, std=std, pixels=pixels.shape[1], straightened=params.straighten
+    )
     digests = []
     for name, rows in (("train", training), ("validation", validation)):
         digests.append(write_part(directory / name, pixels, rows, statistics))

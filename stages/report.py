@@ -35,7 +35,7 @@ def main() -> str:
         name: load_part(PREPARED / folder, len(labels), statistics)
         for name, folder in (("training", "train"), ("validation", "validation"))
     }
-    suspects = locate(read_suspects(SUSPECTS, labels), parts, statistics)
+    suspects = locate(read_suspects(SUSPECTS, labels), parts)
     actual = parts["validation"].labels
     shares = map_array(PROBABILITIES, np.float64, len(actual), len(labels))
     answers = Predictions(actual, shares)
@@ -54,7 +54,7 @@ def main() -> str:
         validation=Tally(len(actual), len(wrong)),
         doubted=int(doubted),
         confusion=confusion_matrix(answers.predicted, actual, len(labels)),
-        sheet=lay_out(statistics, parts, answers, suspects),
+        sheet=lay_out(parts, answers, suspects),
         tables={
             name: read_table(PLOTS / f"{name}.csv", dict.fromkeys(columns.split(), float), WRITTEN)
             for name, columns in COLUMNS.items()

@@ -10,7 +10,8 @@ A study's file, such as studies/fast.yaml, holds
     folds: 5                      # or 1: the validation rows that prepare chose
     test: false                   # whether the test images are looked at, once all is chosen
 
-Of a recipe it is `train` and `predict` that count: the data are those that params.yaml names.
+Of a recipe it is `prepare.straighten`, `train` and `predict` that count: the data, and which rows
+are for validation, are those of params.yaml.
 """
 
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from digits.params import Params, Section, load_recipe
 
 RESULTS = Path("studies/results")
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")]
-Key = Annotated[str, Field(pattern=r"^(train|predict)\.")]
+Key = Annotated[str, Field(pattern=r"^(train|predict)\.|^prepare\.straighten$")]
 
 
 class Variant(Section):

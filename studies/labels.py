@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from digits.data.answers import ANSWERS, digests, read_answers
 from digits.data.classes import load_classes
 from digits.data.csv_files import read_table
-from digits.data.tensors import PREPARED, Statistics
 from digits.errors import InputError, run_command
 from digits.evaluation.label_errors import SUSPECTS, Suspect, rank, write_suspects
 from digits.files import write_json
@@ -65,7 +64,7 @@ def summarise(order: Sequence[str], errors: int, published: Sequence[str]) -> di
 def write_labels(rows: Rows, shares: NDArray[np.float64]) -> None:
     """Write the most doubtful images, by out-of-fold probabilities, and what is known of them."""
     order, suggested = rank(shares, rows.labels)
-    digested = list(digests(Statistics.load(PREPARED / "statistics.json").restore(rows.images)))
+    digested = list(digests(rows.pixels))
     numbers = np.arange(len(order))
     given, other = shares[numbers, rows.labels], shares[numbers, suggested]
     columns = [column.tolist() for column in (rows.labels, suggested, given, other)]

@@ -25,7 +25,7 @@ from digits.data.answers import ANSWERS
 from digits.data.classes import load_classes
 from digits.data.csv_files import write_table
 from digits.data.split import stratified_folds
-from digits.data.tensors import PREPARED, map_images, map_labelled
+from digits.data.tensors import PREPARED, Statistics, map_labels, map_pixels
 from digits.errors import InputError, run_command
 from digits.files import write_json
 from digits.network.checkpoint import identify
@@ -44,20 +44,20 @@ CODE = ("digits", "stages", "studies/*.py")
 def load_rows(study: Study) -> Rows:
     """Read data/prepared; with one fold, the validation rows are held out."""
     classes = load_classes()
-    train = map_labelled(PREPARED / "train", len(classes))
-    pixels = train[0].shape[1]
-    parts = [train, map_labelled(PREPARED / "validation", len(classes), pixels)]
-    images, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
-    dealt = stratified_folds(labels, study.folds, seed=0)
+    size = Statistics.load(PREPARED / "statistics.json").pixels
+    parts = [map_pixels(PREPARED / name, size) for name in ("train", "validation")]
+    pairs = zip(("train", "validation"), map(len, parts), strict=True)
+    labels = np.concatenate([map_labels(PREPARED / name, len(classes), n) for name, n in pairs])
+    pixels, dealt = np.concatenate(parts), stratified_folds(labels, study.folds, seed=0)
     if study.folds == 1:
-        dealt[: len(train[1])] = -1
+        dealt[: len(parts[0])] = -1
     if not study.test:
-        return Rows(images, labels, len(classes), dealt, images[:0], labels[:0])
-    table, test = load_params().data.test, map_images(PREPARED / "test" / "images.npy", pixels)
+        return Rows(pixels, labels, len(classes), dealt, pixels[:0], labels[:0])
+    table, test = load_params().data.test, map_pixels(PREPARED / "test", size)
     truth = find_truth(Path(table), ANSWERS, classes)
     if len(test) != len(truth):
         raise InputError(f"{table}: {len(truth)} images; expected the {len(test)} in {PREPARED}")
-    return Rows(images, labels, len(classes), dealt, np.array(test), truth)
+    return Rows(pixels, labels, len(classes), dealt, np.array(test), truth)
 
 
 def plan(study: Study, rows: Rows) -> dict[Trial, dict[str, Task]]:
@@ -73,7 +73,8 @@ def plan(study: Study, rows: Rows) -> dict[Trial, dict[str, Task]]:
         params = variants[trial.variant]
         first = params.train.seed + trial.seed * params.train.networks
         for train in params.train.model_copy(update={"seed": first}).members():
-            decisive = repr((origin, train, trial.fold, study.folds)).encode()
+            straighten = params.prepare.straighten
+            decisive = repr((origin, straighten, train, trial.fold, study.folds)).encode()
             task = (params.model_copy(update={"train": train}), trial.fold)
             tasks[hashlib.sha256(decisive).hexdigest()] = task
     return plans
@@ -87,7 +88,7 @@ def train_all(
     Raises `InputError` where some have failed: all others are in the journal by then.
     """
     tasks = {name: task for own in plans.values() for name, task in own.items()}
-    read = {name: load_fit(journal / name, rows.images.shape[1], rows.classes) for name in tasks}
+    read = {name: load_fit(journal / name, rows.pixels.shape[1], rows.classes) for name in tasks}
     fits = {name: fit for name, fit in read.items() if fit}
     missing = {name: task for name, task in tasks.items() if name not in fits}
     failed: dict[str, InputError] = {}

@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from digits.data.classes import UNKNOWN
+from digits.data.straightening import straighten
+from digits.data.tensors import Statistics, measure
 from digits.errors import InputError
 from digits.evaluation.measures import Predictions, negative_log_likelihood
 from digits.files import write_json
@@ -32,22 +34,28 @@ Judged = tuple[dict[str, object], NDArray[np.float64]]
 class Rows:
     """All labelled rows, and the test images, if these are looked at."""
 
-    images: NDArray[np.float32]  # normalised, (rows, pixels)
+    pixels: NDArray[np.uint8]  # as they came, (rows, pixels)
     labels: NDArray[np.int64]
     classes: int
     folds: NDArray[np.int64]  # that hold a row out, or -1
-    test: NDArray[np.float32]  # images
+    test: NDArray[np.uint8]  # pixels
     truth: NDArray[np.int64]  # their labels, UNKNOWN where there is no answer
 
     @cached_property
     def sha256(self) -> str:
         """Of all labelled rows, in hexadecimal."""
-        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
+        return hashlib.sha256(self.pixels.tobytes() + self.labels.tobytes()).hexdigest()
 
-    def choose(self, chosen: NDArray[np.bool_]) -> Labelled:
-        """Return copies of the rows where `chosen`, shape (rows,), is True."""
-        images, labels = self.images[chosen], self.labels[chosen]
-        return Labelled(torch.from_numpy(images), torch.from_numpy(labels))
+    def divide(self, params: Params, fold: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return which rows are trained on, and which are held out, both of shape (rows,)."""
+        held_out = (self.folds == fold) & (params.train.rows == "train")
+        return ~held_out, held_out
+
+    def prepare(self, params: Params, fold: int) -> Statistics:
+        """Return what prepare would find of the rows that are not in a fold."""
+        pixels, straightened = self.pixels[self.folds != fold], params.prepare.straighten
+        mean, std = measure([straighten(pixels) if straightened else pixels])
+        return Statistics(mean=mean, std=std, pixels=pixels.shape[1], straightened=straightened)
 
 
 @dataclass(frozen=True)
@@ -73,11 +81,17 @@ def load_fit(path: Path, pixels: int, classes: int) -> Fit | None:
 
 
 def train_network(params: Params, fold: int, rows: Rows) -> Fit | InputError:
-    """Train one network on the rows that a fold does not hold out; return why where it fails."""
-    training, held_out = rows.choose(rows.folds != fold), rows.choose(rows.folds == fold)
-    device, start = choose_device(), perf_counter()
+    """Train one network on the rows that are not held out; return why where it fails."""
+    images, device = rows.prepare(params, fold).normalise(rows.pixels), choose_device()
+    # What is trained on, and what it is validated on after each epoch.
+    parts = rows.divide(params, fold)[0], rows.folds == fold
+    training, validation = (
+        Labelled(torch.from_numpy(images[part]), torch.from_numpy(rows.labels[part])).to(device)
+        for part in parts
+    )
+    start = perf_counter()
     try:
-        trainer = Trainer(training.to(device), held_out.to(device), rows.classes, params.train)
+        trainer = Trainer(training, validation, rows.classes, params.train)
         for _ in trainer.run():
             pass
     except InputError as error:
@@ -90,15 +104,19 @@ def judge(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> Judged:
 
     Returns figures by name, and the probabilities of the held-out rows, (rows, classes).
     """
-    model, shift = Ensemble([one.network for one in fits]), params.predict.shift
-    held_out, known = rows.folds == fold, rows.truth != UNKNOWN
+    model, normalise = Ensemble([one.network for one in fits]), rows.prepare(params, fold).normalise
+    _, held_out = rows.divide(params, fold)
+    known = rows.truth != UNKNOWN
     actual, truth = rows.labels[held_out], rows.truth[known]
-    shares, logarithms = probabilities(infer(model, torch.from_numpy(rows.images[held_out]), shift))
-    tested, _ = probabilities(infer(model, torch.from_numpy(rows.test[known]), shift))
+    (shares, logarithms), (tested, _) = (
+        probabilities(infer(model, torch.from_numpy(normalise(pixels)), params.predict))
+        for pixels in (rows.pixels[held_out], rows.test[known])
+    )
+    loss = negative_log_likelihood(logarithms, actual) if len(actual) else None
     figures: dict[str, object] = {
         "rows": len(actual),
         "errors": len(Predictions(actual, shares).misclassified()),
-        "negative_log_likelihood": negative_log_likelihood(logarithms, actual),  # nats, mean
+        "negative_log_likelihood": loss,  # nats, mean
         "test_rows": len(truth),
         "test_errors": len(Predictions(truth, tested).misclassified()),
         "seconds": sum(one.seconds for one in fits),

@@ -122,8 +122,8 @@ def repository(project: Path) -> Path:
 @pytest.fixture
 def plain_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let networks answer as other runtimes do, which round nothing before they multiply."""
-    for kind in ("FORWARD_BITS", "IMAGE_BITS"):
-        monkeypatch.setattr(f"digits.network.model.{kind}", 21)
+    for name in ("model.FORWARD_BITS", "model.IMAGE_BITS", "views.IMAGE_BITS"):
+        monkeypatch.setattr(f"digits.network.{name}", 21)
 
 
 @pytest.fixture(scope="session")

@@ -149,7 +149,12 @@ def test_figures_of_two_commits_are_drawn_side_by_side(proof: Proof) -> None:
     ("name", "old", "new", "stages"),
     [
         ("params.yaml", "gallery: 60", "gallery: 61", "evaluate report"),
-        ("params.yaml", "predict:\n  shift", "predict:\n  shift: 1 #", "evaluate predict report"),
+        (
+            "params.yaml",
+            "predict:\n  rotation: 0",
+            "predict:\n  rotation: 9",
+            "evaluate predict report",
+        ),
         ("params.yaml", "networks: 1\n", "networks: 1 # a comment\n", ""),
         ("digits/report/web/style.css", "#ffffff", "#fffffe", "report"),
         ("digits/data/split.py", "The split", "A split", "prepare evaluate"),

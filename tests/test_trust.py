@@ -18,6 +18,15 @@ from tests.sandbox import draw_images
 from tests.test_pipeline import STAGES
 
 
+# In the folders that stages read.
+UNREAD = {
+    "train": ("pixels.npy", "rows.npy"),
+    "evaluate": ("rows.npy",),
+    "predict": ("pixels.npy",),
+    "report": ("images.npy",),
+}
+
+
 class Malicious:
     def __reduce__(self) -> tuple[object, tuple[Path]]:
         return (Path.mkdir, (Path("executed"),))
@@ -29,8 +38,7 @@ def files_read(stage: str) -> list[Path]:
     named = {"${data.train}": "train.csv", "${data.test}": "test.csv"}
     paths = [Path("params.yaml"), *(Path(named.get(dep, dep)) for dep in deps)]
     files = [file for path in paths for file in (sorted(path.glob("*")) or [path])]
-    # In the folders of those that train and evaluate read, but for the report alone.
-    return [file for file in files if stage == "report" or file.name != "rows.npy"]
+    return [file for file in files if file.name not in UNREAD.get(stage, ())]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ def _origin(stages: Mapping[str, Any]) -> object:
     train = dict(leaves("", params)).get("data.train")  # commits before listed the section `data`
     dependencies = stages.get("prepare", {}).get("deps", [])
     hashes = [one["md5"] for one in dependencies if one["path"] == train]
-    return hashes, dict(leaves("", params.get("prepare")))
+    # And what is done to their pixels does not count.
+    return hashes, {**params.get("prepare", {}), "straighten": None}
 
 
 def _params(stages: Mapping[str, Any], stage: str) -> dict[str, Any]:

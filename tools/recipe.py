@@ -10,7 +10,8 @@ from dvc.utils.serialize import modify_yaml
 from digits.errors import InputError
 from digits.params import ONE_CYCLE, PARAMS, leaves, load_params, load_recipe, load_yaml
 
-OWN = ("data.", "download.", "prepare.")  # the user's, unless the recipe itself has them
+# The user's, unless the recipe itself has them.
+OWN = ("data.", "download.", "prepare.validation", "prepare.seed")
 
 
 def apply(recipe: Path, params: Path) -> None:

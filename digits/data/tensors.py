@@ -6,9 +6,10 @@ A directory of prepared data holds
     classes.json            the label of each class
     counts.json             how many rows there are, and how many stand on both sides
     ids.csv                 what a submission calls the test images by
-    train/, validation/     images.npy (rows, pixels) float32, labels.npy (rows,) int64, and
-                            rows.npy (rows,) int64: the row of the CSV file, from 1
-    test/                   images.npy
+    train/, validation/     pixels.npy (rows, pixels) uint8, as they came, images.npy, of the same
+                            shape, float32, labels.npy (rows,) int64, and rows.npy (rows,) int64:
+                            the row of the CSV file, from 1
+    test/                   pixels.npy and images.npy
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from digits.data.straightening import straighten
 from digits.errors import InputError, expecting
 from digits.params import Section
 
@@ -35,6 +37,7 @@ class Statistics(Section):
     mean: Annotated[float, Field(ge=0, le=255)]  # of the training pixels
     std: Annotated[float, Field(gt=0, le=255)]  # of the population
     pixels: Annotated[int, Field(ge=1, lt=2**31)]  # a square number
+    straightened: bool  # before
 
     @property
     def side(self) -> int:
@@ -42,16 +45,9 @@ class Statistics(Section):
         return isqrt(self.pixels)
 
     def normalise(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return (pixels - mean) / std, from 0 to 255, in the same shape, as float32."""
-        return ((np.arange(256) - self.mean) / self.std).astype(np.float32)[pixels]
-
-    def restore(self, images: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Return the pixels, from 0 to 255, that `normalise` made `images` from."""
-        return np.rint(images.astype(np.float64) * self.std + self.mean).astype(np.uint8)
-
-    def picture(self, image: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Return one normalised image, shape (pixels,), as a picture, shape (side, side)."""
-        return self.restore(image).reshape(self.side, self.side)
+        """Return images, (rows, pixels), straight if these are, as float32: (p - mean) / std."""
+        straight = straighten(pixels) if self.straightened else pixels
+        return ((np.arange(256) - self.mean) / self.std).astype(np.float32)[straight]
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -69,9 +65,11 @@ def measure(blocks: Iterable[NDArray[np.uint8]]) -> tuple[float, float]:
     return total / count, sqrt((count * squares - total * total) / (count * count))
 
 
-def write_images(path: Path, shape: tuple[int, int], blocks: Iterable[NDArray[np.float32]]) -> None:
-    """Write blocks of normalised images, together of that shape, as an npy file."""
-    header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
+def write_blocks(
+    path: Path, kind: type[np.generic], shape: tuple[int, int], blocks: Iterable[NDArray[Any]]
+) -> None:
+    """Write blocks of that type, together of that shape, as an npy file."""
+    header = {"descr": np.dtype(kind).str, "fortran_order": False, "shape": shape}
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks:
@@ -100,6 +98,11 @@ def map_images(path: Path, pixels: int | None = None) -> NDArray[np.float32]:
     return map_array(path, np.float32, None, pixels)
 
 
+def map_pixels(directory: Path, pixels: int) -> NDArray[np.uint8]:
+    """Memory-map images as they came, shape (rows, pixels), as `map_array` does."""
+    return map_array(directory / "pixels.npy", np.uint8, None, pixels)
+
+
 def read_images(path: Path) -> Iterator[NDArray[np.float32]]:
     """Yield normalised images, shape (rows, pixels), in blocks."""
     for start in range(0, len(map_images(path)), BLOCK):
@@ -110,15 +113,17 @@ def read_images(path: Path) -> Iterator[NDArray[np.float32]]:
 def map_labelled(
     directory: Path, classes: int, pixels: int | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Memory-map the images of `directory` and their labels, shape (rows,), as `map_array` does.
-
-    Labels are from 0 to `classes` - 1.
-    """
+    """Memory-map the images of `directory` and their labels, shape (rows,), as `map_array` does."""
     images = map_images(directory / "images.npy", pixels)
+    return images, map_labels(directory, classes, len(images))
+
+
+def map_labels(directory: Path, classes: int, rows: int) -> NDArray[np.int64]:
+    """Memory-map labels, from 0 to `classes` - 1, shape (rows,), as `map_array` does."""
     path = directory / "labels.npy"
-    labels: NDArray[np.int64] = map_array(path, np.int64, len(images))
+    labels: NDArray[np.int64] = map_array(path, np.int64, rows)
     if labels.min() < 0 or labels.max() >= classes:
         raise InputError(
             f"{path}: labels from {labels.min()} to {labels.max()}; expected 0 to {classes - 1}"
         )
-    return images, labels
+    return labels

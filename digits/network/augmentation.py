@@ -17,7 +17,7 @@ from digits import exact
 from digits.exact import Quantised, product, quantise, rounded
 from digits.network.draws import Draws
 from digits.network.model import IMAGE_BITS
-from digits.params import Augment
+from digits.params import Affine, Augment
 
 REACH = 3  # deviations: as far as a Gaussian is felt
 PLACES = 256  # between two pixels, along each axis: with an image's 8 bits, sampling sums 24
@@ -28,29 +28,34 @@ NOISE_BITS, GAUSSIAN_BITS = 8, 11
 def augment(images: Tensor, params: Augment, draws: Draws) -> Tensor:
     """Return images, (rows, pixels), each with its pixels from other places, interpolated."""
     rows, side = len(images), isqrt(images.shape[1])
-    places = _affine(draws.uniform(6, rows) * 2 - 1, side, params)
+    places = move(draws.uniform(6, rows) * 2 - 1, side, params)
     if params.elastic:
         gaussian = _gaussian(side, params.smoothness, draws.device)
         points = len(gaussian.values)
         noise = draws.uniform(2 * rows * points, points) * 2 - 1
         places.add_(_smooth(noise, gaussian).view_as(places) * params.elastic)
-    return _sample(rounded(images, IMAGE_BITS), places)
+    return sample(rounded(images, IMAGE_BITS), places)
 
 
-def _affine(draws: Tensor, side: int, params: Augment) -> Tensor:
-    """Return where each pixel comes from, in pixels off the centre, shape (rows, 2, pixels).
+def move(draws: Tensor, side: int, params: Affine) -> Tensor:
+    """Return where each pixel comes from, in pixels off the centre, shape (rows, 2, pixels)."""
+    maps = affine_maps(draws, params).view(-1, 3)
+    positions = _positions(side, draws.device)
+    return product(quantise(maps, MAP_BITS), positions).view(-1, 2, side * side)
 
-    The places are scaled along both axes, sheared, turned about the centre and then shifted, each
-    as far as draws, shape (6, rows), say from -1 to 1.
+
+def affine_maps(draws: Tensor, params: Affine) -> Tensor:
+    """Return affine maps of places, in pixels off the centre: (rows, 2, 3), float32.
+
+    Places are scaled along both axes, sheared, turned about the centre and then shifted. How far
+    each, draws say, from -1 to 1, shape (6, rows): turn, shear, and two of scale and of shift.
     """
     draws = draws.to(torch.float64)
     sin, cos = exact.sine_and_cosine(draws[0] * (params.rotation / 360))
     shear, (across, down) = draws[1] * params.shear, 1 + draws[2:4] * params.scale
     columns = [cos * across, (cos * shear - sin) * down, draws[4] * params.shift]
     columns += [sin * across, (sin * shear + cos) * down, draws[5] * params.shift]
-    maps = torch.stack(columns, dim=1).view(-1, 3).to(torch.float32)
-    positions = _positions(side, draws.device)
-    return product(quantise(maps, MAP_BITS), positions).view(-1, 2, side * side)
+    return torch.stack(columns, dim=1).view(-1, 2, 3).to(torch.float32)
 
 
 def _smooth(noise: Tensor, gaussian: Quantised) -> Tensor:
@@ -61,15 +66,15 @@ def _smooth(noise: Tensor, gaussian: Quantised) -> Tensor:
     return product(quantise(turned, NOISE_BITS), gaussian)
 
 
-def _sample(images: Tensor, places: Tensor) -> Tensor:
-    """Return images as they are at places, shape (rows, 2, pixels), off their centre.
+def sample(images: Tensor, places: Tensor) -> Tensor:
+    """Return images as they are at places, shape (rows or 1, 2, pixels), off their centre.
 
     What grid_sample makes of places is exact where the side is a power of two: so it is made one.
     """
-    rows, side = len(images), isqrt(images.shape[1])
+    rows, side = len(places), isqrt(images.shape[1])
     wide = 1 << (side - 1).bit_length()
     before, after = (wide - side) // 2, (wide - side + 1) // 2
-    pictures = functional.pad(images.view(rows, 1, side, side), [before, after] * 2, "replicate")
+    pictures = functional.pad(images.view(rows, -1, side, side), [before, after] * 2, "replicate")
     places = places.clamp_(-side / 2, side / 2).mul_(PLACES).round_().mul_(2 / (wide * PLACES))
     grid = places.add_((before - after) / wide).view(rows, 2, side, side).permute(0, 2, 3, 1)
     found = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)

@@ -19,7 +19,7 @@ from digits.data.tensors import PREPARED, Statistics
 from digits.errors import InputError, expecting
 from digits.network.inference import infer, probabilities
 from digits.network.model import MODEL, Ensemble, load_model
-from digits.params import load_params
+from digits.params import Predict, load_params
 from digits.pictures.framing import Digit, prepare
 from digits.pictures.ink import BlankError
 from digits.pictures.reading import read_picture
@@ -48,14 +48,14 @@ def read(file: str, side: int, *, sheet: bool = False) -> list[Digit]:
 
 
 def classify(
-    digit: Digit, statistics: Statistics, model: Ensemble, shift: int
+    digit: Digit, statistics: Statistics, model: Ensemble, params: Predict
 ) -> NDArray[np.float64]:
     """Return the probability of each class, shape (classes,).
 
-    They are means over the digit's views, each averaged over shifts by up to `shift` pixels.
+    They are means over the digit as it is and turned, each averaged over the views of `params`.
     """
     images = torch.from_numpy(statistics.normalise(digit.views))
-    shares, _ = probabilities(infer(model, images, shift, MODEL))
+    shares, _ = probabilities(infer(model, images, params, MODEL))
     means: NDArray[np.float64] = shares.mean(axis=0)
     return means
 
@@ -88,7 +88,7 @@ def main(files: Sequence[str], *, sheet: bool, as_json: bool) -> None:
             print(f"error: {error}", file=sys.stderr)
             digits, failed = [], True
         for digit in digits:
-            shares = classify(digit, statistics, model, params.predict.shift)
+            shares = classify(digit, statistics, model, params.predict)
             by_name = dict(zip(names, shares.round(6).tolist(), strict=True))
             label = int(shares.argmax())
             answers.append(Answer(file, digit.place, names[label], label, by_name))

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from digits.data.tensors import Statistics
 from digits.evaluation.measures import Predictions
 from digits.files import replacing
 
@@ -98,16 +97,15 @@ class Tile(NamedTuple):
 
 def galleries(
     predictions: Predictions,
-    images: NDArray[np.float32],
-    statistics: Statistics,
+    pictures: NDArray[np.uint8],
     names: Sequence[str],
     size: int,
 ) -> Iterator[tuple[str, str, list[Tile]]]:
     """Yield name, title and tiles of each gallery: samples, the misclassified, the hardest.
 
-    Each shows at most `size` of the images, shape (rows, pixels), which `statistics` normalised.
+    Each shows at most `size` of the pictures, shape (rows, side, side).
     """
-    spread = np.linspace(0, len(images) - 1, min(size, len(images))).astype(np.int64)
+    spread = np.linspace(0, len(pictures) - 1, min(size, len(pictures))).astype(np.int64)
     wrong, hardest = predictions.misclassified(), predictions.hardest()
     shown = f"{min(size, len(wrong))} of {len(wrong)}"
     for name, title, ranked in (
@@ -125,7 +123,7 @@ def galleries(
             elif first == actual:
                 truth = ""
             colour = RIGHT if first == actual else WRONG
-            tiles.append(Tile(statistics.picture(images[row]), told + truth, colour))
+            tiles.append(Tile(pictures[row], told + truth, colour))
         yield name, title, tiles
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from io import BytesIO
-from itertools import chain
 from math import ceil, sqrt
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digits.data.answers import digests
-from digits.data.tensors import BLOCK, Statistics, map_array, map_labelled
+from digits.data.tensors import Statistics, map_array, map_labels, map_pixels
 from digits.evaluation.measures import Predictions
 
 MOST_PIXELS = 6_000_000  # of a page's validation images; MNIST's take a quarter of a byte each
@@ -22,9 +21,9 @@ MOST_SHARES = 10  # of an image's probabilities: the largest
 
 
 class Part(NamedTuple):
-    """The training or the validation rows: images, labels, and their rows of the CSV file."""
+    """The training or the validation rows: pictures, labels, and their rows of the CSV file."""
 
-    images: NDArray[np.float32]  # shape (rows, pixels), normalised
+    pictures: NDArray[np.uint8]  # shape (rows, side, side)
     labels: NDArray[np.int64]  # shape (rows,)
     rows: NDArray[np.int64]  # shape (rows,)
 
@@ -43,41 +42,38 @@ class Sheet(NamedTuple):
 
 def load_part(folder: Path, classes: int, statistics: Statistics) -> Part:
     """Map the rows that prepare wrote to a folder."""
-    images, labels = map_labelled(folder, classes, statistics.pixels)
-    return Part(images, labels, map_array(folder / "rows.npy", np.int64, len(labels)))
+    pixels, side = map_pixels(folder, statistics.pixels), statistics.side
+    labels = map_labels(folder, classes, len(pixels))
+    rows = map_array(folder / "rows.npy", np.int64, len(pixels))
+    return Part(pixels.reshape(-1, side, side), labels, rows)
 
 
-def locate(
-    suspects: pd.DataFrame, parts: Mapping[str, Part], statistics: Statistics
-) -> pd.DataFrame:
+def locate(suspects: pd.DataFrame, parts: Mapping[str, Part]) -> pd.DataFrame:
     """Return the suspects whose label is still the given one, with their `place` and its `part`."""
     tables = []
     for name, part in parts.items():
-        blocks = (part.images[start : start + BLOCK] for start in range(0, len(part.rows), BLOCK))
-        digested = chain.from_iterable(digests(statistics.restore(block)) for block in blocks)
-        rows = pd.DataFrame({"sha256": list(digested), "given": part.labels, "part": name})
+        digested = list(digests(part.pictures))
+        rows = pd.DataFrame({"sha256": digested, "given": part.labels, "part": name})
         tables.append(rows.rename_axis("place").reset_index())
     return suspects.merge(pd.concat(tables), on=["sha256", "given"])
 
 
-def lay_out(
-    statistics: Statistics, parts: Mapping[str, Part], answers: Predictions, suspects: pd.DataFrame
-) -> Sheet:
+def lay_out(parts: Mapping[str, Part], answers: Predictions, suspects: pd.DataFrame) -> Sheet:
     """Choose images of training and validation, as many as fit; `locate` found the suspects.
 
     First the misclassified of validation, the worst first, then its others, the hardest first, and
     then suspects that are not among these.
     """
     validation = parts["validation"]
-    order = sort_rows(answers)[: MOST_PIXELS // statistics.pixels]
-    shown = [statistics.picture(image) for image in validation.images[order]]
+    order = sort_rows(answers)[: MOST_PIXELS // validation.pictures[0].size]
+    shown = list(validation.pictures[order])
     places = {row: place for place, row in enumerate(order.tolist())}
     hard = [places[row] for row in answers.hardest().tolist() if row in places][:HARDEST]
     listed = []
     for _, given, suggested, *shares, row, name in suspects.itertuples(index=False, name=None):
         place = places.get(row, len(shown)) if name == "validation" else len(shown)
         if place == len(shown):
-            shown.append(statistics.picture(parts[name].images[row]))
+            shown.append(parts[name].pictures[row])
         said = thousandths(np.array(shares)).tolist()
         listed.append([place, given, suggested, int(parts[name].rows[row]), name, *said])
     columns = (answers.actual, answers.predicted, validation.rows)

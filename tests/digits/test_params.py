@@ -73,7 +73,7 @@ LR = "  lr: 0.1\n"
         ("download:\n", "downloads:\n", "downloads is not a parameter; did you mean download?"),
         ("download:\n", "other:\n", "other is not a parameter"),
         ("download:\n  seed: 0\n", "", "download is missing"),
-        (LR, 2 * LR, "row 21, column 3: found duplicate key"),
+        (LR, 2 * LR, "row 22, column 3: found duplicate key"),
     ],
 )
 def test_a_key_that_is_not_as_expected_is_named(

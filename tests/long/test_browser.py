@@ -10,10 +10,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from digits.data.tensors import Statistics, map_images
+from digits.data.tensors import PREPARED, map_images, map_pixels
 from digits.evaluation.label_errors import SUSPECTS, write_suspects
 from digits.network.inference import infer, probabilities
 from digits.network.model import MODEL, load_model
+from digits.params import load_params
 from stages import evaluate, prepare, report, train
 from tests.conftest import PIXELS, ParamsWriter
 from tests.sandbox import CLASSES, ROOT
@@ -95,14 +96,13 @@ def test_cells_open_the_images_that_they_count(page: "Page", errors: NDArray[np.
 def test_an_image_shows_the_pixels_of_its_row_and_has_words_for_who_cannot_see_it(
     page: "Page",
 ) -> None:
-    statistics = Statistics.load(ROOT / "data/prepared/statistics.json")
     folder = ROOT / "data/prepared/validation"
     words = page.locator("#wrong-gallery .row").first.inner_text()
     row = np.load(folder / "rows.npy").tolist().index(int(words.split()[1]))
     shown = page.locator("#wrong-gallery canvas").first.evaluate(
         "shown => [...shown.getContext('2d').getImageData(0, 0, shown.width, shown.height).data]"
     )
-    assert shown[::4] == statistics.restore(map_images(folder / "images.npy")[row]).tolist()
+    assert shown[::4] == map_pixels(folder, 28 * 28)[row].tolist()
     for kind in ("canvas", "svg", ".bars"):
         assert page.locator(kind).count() > 0
         assert page.locator(f"{kind}:not([aria-label])").count() == 0
@@ -139,12 +139,13 @@ def test_at_least_nine_of_ten_drawn_digits_are_recognised_and_a_small_one_in_a_c
     assert page.locator("#answers div").count() == 0
 
 
-def test_an_ensemble_over_shifts_answers_as_pytorch_does_whatever_its_classes_are_called(
+def test_an_ensemble_over_views_answers_as_pytorch_does_whatever_its_classes_are_called(
     project: Path, write_params: ParamsWriter, browser: "Browser", plain_products: None
 ) -> None:
     names = [f'"><3 onclick="hacked={label}"\' {{{{7*7}}}}&lt;b&gt;' for label in range(CLASSES)]
-    network = {"train.networks": 2, "predict.shift": 1, "train.widths": [8, 6]}
-    write_params({"data.class_names": names, **network})
+    network = {"train.networks": 2, "train.widths": [8, 6]}
+    views = {"predict.rotation": 20.0, "predict.shear": 0.1, "predict.shift": 1.0}
+    write_params({"data.class_names": names, **network, **views})
     write_suspects(SUSPECTS, [], ())
     for stage in (prepare, train, evaluate):
         stage.main()
@@ -154,10 +155,10 @@ def test_an_ensemble_over_shifts_answers_as_pytorch_does_whatever_its_classes_ar
     page.locator(".matrix button:not([disabled])").first.click()
     page.click("#example")
     images = map_images(Path("data/prepared/validation/images.npy"))
-    pixels = Statistics.load(Path("data/prepared/statistics.json")).restore(images).tolist()
+    pixels = map_pixels(PREPARED / "validation", PIXELS).tolist()
     found = np.array(page.evaluate("images => images.map((image) => classify(image))", pixels))
     model = load_model(MODEL, PIXELS, CLASSES)
-    expected, _ = probabilities(infer(model, torch.from_numpy(images), shift=1))
+    expected, _ = probabilities(infer(model, torch.from_numpy(images), load_params().predict))
     assert np.abs(found - expected).max() < 1e-4
     assert page.locator("img").count() == 1
     assert page.evaluate("typeof hacked") == "undefined"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from digits.data.image_table import write_images
-from digits.data.tensors import PREPARED, Statistics, map_images, map_labelled
+from digits.data.straightening import straighten
+from digits.data.tensors import PREPARED, Statistics, map_images, map_labelled, map_pixels
 from digits.errors import InputError
 from stages import prepare
 from tests.conftest import PIXELS, ParamsWriter
@@ -27,8 +28,9 @@ def contents() -> dict[str, bytes]:
 
 
 def test_parts_hold_each_row_once_in_order_normalised_by_training_pixels_alone(
-    project: Path,
+    project: Path, write_params: ParamsWriter
 ) -> None:
+    write_params({"prepare.straighten": True})
     prepare.main()
     pixels, labels = draw_images(90)
     statistics = Statistics.load(PREPARED / "statistics.json")
@@ -36,13 +38,13 @@ def test_parts_hold_each_row_once_in_order_normalised_by_training_pixels_alone(
         images, held = map_labelled(PREPARED / part, CLASSES)
         rows = rows_of(part)
         assert rows == sorted(rows)
-        assert np.array_equal(statistics.restore(images), pixels[rows])
+        assert np.array_equal(map_pixels(PREPARED / part, 16), pixels[rows])
+        assert np.array_equal(statistics.normalise(pixels[rows]), images)
         assert np.array_equal(held, labels[rows])
     assert len(rows_of("validation")) == 30
     assert sorted(rows_of("train") + rows_of("validation")) == list(range(90))
-    test = statistics.restore(map_images(PREPARED / "test" / "images.npy"))
-    assert np.array_equal(test, draw_images(12, seed=1)[0])
-    training = pixels[rows_of("train")]
+    assert np.array_equal(map_pixels(PREPARED / "test", 16), draw_images(12, seed=1)[0])
+    training = straighten(pixels[rows_of("train")])
     expected = [training.mean(), training.std()]
     assert [statistics.mean, statistics.std] == pytest.approx(expected, rel=1e-14)
     normalised = map_images(PREPARED / "train" / "images.npy").astype(np.float64)

@@ -14,7 +14,7 @@ class OneAfterTheOther:
     """Stands in for a cluster: runs tasks in this process, the last first."""
 
     def __init__(self, rows: Rows) -> None:
-        for array in (rows.images, rows.labels, rows.folds, rows.test, rows.truth):
+        for array in (rows.pixels, rows.labels, rows.folds, rows.test, rows.truth):
             array.flags.writeable = False  # as Ray gives them
         self.rows = rows
         self.trained = 0

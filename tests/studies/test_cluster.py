@@ -19,8 +19,7 @@ from studies.cluster import Cluster, cluster, share_cores
 
 def draw_rows() -> Rows:
     pixels, labels = draw_images(90)
-    images = (pixels / 255).astype(np.float32)
-    return Rows(images, labels, CLASSES, np.arange(90) // 45, images[:0], labels[:0])
+    return Rows(pixels, labels, CLASSES, np.arange(90) // 45, pixels[:0], labels[:0])
 
 
 def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

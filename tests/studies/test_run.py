@@ -68,7 +68,7 @@ def test_every_trial_is_a_row_that_says_where_it_comes_from(
 def test_with_one_fold_a_trial_is_what_the_stages_find(
     study: Path, write_params: ParamsWriter
 ) -> None:
-    common = {"train.epochs": 1, "train.lr": 0.02, "predict.shift": 1}
+    common = {"train.epochs": 1, "train.lr": 0.02, "predict.shear": 0.1}
     write_params(common)
     study.write_text(STUDY.replace("folds: 2", "folds: 1"))
     Path("digits").mkdir()
@@ -113,10 +113,11 @@ def test_all_that_decides_a_training_decides_its_name(study: Path) -> None:
 
     first = names()
     assert len(first) == 6
-    assert names("networks: 2}", "networks: 2, predict.shift: 1}") == first
+    assert names("networks: 2}", "networks: 2, predict.shift: 1.0}") == first
+    assert names("train.lr: 0.2", "prepare.straighten: true") - first
     assert names("lr: 0.2", "momentum: 0.5") - first
-    images = run.load_rows(check(study, Study, load_yaml(study, "a study"))).images + 1
-    for others in (names("folds: 2", "folds: 3"), names(images=images)):
+    pixels = run.load_rows(check(study, Study, load_yaml(study, "a study"))).pixels + 1
+    for others in (names("folds: 2", "folds: 3"), names(pixels=pixels)):
         assert not others & first
 
 

@@ -34,14 +34,15 @@ def test_a_recipe_gives_its_params_and_keeps_comments_and_order(params: Path, pa
 def test_the_users_own_data_and_split_stay_unless_the_recipe_has_some(params: Path) -> None:
     own = {"data.train": "own.csv", "prepare.seed": 7, "download.seed": 8}
     text = params.read_text().replace("data/mnist/train.csv", "own.csv")
-    text = re.sub(r"(prepare:\n.*\n  seed): 0", r"\1: 7", text)
+    text = re.sub(r"(prepare:\n.*\n.*\n  seed): 0", r"\1: 7", text)
     params.write_text(re.sub(r"(download:\n  seed): 0", r"\1: 8", text))
     recipe.main("fast")
     assert load_params() == load_recipe(ROOT / "recipes" / "fast.yaml", own)
     recipe.main("fashion")
     fashion = load_recipe(ROOT / "recipes" / "fashion.yaml")
     assert load_params().data == fashion.data
-    assert load_params().prepare.model_dump() == {"validation": 10000, "seed": 7}
+    expected = {"straighten": False, "validation": 10000, "seed": 7}
+    assert load_params().prepare.model_dump() == expected
     assert load_params().train == fashion.train
 
 

@@ -86,7 +86,7 @@ function letDraw(networks) {
     context.clearRect(0, 0, paper.width, paper.height);
     trace(context, strokes, PEN * paper.width * 1.4);
     const pixels = strokes.length ? pixelsOf(strokes, data.side) : new Uint8Array(data.side * data.side);
-    paint(seen, pixels);
+    paint(seen, prepare(pixels));
     if (strokes.length) return showAnswers(classify(networks, pixels));
     document.getElementById("answer").textContent = "Draw something, or take the example.";
     return document.getElementById("answers").replaceChildren();

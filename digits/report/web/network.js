@@ -37,14 +37,51 @@ function logitsOf(layers, inputs) {
   return multiply(layers.at(-1), values);
 }
 
-// Returns an image as it is and moved in every way by up to `shift` pixels; its edges are stretched.
-function shifted(inputs, side, shift) {
-  const inside = (place) => Math.min(Math.max(place, 0), side - 1);
-  const steps = Array.from({ length: 2 * shift + 1 }, (_, step) => step - shift);
-  return steps.flatMap((down) => steps.map((across) => inputs.map((_, pixel) => {
-    const row = inside(Math.floor(pixel / side) + down);
-    return inputs[row * side + inside((pixel % side) + across)];
-  })));
+// Returns pixels without slant, as digits/data/straightening.py does it.
+function straighten(pixels, side) {
+  const [row, column] = [(place) => Math.floor(place / side), (place) => place % side];
+  const sum = (weigh) => pixels.reduce((total, pixel, place) => total + pixel * weigh(row(place), column(place)), 0);
+  const ink = Math.max(sum(() => 1), 1);
+  const [y, x] = [sum((down) => down) / ink, sum((_, across) => across) / ink];
+  const variance = sum((down) => down * down) / ink - y * y;
+  const covariance = sum((down, across) => down * across) / ink - y * x;
+  const slant = variance > 0 ? Math.min(Math.max(covariance / variance, -1), 1) : 0;
+  return pixels.map((_, place) => {
+    const moved = Math.floor(slant * (row(place) - y) * 256 + 0.5);
+    const at = (start) => pixels[row(place) * side + inside(start, side)];
+    const start = column(place) + (moved >> 8);
+    return (at(start) * (256 - (moved & 255)) + at(start + 1) * (moved & 255) + 128) >> 8;
+  });
+}
+
+function inside(place, side) {
+  return Math.min(Math.max(place, 0), side - 1);
+}
+
+// Returns where the views of an image take their pixels from, off its centre: two rows of an affine map each.
+function viewMaps({ rotation, scale, shear, shift }) {
+  const moves = [[rotation, 0, 0, 0, 0], [0, shear, 0, 0, 0], [0, 0, scale, 0, 0], [0, 0, 0, shift, 0], [0, 0, 0, 0, shift]];
+  const both = moves.filter((move) => move.some(Boolean)).flatMap((move) => [move, move.map((one) => -one)]);
+  return [[0, 0, 0, 0, 0], ...both].map(([turn, slant, more, right, lower]) => {
+    const [sin, cos, size] = [Math.sin((turn * Math.PI) / 180), Math.cos((turn * Math.PI) / 180), 1 + more];
+    return [[cos * size, (cos * slant - sin) * size, right], [sin * size, (sin * slant + cos) * size, lower]];
+  });
+}
+
+// Returns an image with its pixels from other places, interpolated between four; its edges are stretched.
+function view(inputs, side, map) {
+  const middle = (side - 1) / 2;
+  return inputs.map((_, pixel) => {
+    const off = [(pixel % side) - middle, Math.floor(pixel / side) - middle, 1];
+    const [x, y] = map.map((line) => {
+      const place = line.reduce((sum, factor, axis) => sum + factor * off[axis], 0);
+      return Math.round(Math.min(Math.max(place, -side / 2), side / 2) * 256) / 256 + middle;
+    });
+    const [left, top] = [Math.floor(x), Math.floor(y)];
+    const at = (row, column) => inputs[inside(row, side) * side + inside(column, side)];
+    const along = (row) => at(row, left) * (1 - x + left) + at(row, left + 1) * (x - left);
+    return along(top) * (1 - y + top) + along(top + 1) * (y - top);
+  });
 }
 
 function mean(vectors) {
@@ -60,7 +97,12 @@ function softmax(logits) {
 
 // Returns the probability of each class for an image: pixels from 0, the background, to 255.
 function classify(networks, pixels) {
-  const inputs = Array.from(pixels, (pixel) => Math.fround((pixel - data.mean) / data.std));
-  const views = shifted(inputs, data.side, data.shift);
-  return softmax(mean(views.map((view) => mean(networks.map((layers) => logitsOf(layers, view))))));
+  const inputs = Array.from(prepare(pixels), (pixel) => Math.fround((pixel - data.mean) / data.std));
+  const views = viewMaps(data.views).map((map) => view(inputs, data.side, map));
+  return softmax(mean(views.map((seen) => mean(networks.map((layers) => logitsOf(layers, seen))))));
+}
+
+// Returns what the network is shown of an image.
+function prepare(pixels) {
+  return data.straightened ? straighten(pixels, data.side) : pixels;
 }

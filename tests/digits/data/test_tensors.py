@@ -6,13 +6,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from digits.data.straightening import straighten
 from digits.data.tensors import (
     Statistics,
     map_images,
     map_labelled,
     measure,
     read_images,
-    write_images,
+    write_blocks,
 )
 from digits.errors import InputError
 
@@ -21,7 +22,7 @@ from digits.errors import InputError
 def test_rows_are_written_as_numpy_does_and_come_back(tmp_path: Path, rows: int) -> None:
     path = tmp_path / "images.npy"
     images = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
-    write_images(path, images.shape, np.array_split(images, 7))
+    write_blocks(path, np.float32, images.shape, np.array_split(images, 7))
     np.save(tmp_path / "saved.npy", images)
     assert path.read_bytes() == (tmp_path / "saved.npy").read_bytes()
     mapped, blocks = map_images(path, pixels=3), list(read_images(path))
@@ -33,20 +34,24 @@ def test_rows_are_written_as_numpy_does_and_come_back(tmp_path: Path, rows: int)
     assert np.array_equal(map_images(path), images)
 
 
-def test_pixels_are_measured_normalised_and_restored_exactly() -> None:
-    pixels = np.arange(256, dtype=np.uint8).reshape(1, 256)
+@pytest.mark.parametrize("straightened", [False, True])
+def test_pixels_are_measured_straightened_and_normalised_exactly(straightened: bool) -> None:
+    pixels = np.random.default_rng(0).permutation(256).astype(np.uint8).reshape(1, 256)
     mean, std = measure([pixels[:, :100], pixels[:, 100:]])
     assert [mean, std] == pytest.approx([127.5, pixels.std()], rel=1e-15)
-    statistics = Statistics(mean=33.4, std=78.6, pixels=256)
+    statistics = Statistics(mean=33.4, std=78.6, pixels=256, straightened=straightened)
     images = statistics.normalise(pixels)
     assert images.dtype == np.float32
-    assert images[0, 100] == np.float32((100 - 33.4) / 78.6)
-    assert np.array_equal(statistics.restore(images), pixels)
+    straight = straighten(pixels) if straightened else pixels
+    assert (straight != pixels).any() == straightened
+    assert images[0].tolist() == [
+        np.float32((pixel - 33.4) / 78.6) for pixel in straight[0].tolist()
+    ]
 
 
 def test_statistics_are_loaded_as_they_were_saved(tmp_path: Path) -> None:
     path = tmp_path / "statistics.json"
-    statistics = Statistics(mean=1 / 3, std=78.6, pixels=784)
+    statistics = Statistics(mean=1 / 3, std=78.6, pixels=784, straightened=False)
     path.write_text(statistics.model_dump_json())
     assert Statistics.load(path) == statistics
     assert statistics.side == 28

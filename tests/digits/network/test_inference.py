@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from digits.errors import InputError
-from digits.network.inference import infer, probabilities, shifted
+from digits.network.inference import infer, probabilities
 from tests.conftest import new_network
 
 IMAGES = torch.randn(10, 16, generator=torch.Generator().manual_seed(1))
@@ -38,16 +38,3 @@ def test_probabilities_sum_to_one_and_agree_with_their_logarithms() -> None:
     assert shares.sum() == pytest.approx(1)
     assert np.exp(logs) == pytest.approx(shares)
     assert logs[0, 2] == pytest.approx(-201.3, abs=0.1)
-
-
-def test_logits_are_averaged_over_shifts_in_every_way_that_keep_the_edges() -> None:
-    picture = np.arange(9.0).reshape(3, 3)
-    found = [image.numpy().reshape(3, 3) for image in shifted(torch.tensor(picture).view(1, 9), 1)]
-    rows = (np.array([0, 0, 1]), np.arange(3), np.array([1, 2, 2]))
-    assert np.array_equal(
-        found, [picture[np.ix_(down, across)] for down in rows for across in rows]
-    )
-    model = new_network([16, 5, 3])
-    answers = torch.stack([infer(model, moved) for moved in shifted(IMAGES, 2)])
-    assert len(answers) == 25
-    assert torch.allclose(infer(model, IMAGES, shift=2), answers.mean(dim=0), atol=1e-6)

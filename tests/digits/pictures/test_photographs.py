@@ -16,6 +16,7 @@ from digits.data.submission import count_ids, read_submission
 from digits.data.tensors import PREPARED, Statistics
 from digits.network.inference import infer, probabilities
 from digits.network.model import MODEL, Ensemble, load_model
+from digits.params import load_params
 from digits.pictures.classify import classify, read
 from digits.pictures.framing import prepare
 from tests.conftest import read_images
@@ -83,7 +84,10 @@ def answer(network: Network, content: bytes, folder: Path, *, sheet: bool = Fals
     """Return the likeliest class of each digit in a picture, in reading order."""
     (folder / "picture").write_bytes(content)
     found = read(str(folder / "picture"), SIDE, sheet=sheet)
-    return [int(classify(digit, *network, shift=0).argmax()) for digit in found]
+    return [
+        int(classify(digit, *network, load_params(ROOT / "params.yaml").predict).argmax())
+        for digit in found
+    ]
 
 
 @pytest.mark.long

@@ -6,7 +6,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.data.tensors import Statistics
 from digits.evaluation.measures import Predictions
 from digits.report import figures
 from digits.report.figures import RIGHT, WRONG, Tile, draw_confusion, draw_gallery
@@ -62,11 +61,10 @@ def test_long_titles_stand_apart_from_the_next(path: Path) -> None:
 def test_galleries_show_samples_the_worst_mistakes_and_the_hardest_images() -> None:
     shares = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.5, 0.3, 0.2], [0.05, 0.05, 0.9]])
     predictions = Predictions(np.array([0, 0, 0, 1]), shares)
-    images = np.arange(16, dtype=np.float32).reshape(4, 4)
-    statistics, names = Statistics(mean=0, std=1, pixels=4), ("zero", "one", "two")
+    pictures, names = np.arange(16, dtype=np.uint8).reshape(4, 2, 2), ("zero", "one", "two")
     shown = {
         name: (title, [(int(image[0, 0]) // 4, words, colour) for image, words, colour in tiles])
-        for name, title, tiles in figures.galleries(predictions, images, statistics, names, size=3)
+        for name, title, tiles in figures.galleries(predictions, pictures, names, size=3)
     }
     wrong = [(3, "predicted two\nactual one", WRONG), (1, "predicted one\nactual zero", WRONG)]
     assert shown["misclassified"] == ("Misclassified, worst first: 2 of 2", wrong)

@@ -23,7 +23,7 @@ TABLES = {
 }
 REPORT = Report(
     params=Params.model_validate(tiny_params({"data.train": "mnist/train.csv"})),
-    statistics=Statistics(mean=33.5, std=78.25, pixels=16),
+    statistics=Statistics(mean=33.5, std=78.25, pixels=16, straightened=True),
     names=("a|b", "<script>"),
     rows={"training": 35000, "validation": 7000, "test": 28000},
     copies={"validation_in_training": 0, "test_in_labelled": 0},
