@@ -61,9 +61,9 @@ diff: $(READY) ## Show how metrics and training differ from those of a commit (R
 compare: $(READY) ## Say whether this network is better than that of a commit, or only luckier (REV=, TO=)
 	@python -m tools compare $${TO:+--to="$$TO"} -- "$${REV:-HEAD}"
 
-study: $(READY) ## Run a study on Ray: recipes, seeds and folds against each other (STUDY=fast)
+study: $(READY) ## Run a study on Ray: recipes, seeds and folds against each other (STUDY=steps)
 	python -m $(PIP_INSTALL) --constraint constraints.txt --editable ".[studies]"
-	dvc repro "studies/dvc.yaml:$${STUDY:-fast}"
+	dvc repro "studies/dvc.yaml:$${STUDY:-steps}"
 
 # fastai and the others are measured as their users have them, and nothing of ours is in the way.
 $(PEERS)/ready: benchmarks/requirements.txt constraints.txt $(READY)

@@ -1,6 +1,6 @@
 """The design of a study: which variants of which recipes, with how many seeds, on how many folds.
 
-A study's file, such as studies/fast.yaml, holds
+A study's file, such as studies/steps.yaml, holds
 
     variants:                     # at least one; each trained with every seed on every fold
       NAME:
@@ -23,7 +23,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from digits.errors import InputError
-from digits.params import Params, Section, load_recipe
+from digits.params import Params, Section, check, load_recipe, load_yaml
 
 RESULTS = Path("studies/results")
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")]
@@ -75,3 +75,8 @@ class Study(Section):
             except InputError as error:
                 raise InputError(f"variants.{name}: {error}") from None
         return params
+
+
+def load_study(path: Path) -> Study:
+    """Read and check a study's file; `InputError` where it cannot be used."""
+    return check(path, Study, load_yaml(path, "a study"))

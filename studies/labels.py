@@ -20,8 +20,7 @@ from digits.data.csv_files import read_table
 from digits.errors import InputError, run_command
 from digits.evaluation.label_errors import SUSPECTS, Suspect, rank, write_suspects
 from digits.files import write_json
-from digits.params import check, load_yaml
-from studies.design import Study
+from studies.design import load_study
 from studies.run import conducted, parse_path
 from studies.trial import Rows
 
@@ -80,7 +79,7 @@ def write_labels(rows: Rows, shares: NDArray[np.float64]) -> None:
 def main() -> None:
     """Find the labels that are in doubt."""
     path = parse_path("Find labels that are in doubt.")
-    if check(path, Study, load_yaml(path, "a study")).folds == 1:
+    if load_study(path).folds == 1:
         raise InputError(f"{path}: folds = 1: most rows are never held out; expected 2 or more")
     with conducted(path) as (study, rows, judged):
         mean = np.zeros((len(rows.labels), rows.classes))

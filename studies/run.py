@@ -14,7 +14,7 @@ import shutil
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +27,15 @@ from digits.data.csv_files import write_table
 from digits.data.split import stratified_folds
 from digits.data.tensors import PREPARED, Statistics, map_labels, map_pixels
 from digits.errors import InputError, run_command
+from digits.evaluation.comparison import compare
 from digits.files import write_json
 from digits.network.checkpoint import identify
-from digits.params import PARAMS, check, load_params, load_yaml
+from digits.params import PARAMS, load_params
 from stages.score import find_truth
 from studies import trial as trial_code
 from studies.cluster import Cluster, Task, cluster
-from studies.design import RESULTS, Study, Trial
-from studies.summary import draw_study, summarise
+from studies.design import RESULTS, Study, Trial, load_study
+from studies.summary import CHANGES, draw_study, summarise
 from studies.trial import Fit, Judged, Rows, judge, load_fit, train_network
 from tools.project import find_commit, git
 
@@ -115,7 +116,7 @@ def conducted(path: Path) -> Iterator[tuple[Study, Rows, dict[Trial, Judged]]]:
     """
     commit, journal = find_commit("HEAD"), path.with_suffix(".journal")
     before = _edits(commit, path)
-    study = check(path, Study, load_yaml(path, "a study"))
+    study = load_study(path)
     rows = load_rows(study)
     plans = plan(study, rows)
     with cluster(rows) as machines:
@@ -138,12 +139,29 @@ def _edits(commit: str, path: Path) -> list[bytes]:
     return [git("diff", commit, "--", *names) for names in (CODE, ("recipes", str(path)))]
 
 
+def count_changes(
+    study: Study, rows: Rows, judged: Mapping[Trial, Judged], trial: Trial
+) -> tuple[int, int]:
+    """Return how many rows a trial has right that the variant before has wrong, and the reverse.
+
+    None, where there is none before it that answers the same rows.
+    """
+    names, actual = list(study.variants), rows.labels[rows.folds == trial.fold]
+    before = replace(trial, variant=names[max(names.index(trial.variant) - 1, 0)])
+    was, now = (judged.get(one, judged[trial])[1] for one in (before, trial))
+    if not len(was) == len(now) == len(actual):
+        return 0, 0
+    found = compare(actual, was.argmax(axis=1), now.argmax(axis=1))
+    return found.fixed, found.broken
+
+
 def write_results(path: Path, study: Study, rows: Rows, judged: Mapping[Trial, Judged]) -> None:
     """Write the results of the study in a file: a table, a summary and a chart."""
     changed = git("status", "--porcelain", "--", *CODE, "recipes")
     commit = find_commit("HEAD") + "-dirty" * bool(changed)
     found = [
         {"recipe": study.variants[trial.variant].recipe, **asdict(trial), **figures}
+        | dict(zip(CHANGES, count_changes(study, rows, judged, trial), strict=True))
         for trial, (figures, _) in judged.items()
     ]
     table = pd.DataFrame(found).assign(commit=commit, data=rows.sha256)
@@ -155,7 +173,7 @@ def write_results(path: Path, study: Study, rows: Rows, judged: Mapping[Trial, J
 def parse_path(description: str) -> Path:
     """Return the study's file that the command line names."""
     parser = ArgumentParser(description=description)
-    parser.add_argument("study", type=Path, help="a file such as studies/fast.yaml")
+    parser.add_argument("study", type=Path, help="a file such as studies/steps.yaml")
     path: Path = parser.parse_args().study
     return path
 

@@ -6,6 +6,7 @@ from statistics import fmean, stdev
 
 import pandas as pd
 
+from digits.evaluation.comparison import Comparison
 from digits.evaluation.measures import wilson_interval
 from digits.report.figures import saved_figure
 
@@ -22,6 +23,9 @@ QUANTILES = {
     8: 2.306004135204166,
     9: 2.262157162798203,
 }
+
+
+CHANGES = ["fixed", "broken"]  # rows, between a variant and the one before
 
 
 def corrected_mean(values: "pd.Series[float]", held_out: float) -> dict[str, float | None]:
@@ -48,28 +52,38 @@ def accuracies(table: pd.DataFrame) -> "pd.Series[float]":
 
 
 def summarise(table: pd.DataFrame, rows: int) -> dict[str, dict[str, object]]:
-    """Return what each variant came to, and the difference of each further one from the first.
+    """Return what each variant came to, and its difference from the one before.
 
     Pairs of trials with the same seed and fold make the difference. `table` has a row for each
-    trial; `rows` are all labelled ones.
+    trial; `rows` are all labelled ones. What was trained on all of them has no accuracy.
     """
     values, one = accuracies(table), table.iloc[0]
-    first, held_out, tested = one["variant"], one["rows"] / rows, int(one["test_rows"])
+    before, held_out, tested = None, one["rows"] / rows, int(one["test_rows"])
     summary: dict[str, dict[str, object]] = {}
     for name, trials in table.groupby("variant", sort=False):
         own = values.xs(name)
-        accuracy = corrected_mean(own, held_out)
-        found: dict[str, object] = {"trials": len(own), "accuracy": accuracy}
+        found: dict[str, object] = {"trials": len(own)}
+        if trials["rows"].all():
+            found["accuracy"] = corrected_mean(own, held_out)
         if tested:
             right = tested - fmean(trials["test_errors"])
             low, high = wilson_interval(right, tested)
             found["test"] = {"rows": tested, "mean": right / tested, "low": low, "high": high}
-        if name != first:
-            pairs = (own - values.xs(first)).dropna()
-            difference = corrected_mean(pairs, held_out)
-            found["difference"] = {"from": first, "pairs": len(pairs), **difference}
-        summary[str(name)] = found
+        if before is not None and len(pairs := (own - values.xs(before)).dropna()):
+            difference = corrected_mean(pairs, held_out) | count_changes(trials)
+            found["difference"] = {"from": before, "pairs": len(pairs), **difference}
+        before, summary[str(name)] = name, found
     return summary
+
+
+def count_changes(trials: pd.DataFrame) -> dict[str, float | None]:
+    """Return how many rows a variant's first seed has right that the one before had not, and v. v.
+
+    And how likely chance alone is to divide them at least so unevenly: McNemar's exact test.
+    """
+    fixed, broken = (int(count) for count in trials[trials["seed"] == 0][CHANGES].sum())
+    p_value = Comparison(0, fixed, broken, 0).p_value
+    return {"fixed": fixed, "broken": broken, "p_value": float(f"{p_value:.2g}")}
 
 
 def draw_study(path: Path, table: pd.DataFrame) -> None:

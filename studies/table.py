@@ -2,22 +2,22 @@
 
     python -m studies.table
 
-Reads what `python -m studies.run studies/recipes.yaml` wrote to studies/results; puts the table in
-its place in docs/results.md, and prints it.
+Reads studies/recipes.yaml and large.yaml, and what studies.run wrote of them to studies/results;
+puts the table in its place in docs/results.md, and prints it.
 """
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from digits.data.csv_files import read_table
 from digits.errors import run_command
-from studies.design import RESULTS
+from studies.design import RESULTS, load_study
 
-COLUMNS = {"recipe": str, "variant": str, "seconds": float}
+COLUMNS = {"variant": str, "seconds": float}
+STUDIES = ("recipes", "large")
 PAGE = Path("docs/results.md")
 PLACE = re.compile("(?s)(?<=<!-- what studies.table writes -->\n).*?(?=<!-- until here -->\n)")
 HEADER = """\
@@ -26,29 +26,38 @@ HEADER = """\
 """
 
 
-def make_table(results: Path) -> str:
-    """Return the table of the study of the recipes, whose results lie in a folder."""
-    trials = read_table(results / "recipes.csv", COLUMNS, "what studies.run writes")
-    summary = json.loads((results / "recipes.json").read_bytes())
-    groups = trials.groupby("variant", sort=False)
-    return HEADER + "".join(_describe(summary[name], found) for name, found in groups)
+def make_table(folder: Path) -> str:
+    """Return the table of the studies of the recipes in a folder, as far as they were run."""
+    return HEADER + "".join(row for name in STUDIES for row in _rows(folder, name))
 
 
-def _describe(found: dict[str, Any], trials: pd.DataFrame) -> str:
-    accuracy, test = found["accuracy"], found["test"]
-    seconds = trials["seconds"].median()
-    spread = "" if accuracy["deviation"] is None else f" ± {accuracy['deviation']:.4f}"
-    told = f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}"
-    return (
-        f"| `{trials['recipe'].iloc[0]}` | {accuracy['mean']:.4f}{spread} "
-        f"| {test['mean']:.4f} ({test['low']:.4f} to {test['high']:.4f}) "
-        f"| {told} | {found['trials']} |\n"
-    )
+def _rows(folder: Path, name: str) -> Iterator[str]:
+    results, summary = folder / "results" / f"{name}.csv", {}
+    if results.exists():
+        trials = read_table(results, COLUMNS, "what studies.run writes")
+        seconds = trials.groupby("variant")["seconds"].median()
+        summary = json.loads(results.with_suffix(".json").read_bytes())
+    for key, variant in load_study(folder / f"{name}.yaml").variants.items():
+        changes = "".join(f", `{param}: {value}`" for param, value in variant.set.items())
+        cells = f"on a GPU: `python -m studies.run studies/{name}.yaml` | | |"
+        if summary:
+            cells = _describe(summary[key], seconds[key])
+        yield f"| `{variant.recipe}`{changes} | {cells} |\n"
+
+
+def _describe(found: dict[str, Any], seconds: float) -> str:
+    test, told = found["test"], "trained on"
+    if accuracy := found.get("accuracy"):
+        told = f"{accuracy['mean']:.4f}"
+        told += "" if accuracy["deviation"] is None else f" ± {accuracy['deviation']:.4f}"
+    interval = f"({test['low']:.4f} to {test['high']:.4f})"
+    rounded = f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}"
+    return f"{told} | {test['mean']:.4f} {interval} | {rounded} | {found['trials']}"
 
 
 def main() -> None:
     """Write the table."""
-    table = make_table(RESULTS)
+    table = make_table(RESULTS.parent)
     PAGE.write_text(PLACE.sub(f"\n{table}\n", PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     print(table, end="")
 

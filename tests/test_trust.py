@@ -17,7 +17,6 @@ from digits.evaluation.label_errors import SUSPECTS, write_suspects
 from tests.sandbox import draw_images
 from tests.test_pipeline import STAGES
 
-
 # In the folders that stages read.
 UNREAD = {
     "train": ("pixels.npy", "rows.npy"),

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from digits.errors import InputError
-from digits.params import check, load_params, load_yaml
-from studies.design import Study, Trial
+from digits.params import load_params
+from studies.design import Trial, load_study
 
 STUDY = """\
 variants:
@@ -23,13 +23,13 @@ def path(project: Path) -> Path:
 
 
 def test_every_variant_is_trained_with_every_seed_on_every_fold(path: Path) -> None:
-    trials = list(check(path, Study, load_yaml(path, "a study")).trials())
+    trials = list(load_study(path).trials())
     assert len(trials) == len(set(trials)) == (2 + 1) * 3
     assert trials[:4] == [*(Trial("plain", 0, fold) for fold in range(3)), Trial("plain", 1, 0)]
 
 
 def test_a_variant_is_its_recipe_with_what_is_set(path: Path) -> None:
-    params = check(path, Study, load_yaml(path, "a study")).params()
+    params = load_study(path).params()
     changes = {"train.lr": 0.2, "train.augment.shift": 1.0}
     assert params == {"plain": load_params(), "fast": load_params(changes=changes)}
 
@@ -48,5 +48,5 @@ def test_a_variant_is_its_recipe_with_what_is_set(path: Path) -> None:
 def test_what_cannot_be_used_is_named(path: Path, old: str, new: str, message: str) -> None:
     path.write_text(STUDY.replace(old, new, 1))
     with pytest.raises(InputError) as error:
-        check(path, Study, load_yaml(path, "a study")).params()
+        load_study(path).params()
     assert message in str(error.value)

@@ -10,9 +10,9 @@ from digits.data.answers import write_answers
 from digits.data.image_table import write_images
 from digits.errors import InputError
 from digits.network.model import MODEL
-from digits.params import check, load_yaml
+from digits.params import load_yaml
 from stages import evaluate, train
-from studies.design import Study
+from studies.design import load_study
 from studies.trial import Rows, train_network
 from tests.conftest import ParamsWriter
 from tests.sandbox import CLASSES, ROOT, draw_images
@@ -107,7 +107,7 @@ def test_a_study_in_which_a_training_failed_goes_on_with_what_is_missing(
 def test_all_that_decides_a_training_decides_its_name(study: Path) -> None:
     def names(old: str = "", new: str = "", **changes: Any) -> set[str]:
         study.write_text(STUDY.replace(old, new))
-        read = check(study, Study, load_yaml(study, "a study"))
+        read = load_study(study)
         plans = run.plan(read, Rows(**{**vars(run.load_rows(read)), **changes}))
         return {name for own in plans.values() for name in own}
 
@@ -116,7 +116,7 @@ def test_all_that_decides_a_training_decides_its_name(study: Path) -> None:
     assert names("networks: 2}", "networks: 2, predict.shift: 1.0}") == first
     assert names("train.lr: 0.2", "prepare.straighten: true") - first
     assert names("lr: 0.2", "momentum: 0.5") - first
-    pixels = run.load_rows(check(study, Study, load_yaml(study, "a study"))).pixels + 1
+    pixels = run.load_rows(load_study(study)).pixels + 1
     for others in (names("folds: 2", "folds: 3"), names(pixels=pixels)):
         assert not others & first
 
@@ -160,7 +160,7 @@ STAGES: dict[str, Any] = load_yaml(ROOT / "studies" / "dvc.yaml", "stages")["sta
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_depends_on_its_study_and_recipes_and_has_its_results_in_git(name: str) -> None:
     stage, path = STAGES[name], f"studies/{name}.yaml"
-    study = check(Path(path), Study, load_yaml(ROOT / path, "a study"))
+    study = load_study(ROOT / path)
     recipes = {variant.recipe for variant in study.variants.values()}
     found = {dep for dep in stage["deps"] if dep.startswith("recipes/")}
     assert found == recipes | {"recipes/one_cycle.yaml"}

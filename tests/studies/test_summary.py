@@ -15,10 +15,17 @@ from tests.sandbox import ROOT
 TABLE = pd.DataFrame(
     [(variant, seed, fold) for variant in "ab" for seed in (0, 1) for fold in (0, 1)],
     columns=["variant", "seed", "fold"],
-).assign(rows=100, errors=[5, 6, 7, 8, 3, 5, 6, 6], test_rows=0, test_errors=0)
+).assign(
+    rows=100,
+    errors=[5, 6, 7, 8, 3, 5, 6, 6],
+    test_rows=0,
+    test_errors=0,
+    fixed=2,
+    broken=1,
+)
 
 
-@pytest.mark.parametrize("name", ["fast", "recipes"])
+@pytest.mark.parametrize("name", ["steps", "recipes"])
 def test_the_committed_rows_give_the_committed_summary_and_chart(tmp_path: Path, name: str) -> None:
     path = ROOT / "studies" / "results" / f"{name}.csv"
     table = pd.read_csv(path)
@@ -61,7 +68,7 @@ def test_one_fold_tells_nothing_of_the_error() -> None:
     assert corrected_mean(one, 0.2) == {"mean": 0.6, "deviation": None, **unknown}
 
 
-def test_variants_are_held_against_the_first_one_pair_by_pair() -> None:
+def test_variants_are_held_against_the_one_before_pair_by_pair() -> None:
     folds = TABLE.assign(errors=[5, 6, 7, 8, 3, 3, 6, 4])  # better by 1.5 % and by 3.5 %
     summary: dict[str, Any] = summarise(folds, rows=200)
     assert list(summary) == ["a", "b"]
@@ -72,10 +79,11 @@ def test_variants_are_held_against_the_first_one_pair_by_pair() -> None:
     assert difference["mean"] == pytest.approx(0.025)
     expected = sqrt(variance([0.015, 0.035]) * (1 / 2 + 0.5 / 0.5))
     assert difference["error"] == pytest.approx(expected)
+    assert [difference[name] for name in ("fixed", "broken", "p_value")] == [4, 2, 0.69]
 
 
 @pytest.mark.parametrize("fewer", ["a", "b"])
-def test_variants_are_held_against_the_seeds_that_the_first_has_too(fewer: str) -> None:
+def test_variants_are_held_against_the_seeds_that_the_one_before_has_too(fewer: str) -> None:
     kept = TABLE[(TABLE["variant"] != fewer) | (TABLE["seed"] == 1)].reset_index()
     difference: Any = summarise(kept, rows=200)["b"]["difference"]
     assert (difference["pairs"], difference["mean"]) == (2, pytest.approx(0.015))

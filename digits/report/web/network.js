@@ -62,10 +62,19 @@ function inside(place, side) {
 function viewMaps({ rotation, scale, shear, shift }) {
   const moves = [[rotation, 0, 0, 0, 0], [0, shear, 0, 0, 0], [0, 0, scale, 0, 0], [0, 0, 0, shift, 0], [0, 0, 0, 0, shift]];
   const both = moves.filter((move) => move.some(Boolean)).flatMap((move) => [move, move.map((one) => -one)]);
-  return [[0, 0, 0, 0, 0], ...both].map(([turn, slant, more, right, lower]) => {
+  const maps = [[0, 0, 0, 0, 0], ...both].map(([turn, slant, more, right, lower]) => {
     const [sin, cos, size] = [Math.sin((turn * Math.PI) / 180), Math.cos((turn * Math.PI) / 180), 1 + more];
     return [[cos * size, (cos * slant - sin) * size, right], [sin * size, (sin * slant + cos) * size, lower]];
   });
+  // Rounded to 13 bits of the largest.
+  const unit = 2 ** (Math.floor(Math.log2(Math.max(...maps.flat(2).map(Math.abs)))) - 12);
+  return maps.map((map) => map.map((line) => line.map((factor) => round(factor / unit) * unit)));
+}
+
+// Returns the nearest whole number, and of two the even one, as IEEE 754 does it.
+function round(value) {
+  const up = Math.round(value);
+  return up - value === 0.5 && up % 2 ? up - 1 : up;
 }
 
 // Returns an image with its pixels from other places, interpolated between four; its edges are stretched.
@@ -75,7 +84,7 @@ function view(inputs, side, map) {
     const off = [(pixel % side) - middle, Math.floor(pixel / side) - middle, 1];
     const [x, y] = map.map((line) => {
       const place = line.reduce((sum, factor, axis) => sum + factor * off[axis], 0);
-      return Math.round(Math.min(Math.max(place, -side / 2), side / 2) * 256) / 256 + middle;
+      return round(Math.min(Math.max(place, -side / 2), side / 2) * 256) / 256 + middle;
     });
     const [left, top] = [Math.floor(x), Math.floor(y)];
     const at = (row, column) => inputs[inside(row, side) * side + inside(column, side)];
