@@ -15,7 +15,6 @@ from PIL import Image
 from scipy import ndimage
 
 SIDE = 28
-TURNS = {3: 2, 6: 1, 8: -1}  # EXIF orientation: quarter turns against the clock, of what is stored
 
 Array = NDArray[np.float64]
 Kind = Callable[[Array, Generator], bytes]
@@ -132,25 +131,6 @@ def thick(digit: Array, draw: Generator) -> bytes:
     return shoot(lay(digit, draw, (0.6, 0.9), change=change), draw)
 
 
-def transparent(digit: Array, draw: Generator) -> bytes:
-    ink = lay(digit, draw)
-    grey = np.full(ink.shape, draw.choice([0.0, 255.0]))
-    return pack(Image.fromarray(np.dstack([grey, grey, grey, ink * 255]).astype(np.uint8)), "PNG")
-
-
-def sixteen_bits(digit: Array, draw: Generator) -> bytes:
-    greys = 3700 - lay(digit, draw) * draw.uniform(2000, 3300)
-    noisy = greys + draw.normal(0, 30, greys.shape)
-    return pack(Image.fromarray(noisy.astype(np.uint16)), "PNG")
-
-
-def turned(digit: Array, draw: Generator) -> bytes:
-    ink, orientation = lay(digit, draw), int(draw.choice(list(TURNS)))
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return pack(take(written(np.rot90(ink, TURNS[orientation]), draw), draw), exif=exif)
-
-
 def on_table(scene: Array, table: Array, draw: Generator) -> bytes:
     """Return a photograph of a sheet that lies on a table, a little turned, and perhaps cut."""
     height, width = (round(side / draw.uniform(0.55, 0.85)) for side in scene.shape[:2])
@@ -213,11 +193,6 @@ def small(digit: Array, draw: Generator) -> bytes:
     return pack(Image.fromarray(np.rint(255 * (1 - ink)).astype(np.uint8)), "PNG")
 
 
-def as_mnist(digit: Array, draw: Generator) -> bytes:
-    pixels = np.rint(digit * 255).astype(np.uint8)
-    return pack(Image.fromarray(255 - pixels if draw.integers(2) else pixels), "PNG")
-
-
 def chalk(digit: Array, draw: Generator) -> bytes:
     ink = lay(digit, draw)
     ink = ink * ndimage.gaussian_filter(draw.uniform(0.4, 1.2, ink.shape), 1).clip(0, 1)
@@ -238,17 +213,12 @@ KINDS: dict[str, Kind] = {
     "in a corner": corner,
     "thin": thin,
     "very thick": thick,
-    "transparent": transparent,
-    "CMYK": lambda digit, draw: pack(take(written(lay(digit, draw), draw), draw).convert("CMYK")),
-    "16 bits": sixteen_bits,
-    "turned by EXIF": turned,
     "on a darker table": dark_table,
     "on a lighter table": light_table,
     "dark frame": dark_frame,
     "black edge of a scan": scan_edge,
     "tilted by 25 degrees": tilted,
     "28 x 28, elsewhere": small,
-    "28 x 28, as MNIST": as_mnist,
     "chalk": chalk,
 }
 

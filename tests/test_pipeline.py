@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from digits.network.model import MODEL
 from digits.params import Params, load_yaml
 from stages._inputs import hash_path
-from tests.sandbox import ROOT, Proof, Sandbox
-from tools.project import LOCK, read_lock
+from tests.sandbox import ROOT, Proof, Sandbox, recorded
+from tools.project import LOCK, find_cache, is_whole, read_lock, stored
 
 STAGES: dict[str, Any] = load_yaml(ROOT / "dvc.yaml", "stages")["stages"]
 
@@ -118,10 +119,12 @@ def test_nothing_runs_when_nothing_changed(proof: Proof) -> None:
     assert proof.box.run("git", "status", "--porcelain", "--untracked-files=all") == ""
 
 
-def test_stages_take_the_hashes_that_dvc_takes(proof: Proof) -> None:
+def test_hashes_and_places_in_the_cache_are_those_of_dvc(proof: Proof) -> None:
     for entry in read_lock(proof.box.folder / LOCK)["stages"].values():
         for item in entry["deps"] + entry["outs"]:
             assert hash_path(proof.box.folder / item["path"]) == item["md5"]
+    model = recorded(proof.box.folder, MODEL)
+    assert is_whole(stored(find_cache(proof.box.folder), model), model)
 
 
 @contextmanager

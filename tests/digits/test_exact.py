@@ -123,17 +123,6 @@ def test_a_coarser_matrix_has_fewer_bits_of_the_same_unit_of_all() -> None:
     assert (coarser.values - found.values).abs().max() <= coarser.unit / 2
 
 
-@few
-@given(seeds, st.sampled_from([1, 5, 6, 7, 11, 12]))
-def test_digits_are_at_most_64_and_make_up_the_numbers(seed: int, bits: int) -> None:
-    largest = torch.tensor([[1.9999, -1.9999]]).expand(8, 2)
-    found = quantise(torch.cat([draw(seed, 8, 40, spread=2), largest], 1), bits, dim=1)
-    digits = found.digits.long()
-    assert digits.abs().max() <= 64
-    whole = digits[:, 0] if bits <= 6 else digits[:, 0] * 64 + digits[:, 1]
-    assert torch.equal(whole * found.unit.double(), found.values.double())
-
-
 @pytest.mark.parametrize("digits", [False, True])
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 2.0**112, -(2.0**115), 2.0**127])
 def test_what_is_not_finite_or_too_large_is_not_lost_and_what_is_tiny_is_0(

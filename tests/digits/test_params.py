@@ -138,21 +138,3 @@ def test_the_networks_of_an_ensemble_have_the_seed_and_those_after_it(project: P
     assert train.members() == [
         load_params(changes={"train.seed": seed}).train for seed in (7, 8, 9)
     ]
-
-
-NOTEBOOKS = """
-train: {
-    rows: train, widths: [200, 200, 200], batch_norm: false, dropout: 0.0, input_noise: 0.0,
-    hidden_noise: 0.0, epochs: 5, batch_size: 64, lr: 0.01, schedule: constant, warm_up: 0.2,
-    momentum: 0.9, nesterov: false, weight_decay: 0.001, decayed: all, label_smoothing: 0.0,
-    averaging: 0.0, seed: 0, networks: 1, augment: {rotation: 0.0, scale: 0.0, shear: 0.0,
-    shift: 0.0, elastic: 0.0, smoothness: 4.0}}"""
-
-
-def test_the_notebooks_recipe_stays_the_notebooks(tmp_path: Path) -> None:
-    (tmp_path / "notebook.yaml").write_text(NOTEBOOKS)
-    expected = load_yaml(tmp_path / "notebook.yaml", "params")
-    assert (
-        load_recipe(ROOT / "recipes/seed.yaml").model_dump(mode="json")["train"]
-        == expected["train"]
-    )
