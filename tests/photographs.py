@@ -78,10 +78,9 @@ def pack(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     return file.getvalue()
 
 
-def shoot(ink: Array, draw: Generator, colour: Array | None = None) -> bytes:
+def shoot(ink: Array, draw: Generator) -> bytes:
     """Return a photograph of ink on plain paper."""
-    colour = pen(draw) if colour is None else colour
-    return pack(take(paint(ink, paper(draw), colour), draw), quality=int(draw.integers(60, 95)))
+    return pack(take(written(ink, draw), draw), quality=int(draw.integers(60, 95)))
 
 
 def shadow(digit: Array, draw: Generator) -> bytes:
@@ -111,24 +110,6 @@ def corner(digit: Array, draw: Generator) -> bytes:
     part = lay(digit, draw, (0.7, 0.9), (200, 220))
     sides = [[(10, 400), (400, 10)][int(draw.integers(2))] for _ in part.shape]
     return shoot(np.pad(part, sides), draw)
-
-
-def thin(digit: Array, draw: Generator) -> bytes:
-    def change(ink: Array) -> Array:
-        inside = ndimage.distance_transform_edt(ink > 0.5)
-        # About how broad strokes are, in pixels: four times the mean distance to their edge.
-        breadth = float(4 * inside[inside > 0].mean())
-        return np.clip(inside - draw.uniform(0.2, 0.27) * breadth, 0, 1)
-
-    return shoot(lay(digit, draw, change=change), draw)
-
-
-def thick(digit: Array, draw: Generator) -> bytes:
-    def change(ink: Array) -> Array:
-        outside = ndimage.distance_transform_edt(ink <= 0.5)
-        return np.clip(len(ink) / SIDE * draw.uniform(1.0, 1.7) - outside, 0, 1)
-
-    return shoot(lay(digit, draw, (0.6, 0.9), change=change), draw)
 
 
 def on_table(scene: Array, table: Array, draw: Generator) -> bytes:
@@ -207,12 +188,7 @@ KINDS: dict[str, Kind] = {
     "shadow": shadow,
     "lines": partial(ruled, directions=[0]),
     "squares": partial(ruled, directions=[0, 1]),
-    "blue pen": lambda digit, draw: shoot(
-        lay(digit, draw), draw, np.array([30, 50, 170]) + draw.uniform(-20, 20, 3)
-    ),
     "in a corner": corner,
-    "thin": thin,
-    "very thick": thick,
     "on a darker table": dark_table,
     "on a lighter table": light_table,
     "dark frame": dark_frame,

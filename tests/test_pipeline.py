@@ -4,7 +4,6 @@ import ast
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,13 +162,6 @@ def test_an_edit_touches_only_the_stages_that_use_it(
 ) -> None:
     with edited(proof.box, name, old, new):
         assert set(json.loads(proof.box.run("dvc", "status", "--json"))) == set(stages.split())
-
-
-def test_what_is_wrong_in_the_input_ends_in_one_line(proof: Proof) -> None:
-    with edited(proof.box, "params.yaml", "validation: 30", "validation: 90"):
-        ran = proof.box.attempt(sys.executable, "-m", "stages", "prepare")
-    line = "error: params.yaml: prepare.validation = 90: 90 of the 90 rows in data/mnist/train.csv;"
-    assert (ran.returncode, ran.stderr) == (1, f"{line} expected from 1 to 89\n")
 
 
 @pytest.mark.long

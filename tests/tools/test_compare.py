@@ -65,7 +65,9 @@ def run(
     return compared
 
 
-def test_a_better_network_is_called_better(run: Runner) -> None:
+def test_a_better_network_is_called_better_and_a_later_commit_worse(
+    run: Runner,
+) -> None:
     write(slice(10, 22))
     told = run("HEAD").splitlines()
     assert told[0].split() == ["class", "rows", "errors", "before", "after", "fixed", "broken"]
@@ -76,9 +78,6 @@ def test_a_better_network_is_called_better(run: Runner) -> None:
         "McNemar's exact test: p = 0.039",
         "better on these 200 validation rows",
     ]
-
-
-def test_two_commits_can_be_compared(run: Runner) -> None:
     write(slice(0, 40))
     commit()
     assert run("HEAD~1", "HEAD").endswith("worse on these 200 validation rows\n")
