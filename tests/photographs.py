@@ -141,13 +141,6 @@ def light_table(digit: Array, draw: Generator) -> bytes:
     return on_table(scene, np.full((1800, 1800, 3), draw.uniform(235, 252)), draw)
 
 
-def dark_frame(digit: Array, draw: Generator) -> bytes:
-    scene = written(lay(digit, draw), draw)
-    sides = [(int(draw.integers(8, 45)), int(draw.integers(8, 45))) for _ in range(2)]
-    framed = np.pad(scene, [*sides, (0, 0)], constant_values=draw.uniform(0, 60))
-    return pack(take(framed, draw))
-
-
 def scan_edge(digit: Array, draw: Generator) -> bytes:
     scene = written(np.pad(lay(digit, draw), 30), draw)
     for quarters in draw.choice(4, int(draw.integers(1, 3)), replace=False):
@@ -191,7 +184,6 @@ KINDS: dict[str, Kind] = {
     "in a corner": corner,
     "on a darker table": dark_table,
     "on a lighter table": light_table,
-    "dark frame": dark_frame,
     "black edge of a scan": scan_edge,
     "tilted by 25 degrees": tilted,
     "28 x 28, elsewhere": small,
