@@ -116,9 +116,8 @@ def test_the_network_that_is_kept_is_validated_with_its_averages_and_norms_folde
 
 @pytest.mark.parametrize(("rows", "batch_size"), [(95, 94), (95, 1), (1, 10)])
 def test_a_batch_of_one_row_cannot_be_normalised(rows: int, batch_size: int) -> None:
-    with pytest.raises(
-        InputError, match=f"batch_size = {batch_size}: makes a batch of 1 of {rows} "
-    ):
+    line = f"batch_size = {batch_size}: makes a batch of 1 of {rows} "
+    with pytest.raises(InputError, match=line):
         run(draw_labelled(rows), batch_norm=True, batch_size=batch_size)
 
 
