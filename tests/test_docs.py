@@ -68,9 +68,8 @@ def test_the_example_for_other_runtimes_answers_as_the_submission(
     monkeypatch.chdir(ROOT)
     subprocess.run([sys.executable, "-m", "digits", "export"], check=True)
     names: dict[str, Any] = {}
-    [code] = re.findall(
-        r"^    import numpy[^`]*onnxruntime(?:.*\n)*?(?=\nPixels)", PAGES, re.MULTILINE
-    )
+    example = r"^    import numpy[^`]*onnxruntime(?:.*\n)*?(?=\nPixels)"
+    [code] = re.findall(example, PAGES, re.MULTILINE)
     exec(textwrap.dedent(code), names)
     submitted = np.loadtxt("submission.csv", np.int64, delimiter=",", skiprows=1)[:, 1]
     assert (names["shares"].argmax(axis=1) != submitted).sum() <= 50  # by what is rounded

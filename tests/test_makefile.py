@@ -37,13 +37,8 @@ def make(folder: Path, *words: str) -> str:
 @pytest.mark.parametrize(
     "name",
     [
-        "diff REV",
-        "verify REV",
-        "compare REV",
-        "compare TO",
-        "study STUDY",
-        "bench RUNS",
-        "setup EXTRA",
+        *("diff REV", "verify REV", "compare REV", "compare TO"),
+        *("study STUDY", "bench RUNS", "setup EXTRA"),
     ],
 )
 def test_what_comes_from_outside_is_an_argument_and_never_run(folder: Path, name: str) -> None:

@@ -31,10 +31,7 @@ def serve_ssh(folder: Path) -> int:
         users = str(folder / "user.pub")
         own = asyncssh.generate_private_key("ssh-ed25519")
         server = await asyncssh.listen(
-            "127.0.0.1",
-            server_host_keys=[own],
-            authorized_client_keys=users,
-            sftp_factory=True,
+            "127.0.0.1", server_host_keys=[own], authorized_client_keys=users, sftp_factory=True
         )
         ports.put(server.get_port())
         await server.wait_closed()  # as long as this process runs
@@ -78,7 +75,6 @@ def test_results_are_had_one_by_one_and_all_in_a_clone_with_nothing_to_do_and_by
     assert colleague.run("git", "status", "--porcelain", "--untracked-files=all") == ""
     source, own = colleague.folder.as_uri(), [f"{name}={value}" for name, value in private.items()]
     colleague.run(*TAG, "mlp@v1.0.0")
-    colleague.run(
-        "dvc", "artifacts", "get", source, "mlp", "--out=network", "--remote-config", *own
-    )
+    get = ("dvc", "artifacts", "get", source, "mlp", "--out=network", "--remote-config")
+    colleague.run(*get, *own)
     assert is_whole(colleague.folder / "network", recorded(author.folder, MODEL))

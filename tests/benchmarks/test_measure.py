@@ -51,7 +51,11 @@ def test_every_peer_does_the_notebooks_recipe() -> None:
     assert (train.epochs, train.batch_size) == (peers.EPOCHS, peers.BATCH)
     expected = (peers.LEARNING_RATE, peers.MOMENTUM, peers.WEIGHT_DECAY)
     assert (train.lr, train.momentum, train.weight_decay) == expected
-    assert (train.schedule, train.label_smoothing) == ("constant", 0)
+    assert (train.rows, train.schedule, train.decayed) == ("train", "constant", "all")
+    for name in ("label_smoothing", "batch_norm", "dropout", "input_noise", "hidden_noise"):
+        assert not getattr(train, name), name
+    assert (train.nesterov, train.averaging, train.seed, train.networks) == (False, 0, 0, 1)
+    assert not any(value for name, value in train.augment if name != "smoothness")
     assert all((FOLDER / "peers" / f"{module}.py").exists() for module in PEERS.values())
 
 

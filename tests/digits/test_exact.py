@@ -55,7 +55,7 @@ def ulps(found: Tensor, expected: Sequence[Decimal]) -> float:
 
 # 6 and 8 bits of 1,024 terms are what float32 holds; more of them go to float64.
 @pytest.mark.parametrize("digits", [False, True])
-@pytest.mark.parametrize("bits", [(6, 8), (8, 6), (12, 6), (13, 6), (13, 13), (22, 22)])
+@pytest.mark.parametrize("bits", [(6, 8), (8, 6), (7, 6), (12, 6), (13, 6), (13, 13), (22, 22)])
 @few
 @given(seeds, lengths, st.integers(1, 100), lengths)
 @example(seed=0, rows=2, terms=1, columns=3)  # torch's own product of int8 errs in some of these
@@ -121,17 +121,6 @@ def test_a_coarser_matrix_has_fewer_bits_of_the_same_unit_of_all() -> None:
     whole = coarser.values / coarser.unit
     assert torch.equal(whole, whole.round())
     assert (coarser.values - found.values).abs().max() <= coarser.unit / 2
-
-
-@few
-@given(seeds, st.sampled_from([1, 5, 6, 7, 11, 12]))
-def test_digits_are_at_most_64_and_make_up_the_numbers(seed: int, bits: int) -> None:
-    largest = torch.tensor([[1.9999, -1.9999]]).expand(8, 2)
-    found = quantise(torch.cat([draw(seed, 8, 40, spread=2), largest], 1), bits, dim=1)
-    digits = found.digits.long()
-    assert digits.abs().max() <= 64
-    whole = digits[:, 0] if bits <= 6 else digits[:, 0] * 64 + digits[:, 1]
-    assert torch.equal(whole * found.unit.double(), found.values.double())
 
 
 @pytest.mark.parametrize("digits", [False, True])

@@ -42,12 +42,6 @@ def test_what_lies_in_the_way_is_told_in_one_line(tmp_path: Path) -> None:
         pytest.fail("begun")
 
 
-def test_what_others_have_there_is_no_partial_file(tmp_path: Path) -> None:
-    for name in ("a.csv.0123abcd.partial", "a.csv.partial", "a.csv.0123ABCD.partial"):
-        (tmp_path / name).touch()
-    assert find_partial(tmp_path) == [tmp_path / "a.csv.0123abcd.partial"]
-
-
 def test_json_never_holds_what_json_cannot(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "file.json", {"loss": float("nan")})

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digits.errors import InputError
-from digits.params import PARAMS, as_yaml, load_params, load_recipe, load_yaml
+from digits.params import PARAMS, as_yaml, load_params, load_yaml
 from tests.sandbox import ROOT
 
 NAMES = "data.class_names = ['a', 'b'"
@@ -55,11 +55,6 @@ def test_dvc_leaves_params_as_they_are_where_it_sets_the_values_that_are_there(
     train = load_params(copy).train
     apply_overrides(copy, [f"train.lr={train.lr}", f"train.widths={list(train.widths)}"])
     assert copy.read_text() == text
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
-def test_every_recipe_is_valid(path: Path) -> None:
-    assert len(load_recipe(path).data.class_names) in (0, 10)
 
 
 LR = "  lr: 0.1\n"
@@ -131,28 +126,3 @@ def test_a_scalar_is_read_as_dvc_reads_it_and_written_so(
     assert read(partial(load_yaml, expected="YAML"), path) == expected
     path.write_text(as_yaml({"größer": text}))
     assert serialize.load_yaml(path) == load_yaml(path, "YAML") == {"größer": text}
-
-
-def test_the_networks_of_an_ensemble_have_the_seed_and_those_after_it(project: Path) -> None:
-    train = load_params(changes={"train.seed": 7, "train.networks": 3}).train
-    assert train.members() == [
-        load_params(changes={"train.seed": seed}).train for seed in (7, 8, 9)
-    ]
-
-
-NOTEBOOKS = """
-train: {
-    rows: train, widths: [200, 200, 200], batch_norm: false, dropout: 0.0, input_noise: 0.0,
-    hidden_noise: 0.0, epochs: 5, batch_size: 64, lr: 0.01, schedule: constant, warm_up: 0.2,
-    momentum: 0.9, nesterov: false, weight_decay: 0.001, decayed: all, label_smoothing: 0.0,
-    averaging: 0.0, seed: 0, networks: 1, augment: {rotation: 0.0, scale: 0.0, shear: 0.0,
-    shift: 0.0, elastic: 0.0, smoothness: 4.0}}"""
-
-
-def test_the_notebooks_recipe_stays_the_notebooks(tmp_path: Path) -> None:
-    (tmp_path / "notebook.yaml").write_text(NOTEBOOKS)
-    expected = load_yaml(tmp_path / "notebook.yaml", "params")
-    assert (
-        load_recipe(ROOT / "recipes/seed.yaml").model_dump(mode="json")["train"]
-        == expected["train"]
-    )

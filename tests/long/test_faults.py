@@ -7,19 +7,16 @@ KILLS says how many runs are killed at random moments.
 
 import os
 import random
-import shutil
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from subprocess import DEVNULL, TimeoutExpired
 
 import pytest
 
 from digits.network.model import MODEL
-from tests.sandbox import Proof, Sandbox, recorded, sandbox, snapshot
-from tools.project import LOCK, find_cache, stored
+from tests.sandbox import Proof, Sandbox, sandbox, snapshot
 
 pytestmark = pytest.mark.long
 KILLS = int(os.environ.get("KILLS", "2"))
@@ -59,43 +56,6 @@ def test_a_full_disk_is_told_in_one_line_and_all_comes_back(large: Proof, stage:
     assert line.endswith("; expected to be able to write it")
     restore(large.box)
     check(large)
-
-
-def test_of_what_is_edited_while_a_stage_runs_nothing_is_recorded(large: Proof) -> None:
-    with large.box.start(*FORCED, "--single-item", "train") as process:
-        while not any((large.box.folder / MODEL).parent.glob("*.checkpoint")):
-            assert process.poll() is None
-            time.sleep(0.02)
-        large.box.edit("params.yaml", "momentum: 0.9", "momentum: 0.5")
-        told = process.communicate()[1]
-    line = "error: params.yaml: train.momentum = 0.5, and 0.9 when train began: nothing is recorded"
-    assert told.startswith(line)
-    assert large.box.run("git", "diff", "--", str(LOCK)) == ""
-    restore(large.box)
-    check(large)
-
-
-@pytest.mark.parametrize("link", ["copy", "hardlink", "symlink"])
-def test_damaged_bytes_in_a_shared_cache_are_found_and_built_again(
-    proof: Proof, tmp_path: Path, link: str
-) -> None:
-    box = proof.box
-    shutil.copytree(box.folder / ".dvc" / "cache", tmp_path / "shared")
-    box.run("dvc", "cache", "dir", "--local", str(tmp_path / "shared"))
-    box.run("dvc", "config", "--local", "cache.type", link)
-    kept = stored(find_cache(box.folder), recorded(box.folder, MODEL))
-    content = kept.read_bytes()
-    kept.chmod(0o644)
-    kept.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    kept.chmod(0o444)  # of such a file, DVC believes that it is whole
-    (box.folder / MODEL).unlink()
-    restore(box)
-    assert (box.folder / MODEL).is_symlink() == (link == "symlink")
-    assert f"damaged bytes of {MODEL}" in box.run("python", "-m", "tools", "recover")
-    box.run("dvc", "repro")
-    check(proof)
-    (box.folder / ".dvc" / "config.local").unlink()
-    box.run("dvc", "checkout", "--relink")
 
 
 @pytest.fixture(scope="module")

@@ -60,17 +60,12 @@ def test_a_study_survives_the_death_of_a_node(repository: Path, nodes: Cluster) 
     expected = read_results()
     [second] = nodes.worker_nodes
     with run_study(path, nodes.address) as study:
-        end = time.monotonic() + PATIENCE
-        while len(list(Path("study.journal").glob("*.json"))) < 2 or is_idle(nodes, second.node_id):
+        end, journal = time.monotonic() + PATIENCE, Path("study.journal")
+        free = nodes.global_state.available_resources_per_node
+        while len([*journal.glob("*.json")]) < 2 or free().get(second.node_id, {}).get("CPU"):
             assert study.poll() is None
             assert time.monotonic() < end
             time.sleep(0.05)
         nodes.remove_node(second, allow_graceful=False)
     assert study.returncode == 0
     assert read_results() == expected
-
-
-def is_idle(nodes: Cluster, node: str) -> bool:
-    """Return whether no task has the core of a node."""
-    cores = nodes.global_state.available_resources_per_node().get(node, {})
-    return bool(cores.get("CPU", 0))

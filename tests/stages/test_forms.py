@@ -81,7 +81,7 @@ ACCEPTED: dict[str, bytes] = {
     "no header": table([], ROWS),
     "shares of 255": changed(pixel=lambda grey: grey / 255),
     "gzip": gzip.compress(PLAIN),
-    "zip": zipped(PLAIN),
+    "zip": zipped(PLAIN, ("a/", "a/train.csv", "__MACOSX/a/._train.csv")),
 }
 TESTS: dict[str, bytes] = {
     "labels": table(HEADER, [[9, *image] for image in TEST]),
@@ -154,7 +154,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a blank line": (line(b"\n" + LINE), f"{LABEL}missing; expected a label"),
     "an open quote": (line(b'"' + LINE), f"row 7: {QUOTES}"),
     "a line end in quotes": (put(7, 17, '"1\n"'), f"row 7: {QUOTES}"),
-    "a quote within a cell": (put(7, 3, '"1"0'), f"row 7: {QUOTES}"),
+    **{
+        cell: (put(7, 3, cell), f"row 7: {QUOTES}")
+        for cell in ('"1"0', '1"2"', '""1', '1","', '"1"2', '"1')
+    },
     "text at the end": (COMMAS.replace(LINE, LINE + b",x"), "row 7, column 19"),
     "no row number": (with_first("", [*range(5), *"a" * 85]), "row 7, column 1: 'a'; expected"),
     "a missing label": (put(7, 1, ""), f"{LABEL}missing; expected a label"),

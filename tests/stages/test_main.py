@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from stages import __main__ as command
+from tests.conftest import ParamsWriter
 from tests.sandbox import ROOT
 
 
 @pytest.mark.usefixtures("project")
-def test_a_stage_runs_by_its_name_without_what_notebooks_export_and_with_the_collector_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_stage_runs_by_its_name_without_what_notebooks_export_and_fails_where_an_input_changes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], write_params: ParamsWriter
 ) -> None:
-    Path("dvc.yaml").write_text("stages: {}")
+    Path("dvc.yaml").write_text("stages: {prepare: {params: [prepare]}}")
     monkeypatch.setattr("stages.prepare.main", lambda: f"collecting: {gc.isenabled()}")
     monkeypatch.setattr("digits.process.end_with_parent", lambda: None)
     monkeypatch.setattr(sys, "argv", ["stages", "prepare"])
@@ -26,6 +27,9 @@ def test_a_stage_runs_by_its_name_without_what_notebooks_export_and_with_the_col
     gc.unfreeze()
     assert re.fullmatch(r"prepare: collecting: True; \d+\.\d s\n", capsys.readouterr().out)
     assert "foreign" not in os.environ.values()
+    monkeypatch.setattr("stages.prepare.main", lambda: write_params({"prepare.seed": 1}))
+    with pytest.raises(SystemExit, match=r"prepare\.seed = 1, and 0 when prepare began: nothing"):
+        command.main()
 
 
 def run_bare(folder: Path, stage: str) -> subprocess.CompletedProcess[str]:

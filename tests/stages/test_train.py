@@ -93,7 +93,7 @@ def test_curves_and_metrics_grow_while_it_trains(
 
 def test_a_loss_that_is_not_finite_writes_no_model(write_params: ParamsWriter) -> None:
     write_params({"train.lr": 1e20})
-    with pytest.raises(InputError, match="expected a smaller"):
+    with pytest.raises(InputError, match=r"train\.lr: the loss is nan in epoch 1; expected a smal"):
         train.main()
     assert not any(path.exists() for path in OUTPUTS)
 
@@ -144,14 +144,10 @@ def test_networks_that_were_trained_before_a_kill_are_not_trained_again_but_with
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-@pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_gpu_gives_the_bytes_of_the_cpu_and_goes_on_where_one_stopped(
-    monkeypatch: pytest.MonkeyPatch,
-    write_params: ParamsWriter,
-    capsys: pytest.CaptureFixture[str],
-    batch_norm: bool,
+    monkeypatch: pytest.MonkeyPatch, write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changes = {"batch_norm": batch_norm, "dropout": 0.2, "hidden_noise": 0.1, "averaging": 0.9}
+    changes = {"batch_norm": True, "dropout": 0.2, "hidden_noise": 0.1, "averaging": 0.9}
     changes |= {"nesterov": True, "augment.rotation": 9.0, "augment.elastic": 2.0}
     write_params({f"train.{key}": value for key, value in changes.items()})
     torch.set_float32_matmul_precision("medium")  # as some containers ask for it

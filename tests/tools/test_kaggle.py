@@ -19,7 +19,6 @@ from tools.kaggle import FOLDER, PAGE, TEST, TRAIN
 TOKEN, SIGNATURE = "KGAT_0123456789abcdef", "Signature=fedc.ba98.7654"
 FETCH = "shutil.copytree('offered/' + given['--file'], given['--path'])"
 Run = Callable[..., str]
-StandIn = Callable[..., None]
 
 
 @pytest.fixture
@@ -37,33 +36,27 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
         assert not any(secret in out + line for secret in (TOKEN, TOKEN[5:], SIGNATURE))
         return line or out
 
-    Path("data").mkdir()
+    for folder in ("data", "stand-in/kaggle"):
+        Path(folder).mkdir(parents=True)
     write_submission(SUBMISSION, count_ids(12), LABELS * 4)
     monkeypatch.setattr(kaggle, "read_ids", lambda: count_ids(12))
     monkeypatch.setattr(kaggle, "load_classes", lambda: LABELS)
     monkeypatch.setattr(kaggle, "dvc", lambda _: 0)
+    # Python looks there before it looks among the packages.
+    monkeypatch.setenv("PYTHONPATH", str(project / "stand-in"))
+    play(FETCH)
     return run
 
 
-@pytest.fixture
-def stand_in(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """Return what writes a package of Kaggle's name, which notes what it is asked, and a line."""
-    program = Path("stand-in/kaggle/__main__.py")
-    program.parent.mkdir(parents=True)
-    program.with_name("__init__.py").touch()
-    Path("asked").touch()
-    # Python looks there before it looks among the packages.
-    monkeypatch.setenv("PYTHONPATH", str(project / "stand-in"))
-
-    def does(line: str = FETCH) -> None:
-        program.write_text(
-            "import json, shutil, sys, time\n"
-            "print(json.dumps(sys.argv[1:]), file=open('asked', 'a'))\n"
-            f"given = dict(part.split('=', 1) for part in sys.argv if '=' in part)\n{line}\n"
-        )
-
-    does()
-    return does
+def play(line: str) -> None:
+    """Write a package of Kaggle's name, which notes what it is asked, and does a line."""
+    for name in ("asked", "stand-in/kaggle/__init__.py"):
+        Path(name).touch()
+    Path("stand-in/kaggle/__main__.py").write_text(
+        "import json, shutil, sys, time\n"
+        "print(json.dumps(sys.argv[1:]), file=open('asked', 'a'))\n"
+        f"given = dict(part.split('=', 1) for part in sys.argv if '=' in part)\n{line}\n"
+    )
 
 
 def offer(name: str, content: bytes) -> None:
@@ -89,9 +82,7 @@ def data() -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in paths}
 
 
-def test_files_are_fetched_as_kaggle_has_them_and_only_those_that_are_missing(
-    stand_in: StandIn, run: Run
-) -> None:
+def test_files_are_fetched_as_kaggle_has_them_and_only_those_that_are_missing(run: Run) -> None:
     offer(TRAIN, zipped(made(TRAIN), [TRAIN]))
     offer(TEST, made(TEST))
     assert run("fetch").startswith("fetch: data/kaggle/train.csv, data/kaggle/test.csv\n")
@@ -116,7 +107,7 @@ def test_files_are_fetched_as_kaggle_has_them_and_only_those_that_are_missing(
     ],
 )
 def test_files_of_another_form_are_refused_and_none_is_written(
-    stand_in: StandIn, run: Run, name: str, sent: Callable[[bytes], bytes], told: str
+    run: Run, name: str, sent: Callable[[bytes], bytes], told: str
 ) -> None:
     for each in (TRAIN, TEST):
         offer(each, sent(made(each)) if each == name else made(each))
@@ -125,7 +116,7 @@ def test_files_of_another_form_are_refused_and_none_is_written(
 
 
 def test_labels_that_kaggle_would_not_score_are_not_sent(
-    stand_in: StandIn, run: Run, write_params: ParamsWriter, monkeypatch: pytest.MonkeyPatch
+    run: Run, write_params: ParamsWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("submit", " \n").startswith("error: message: empty; ")
     rows = SUBMISSION.read_text()
@@ -142,8 +133,8 @@ def test_labels_that_kaggle_would_not_score_are_not_sent(
 
 
 @pytest.mark.parametrize("message", ["--x", 'it\'s $5 “ü” "%s"\n2'])
-def test_a_message_is_sent_as_it_is(stand_in: StandIn, run: Run, message: str) -> None:
-    stand_in("print('Warning: old\\nSent\\x1b[2J!')")
+def test_a_message_is_sent_as_it_is(run: Run, message: str) -> None:
+    play("print('Warning: old\\nSent\\x1b[2J!')")
     checked = "submit: submission.csv: 12 rows, one for each image in test.csv"
     assert run("submit", message) == f"{checked}\nKaggle: Sent[2J!\nits score: {PAGE}/submissions\n"
     options = [f"--message={message}", f"--file={SUBMISSION.absolute()}", "digit-recognizer"]
@@ -163,14 +154,9 @@ def test_a_message_is_sent_as_it_is(stand_in: StandIn, run: Run, message: str) -
     ],
 )
 def test_what_goes_wrong_is_told_with_what_to_do(
-    stand_in: StandIn,
-    run: Run,
-    monkeypatch: pytest.MonkeyPatch,
-    action: str,
-    line: str,
-    told: str,
+    run: Run, monkeypatch: pytest.MonkeyPatch, action: str, line: str, told: str
 ) -> None:
-    stand_in(line)
+    play(line)
     monkeypatch.setattr(kaggle, "DEADLINE", 0.5 if "sleep" in line else 60)
     assert re.match(f"error: Kaggle{told}", run(action))
     assert list(Path("data").iterdir()) == []
@@ -182,8 +168,8 @@ def test_what_goes_wrong_is_told_with_what_to_do(
 def test_kaggles_own_command_takes_what_it_is_given_and_needs_a_network(
     run: Run, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
+    monkeypatch.delenv("PYTHONPATH")
     monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    assert run(action, "-it's $5 “ü” -h").endswith(
-        "; expected a network that leads there; try again"
-    )
+    told = run(action, "-it's $5 “ü” -h")
+    assert told.endswith("; expected a network that leads there; try again")

@@ -44,13 +44,11 @@ def test_commands_work_in_a_folder_of_a_larger_repository(subfolder: Sandbox) ->
         ("metrics/train.json", '"training_loss": 1', '"training_loss": 2'),
     ):
         subfolder.edit(name, old, new)
-    differing = told("diff"), told("plots")
+    diff, plots = told("diff"), told("plots")
     subfolder.run("git", "checkout", ".")
-    assert "| metrics/train.json | training_loss " in differing[0]
-    assert (
-        "plots/training.csv: from epoch 1 on: training_loss; 1 of 6 rows; row 2: " in differing[0]
-    )
-    assert "- `plots/training.csv` differs\n" in differing[1]
+    assert "| metrics/train.json | training_loss " in diff
+    assert "plots/training.csv: from epoch 1 on: training_loss; 1 of 6 rows; row 2: " in diff
+    assert "- `plots/training.csv` differs\n" in plots
 
 
 def test_a_copy_without_git_is_reproduced_and_what_needs_git_says_so(

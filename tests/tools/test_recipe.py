@@ -25,6 +25,7 @@ def test_a_recipe_gives_its_params_and_keeps_comments_and_order(params: Path, pa
     before = params.read_text()
     recipe.apply(path, params)
     assert load_params() == load_recipe(path)
+    assert len(load_params().data.class_names) in (0, 10)
     comments = re.compile(r"^( *\w+:).*?(#.*)?$", re.MULTILINE)
     assert comments.findall(params.read_text()) == comments.findall(before)
     recipe.main("one_cycle")

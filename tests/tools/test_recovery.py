@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 
@@ -33,7 +34,7 @@ UNHASHED = "stages: {one: {outs: [{path: a}]}}\n"
 
 
 @pytest.mark.parametrize("torn", ["", "stages:\n  one:\n    cm", "stages:\n", UNHASHED, WHOLE[:-1]])
-def test_a_dvc_lock_that_was_cut_short_becomes_the_commits(
+def test_a_dvc_lock_that_was_cut_short_becomes_the_commits_or_goes_where_no_commit_has_it(
     capsys: pytest.CaptureFixture[str], torn: str
 ) -> None:
     LOCK.write_text(torn)
@@ -41,11 +42,8 @@ def test_a_dvc_lock_that_was_cut_short_becomes_the_commits(
     assert (LOCK.read_text(), (DVC / LOCK).read_text()) == (WHOLE, torn)
     told = "; it is the last commit's again, and the damaged one is .dvc/tmp/dvc.lock"
     assert re.fullmatch(f"recovery: dvc.lock: .*{told}\n", capsys.readouterr().out)
-
-
-def test_a_dvc_lock_that_no_commit_has_goes(capsys: pytest.CaptureFixture[str]) -> None:
     git("update-ref", "-d", "HEAD")
-    LOCK.write_text("schema")
+    LOCK.write_text(torn)
     recovery.main()
     assert not LOCK.exists()
     assert "; removed, since no commit has it, and the damaged one is" in capsys.readouterr().out
@@ -101,11 +99,11 @@ def test_damaged_bytes_in_the_cache_go_with_the_results_that_have_them(
 ) -> None:
     right = hashlib.md5(b"right").hexdigest()
     listing = json.dumps([{"md5": right, "relpath": "a"}]).encode()
-    hashes = {"result": right, "folder": f"{hashlib.md5(listing).hexdigest()}.dir"}
+    hashes = {"result": right, "link": right, "folder": f"{hashlib.md5(listing).hexdigest()}.dir"}
     outs = [{"path": path, "md5": md5} for path, md5 in hashes.items()]
     LOCK.write_text(json.dumps({"stages": {"one": {"outs": outs}}}) + "\n")
-    kept, listed = (stored(CACHE, md5) for md5 in hashes.values())
-    results = [Path("result"), Path("folder/a")]
+    kept, _, listed = (stored(CACHE, md5) for md5 in hashes.values())
+    results = [Path("result"), Path("folder/a"), Path("link")]
     for path in (kept, listed, *results):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(listing if path == listed else b"right")
@@ -113,9 +111,12 @@ def test_damaged_bytes_in_the_cache_go_with_the_results_that_have_them(
     assert capsys.readouterr().out == ""
     for path in (kept, results[1]):
         path.write_bytes(b"wrong")
+    results[2].unlink()
+    results[2].symlink_to(kept.absolute())
     recovery.main()
-    assert [path.exists() for path in (kept, *results)] == [False, True, False]
+    assert [os.path.lexists(path) for path in (kept, *results)] == [False, True, False, False]
     listed.write_bytes(b"[]")
     recovery.main()
     assert not listed.exists()
-    assert capsys.readouterr().out == "".join(map(MADE.format, ["result", "folder/a", "folder"]))
+    names = ("result", "link", "folder/a", "folder")
+    assert capsys.readouterr().out == "".join(map(MADE.format, names))

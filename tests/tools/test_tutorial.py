@@ -49,10 +49,8 @@ def test_what_a_block_prints_stands_after_it(text: str, filled: str) -> None:
 
 
 def test_a_command_that_fails_is_named_with_its_row() -> None:
-    with pytest.raises(
-        InputError,
-        match=r"^docs/tutorial.md: row 4: \$ echo a; false: status 1, a; expected status 0$",
-    ):
+    line = r"^docs/tutorial.md: row 4: \$ echo a; false: status 1, a; expected status 0$"
+    with pytest.raises(InputError, match=line):
         fill("Look:\n\n```console\n$ echo a; false\n```\n")
 
 

@@ -8,7 +8,6 @@ from digits.errors import InputError
 from tests.conftest import zipped
 
 CONTENT = b"a,b\n1,2\n"
-NAMES = ("folder/", "folder/table.csv", "__MACOSX/folder/._table.csv")
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 7, 1000])
@@ -27,12 +26,6 @@ def test_blocks_are_of_whole_lines_and_know_their_row(
         found |= dict(enumerate(text.split("\n"), start=row)) if text else {}
     assert [found[row] for row in range(1, 41)] == rows
     assert not any(text for row, text in found.items() if row > 40)
-
-
-@pytest.mark.parametrize("packed", [CONTENT, gzip.compress(CONTENT), zipped(CONTENT, NAMES)])
-def test_a_packed_file_is_known_by_its_first_bytes(tmp_path: Path, packed: bytes) -> None:
-    (tmp_path / "table.gz").write_bytes(packed)
-    assert list(read_lines(tmp_path / "table.gz")) == [(1, "a,b\n"), (2, "1,2")]
 
 
 @pytest.mark.parametrize(

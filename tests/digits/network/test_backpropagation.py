@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -136,14 +136,3 @@ def test_products_are_of_8_bits_of_images_6_of_all_else_and_as_many_back_as_floa
     wrong = quantise(errors.float() * (hidden > 0), bits)
     moved = inputs.coarser(6).values.double().T @ wrong.values.double()
     assert torch.equal(by_first.weights, moved.float())
-
-
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_the_order_of_a_batch_changes_no_bit_of_the_gradient(batch_norm: bool) -> None:
-    case = Case.draw((16, 40, 30, 10), 256, batch_norm=batch_norm, label_smoothing=0.1)
-    order = torch.randperm(256, generator=torch.Generator().manual_seed(2))
-    logits, gradient, _ = case.differentiate()
-    case = replace(case, images=case.images[order], labels=case.labels[order])
-    turned, same, _ = case.differentiate()
-    assert torch.equal(turned, logits[order])
-    assert all(map(torch.equal, parts(same), parts(gradient)))

@@ -63,12 +63,6 @@ def test_a_picture_whose_ink_is_in_the_box_or_fills_it_stays_as_it_is_or_its_neg
         assert found.place == (0, 0, SIDE, SIDE)
 
 
-@pytest.mark.parametrize("size", [100, 400])
-def test_a_digit_has_its_place_in_a_small_picture_as_in_a_large_one(size: int) -> None:
-    place = np.array(only(draw(1, size=size, pen=28)).place) / size
-    assert place == pytest.approx(np.array([121, 26, 43, 233]) / 280, abs=0.02)
-
-
 @pytest.mark.parametrize("shape", [(1, 50), (50, 1), (2, 3), (3, 400)])
 def test_a_picture_of_any_shape_is_framed(shape: tuple[int, int]) -> None:
     ink = np.zeros(shape)
