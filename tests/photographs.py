@@ -15,6 +15,7 @@ from PIL import Image
 from scipy import ndimage
 
 SIDE = 28
+TURNS = {3: 2, 6: 1, 8: -1}  # EXIF orientation: quarter turns against the clock, of what is stored
 
 Array = NDArray[np.float64]
 Kind = Callable[[Array, Generator], bytes]
@@ -78,9 +79,10 @@ def pack(picture: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     return file.getvalue()
 
 
-def shoot(ink: Array, draw: Generator) -> bytes:
+def shoot(ink: Array, draw: Generator, colour: Array | None = None) -> bytes:
     """Return a photograph of ink on plain paper."""
-    return pack(take(written(ink, draw), draw), quality=int(draw.integers(60, 95)))
+    colour = pen(draw) if colour is None else colour
+    return pack(take(paint(ink, paper(draw), colour), draw), quality=int(draw.integers(60, 95)))
 
 
 def shadow(digit: Array, draw: Generator) -> bytes:
@@ -112,6 +114,43 @@ def corner(digit: Array, draw: Generator) -> bytes:
     return shoot(np.pad(part, sides), draw)
 
 
+def thin(digit: Array, draw: Generator) -> bytes:
+    def change(ink: Array) -> Array:
+        inside = ndimage.distance_transform_edt(ink > 0.5)
+        # About how broad strokes are, in pixels: four times the mean distance to their edge.
+        breadth = float(4 * inside[inside > 0].mean())
+        return np.clip(inside - draw.uniform(0.2, 0.27) * breadth, 0, 1)
+
+    return shoot(lay(digit, draw, change=change), draw)
+
+
+def thick(digit: Array, draw: Generator) -> bytes:
+    def change(ink: Array) -> Array:
+        outside = ndimage.distance_transform_edt(ink <= 0.5)
+        return np.clip(len(ink) / SIDE * draw.uniform(1.0, 1.7) - outside, 0, 1)
+
+    return shoot(lay(digit, draw, (0.6, 0.9), change=change), draw)
+
+
+def transparent(digit: Array, draw: Generator) -> bytes:
+    ink = lay(digit, draw)
+    grey = np.full(ink.shape, draw.choice([0.0, 255.0]))
+    return pack(Image.fromarray(np.dstack([grey, grey, grey, ink * 255]).astype(np.uint8)), "PNG")
+
+
+def sixteen_bits(digit: Array, draw: Generator) -> bytes:
+    greys = 3700 - lay(digit, draw) * draw.uniform(2000, 3300)
+    noisy = greys + draw.normal(0, 30, greys.shape)
+    return pack(Image.fromarray(noisy.astype(np.uint16)), "PNG")
+
+
+def turned(digit: Array, draw: Generator) -> bytes:
+    ink, orientation = lay(digit, draw), int(draw.choice(list(TURNS)))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return pack(take(written(np.rot90(ink, TURNS[orientation]), draw), draw), exif=exif)
+
+
 def on_table(scene: Array, table: Array, draw: Generator) -> bytes:
     """Return a photograph of a sheet that lies on a table, a little turned, and perhaps cut."""
     height, width = (round(side / draw.uniform(0.55, 0.85)) for side in scene.shape[:2])
@@ -141,6 +180,13 @@ def light_table(digit: Array, draw: Generator) -> bytes:
     return on_table(scene, np.full((1800, 1800, 3), draw.uniform(235, 252)), draw)
 
 
+def dark_frame(digit: Array, draw: Generator) -> bytes:
+    scene = written(lay(digit, draw), draw)
+    sides = [(int(draw.integers(8, 45)), int(draw.integers(8, 45))) for _ in range(2)]
+    framed = np.pad(scene, [*sides, (0, 0)], constant_values=draw.uniform(0, 60))
+    return pack(take(framed, draw))
+
+
 def scan_edge(digit: Array, draw: Generator) -> bytes:
     scene = written(np.pad(lay(digit, draw), 30), draw)
     for quarters in draw.choice(4, int(draw.integers(1, 3)), replace=False):
@@ -167,6 +213,11 @@ def small(digit: Array, draw: Generator) -> bytes:
     return pack(Image.fromarray(np.rint(255 * (1 - ink)).astype(np.uint8)), "PNG")
 
 
+def as_mnist(digit: Array, draw: Generator) -> bytes:
+    pixels = np.rint(digit * 255).astype(np.uint8)
+    return pack(Image.fromarray(255 - pixels if draw.integers(2) else pixels), "PNG")
+
+
 def chalk(digit: Array, draw: Generator) -> bytes:
     ink = lay(digit, draw)
     ink = ink * ndimage.gaussian_filter(draw.uniform(0.4, 1.2, ink.shape), 1).clip(0, 1)
@@ -181,12 +232,23 @@ KINDS: dict[str, Kind] = {
     "shadow": shadow,
     "lines": partial(ruled, directions=[0]),
     "squares": partial(ruled, directions=[0, 1]),
+    "blue pen": lambda digit, draw: shoot(
+        lay(digit, draw), draw, np.array([30, 50, 170]) + draw.uniform(-20, 20, 3)
+    ),
     "in a corner": corner,
+    "thin": thin,
+    "very thick": thick,
+    "transparent": transparent,
+    "CMYK": lambda digit, draw: pack(take(written(lay(digit, draw), draw), draw).convert("CMYK")),
+    "16 bits": sixteen_bits,
+    "turned by EXIF": turned,
     "on a darker table": dark_table,
     "on a lighter table": light_table,
+    "dark frame": dark_frame,
     "black edge of a scan": scan_edge,
     "tilted by 25 degrees": tilted,
     "28 x 28, elsewhere": small,
+    "28 x 28, as MNIST": as_mnist,
     "chalk": chalk,
 }
 

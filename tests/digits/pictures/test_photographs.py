@@ -28,6 +28,8 @@ TEST, SOLUTION = ROOT / "data/mnist/test.csv", ROOT / "data/mnist/solution.csv"
 NAMES = [str(digit) for digit in range(10)]
 CLASSES = len(NAMES)
 FARTHER = {  # levels of 255, by which the nearest view may differ on average; else 5
+    "very thick": 14,
+    "thin": 7,
     "on a darker table": 14,  # where it is turned by up to 10 degrees
     "on a lighter table": 14,
     "tilted by 25 degrees": 22,
@@ -91,7 +93,7 @@ def answer(network: Network, content: bytes, folder: Path, *, sheet: bool = Fals
 @pytest.mark.long
 @needs_network
 @pytest.mark.parametrize("seed", range(4))
-def test_of_pictures_of_every_kind_and_of_a_sheet_in_its_order_nearly_all_are_answered_right(
+def test_of_pictures_of_every_kind_nearly_all_are_answered_right(
     network: Network, known: Known, tmp_path: Path, seed: int
 ) -> None:
     right = {}
@@ -104,9 +106,17 @@ def test_of_pictures_of_every_kind_and_of_a_sheet_in_its_order_nearly_all_are_an
     print(right)
     assert min(right.values()) >= 7, right
     assert sum(right.values()) >= 0.95 * CLASSES * len(KINDS), right
+
+
+@pytest.mark.long
+@needs_network
+@pytest.mark.parametrize("seed", range(4))
+def test_ten_digits_on_a_sheet_are_answered_in_reading_order(
+    network: Network, known: Known, tmp_path: Path, seed: int
+) -> None:
     draw = np.random.default_rng(seed)
     order = draw.permutation(CLASSES)
-    sheet = several(list(known(draw)[order]), draw, columns=int(draw.integers(3, 6)))
-    told = answer(network, sheet, tmp_path, sheet=True)
-    assert len(told) == CLASSES
-    assert (np.array(told) == order).sum() >= 9
+    picture = several(list(known(draw)[order]), draw, columns=int(draw.integers(3, 6)))
+    found = answer(network, picture, tmp_path, sheet=True)
+    assert len(found) == CLASSES
+    assert (np.array(found) == order).sum() >= 9
