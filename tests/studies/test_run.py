@@ -50,6 +50,7 @@ def read_results() -> list[dict[str, str]]:
 def test_every_trial_is_a_row_that_says_where_it_comes_from(
     study: Path, clusters: list[OneAfterTheOther]
 ) -> None:
+    study.write_text(STUDY.replace("train.lr: 0.2", "train.lr: 1e-3"))
     run.main()
     rows = read_results()
     names = [(row["variant"], row["seed"], row["fold"]) for row in rows]
@@ -60,7 +61,13 @@ def test_every_trial_is_a_row_that_says_where_it_comes_from(
     assert told == {("params.yaml", head, rows[0]["data"], "45")}
     assert len({row["network"] for row in rows}) == 8
     assert [cluster.trained for cluster in clusters] == [6]  # a pair are the two seeds of plain
-    assert [found["trials"] for found in json.loads(SUMMARY.read_text()).values()] == [4, 2, 2]
+    found = json.loads(SUMMARY.read_text())
+    assert [one["trials"] for one in found.values()] == [4, 2, 2]
+    errors = [sum(int(row["errors"]) for row in rows[start : start + 2]) for start in (4, 6)]
+    difference = found["fast"]["difference"]  # from pair, on all rows
+    assert difference["from"] == "pair"
+    assert difference["fixed"] - difference["broken"] == errors[0] - errors[1]
+    assert difference["fixed"] + difference["broken"] > 0
     assert SUMMARY.with_suffix(".png").exists()
     assert not JOURNAL.exists()
 
@@ -70,7 +77,8 @@ def test_with_one_fold_a_trial_is_what_the_stages_find(
 ) -> None:
     common = {"train.epochs": 1, "train.lr": 0.02, "predict.shear": 0.1}
     write_params(common)
-    study.write_text(STUDY.replace("folds: 2", "folds: 1"))
+    whole = "  whole: {recipe: params.yaml, set: {train.rows: all}, seeds: 1}\nfolds: 1"
+    study.write_text(STUDY.replace("folds: 2", whole))
     Path("digits").mkdir()
     Path("digits/new.py").touch()
     run.main()
@@ -86,6 +94,12 @@ def test_with_one_fold_a_trial_is_what_the_stages_find(
         assert (int(found["rows"]), int(found["errors"])) == (30, evaluation["errors"])
         assert float(found["negative_log_likelihood"]) == evaluation["negative_log_likelihood"]
         assert (found["test_rows"], found["test_errors"]) == ("0", "0")
+    write_params(common | {"train.rows": "all"})
+    train.main()
+    found = results["whole", "0"]
+    assert found["network"] == hashlib.sha256(MODEL.read_bytes()).hexdigest()
+    assert (found["rows"], found["negative_log_likelihood"]) == ("0", "")
+    assert "accuracy" not in json.loads(SUMMARY.read_text())["whole"]
 
 
 def test_a_study_in_which_a_training_failed_goes_on_with_what_is_missing(

@@ -35,6 +35,20 @@ def test_the_committed_rows_give_the_committed_summary_and_chart(tmp_path: Path,
     assert (tmp_path / "drawn.png").read_bytes() == path.with_suffix(".png").read_bytes()
 
 
+def test_the_page_on_studies_shows_what_the_committed_steps_came_to() -> None:
+    found: dict[str, Any] = json.loads((ROOT / "studies/results/steps.json").read_text())
+    page = (ROOT / "docs/studies.md").read_text(encoding="utf-8")
+    for step in found.values():
+        cells = [f"{step['accuracy']['mean']:.4f}", "", "", ""]
+        if one := step.get("difference"):
+            cells[1:] = [
+                f"{one['mean']:.4f} ({one['low']:.4f} to {one['high']:.4f})",
+                f"{one['fixed']}, {one['broken']}",
+                f"{one['p_value']:.2g}",
+            ]
+        assert " | ".join(cells).rstrip(" |") in page
+
+
 @pytest.mark.parametrize(
     ("folds", "held_out"),
     [
