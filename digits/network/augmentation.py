@@ -34,7 +34,7 @@ def augment(images: Tensor, params: Augment, draws: Draws) -> Tensor:
         points = len(gaussian.values)
         noise = draws.uniform(2 * rows * points, points) * 2 - 1
         places.add_(_smooth(noise, gaussian).view_as(places) * params.elastic)
-    return sample(rounded(images, IMAGE_BITS), places)
+    return sample(rounded(images, IMAGE_BITS)[:, None], places).view_as(images)
 
 
 def move(draws: Tensor, side: int, params: Affine) -> Tensor:
@@ -67,18 +67,20 @@ def _smooth(noise: Tensor, gaussian: Quantised) -> Tensor:
 
 
 def sample(images: Tensor, places: Tensor) -> Tensor:
-    """Return images as they are at places, shape (rows or 1, 2, pixels), off their centre.
+    """Return images, (groups or 1, rows, pixels), at places, (groups, 2, pixels), off their centre.
 
     What grid_sample makes of places is exact where the side is a power of two: so it is made one.
     """
-    rows, side = len(places), isqrt(images.shape[1])
+    groups, side = len(places), isqrt(images.shape[2])
     wide = 1 << (side - 1).bit_length()
     before, after = (wide - side) // 2, (wide - side + 1) // 2
-    pictures = functional.pad(images.view(rows, -1, side, side), [before, after] * 2, "replicate")
+    pictures = images.view(*images.shape[:2], side, side)
+    pictures = functional.pad(pictures, [before, after] * 2, "replicate")
     places = places.clamp_(-side / 2, side / 2).mul_(PLACES).round_().mul_(2 / (wide * PLACES))
-    grid = places.add_((before - after) / wide).view(rows, 2, side, side).permute(0, 2, 3, 1)
+    grid = places.add_((before - after) / wide).view(groups, 2, side, side).permute(0, 2, 3, 1)
+    pictures = pictures.expand(groups, -1, -1, -1)
     found = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
-    return found.view_as(images)
+    return found.flatten(2)
 
 
 @cache

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from digits import exact
-from digits.data.tensors import BLOCK
 from digits.errors import InputError
 from digits.network.model import WRITTEN, mean
 from digits.network.views import views
 from digits.params import Predict
 
+BLOCK = 1024  # rows, which bounds memory, and whose views a cache holds
 SMALLER = "a smaller train.lr, or else a smaller train.weight_decay"
 
 
@@ -26,7 +26,7 @@ def infer(
     Where one is not finite, an InputError names the file that the model is from, or the params.
     """
     with torch.inference_mode():
-        blocks = images.split(BLOCK)  # which bounds memory
+        blocks = images.split(BLOCK)
         shown = (views(block, params) if params else [block] for block in blocks)
         logits = torch.cat([mean(map(model, seen)) for seen in shown])
     if not logits.isfinite().all():

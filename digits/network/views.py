@@ -35,8 +35,6 @@ def views(images: Tensor, params: Predict) -> Iterator[Tensor]:
     comes in from outside is as the pixel at the edge.
     """
     yield images
-    if not len(images):  # of which none can be padded
-        return
-    rounded = quantise(images, IMAGE_BITS, dim=1).values
-    for places in view_places(params, isqrt(images.shape[1]))[1:]:
-        yield sample(rounded, places[None].clone())
+    places = view_places(params, isqrt(images.shape[1]))[1:]
+    if len(images) and len(places):
+        yield from sample(quantise(images, IMAGE_BITS, dim=1).values[None], places)
