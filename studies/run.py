@@ -139,7 +139,7 @@ def _edits(commit: str, path: Path) -> list[bytes]:
     return [git("diff", commit, "--", *names) for names in (CODE, ("recipes", str(path)))]
 
 
-def count_changes(
+def compare_with_before(
     study: Study, rows: Rows, judged: Mapping[Trial, Judged], trial: Trial
 ) -> tuple[int, int]:
     """Return how many rows a trial has right that the variant before has wrong, and the reverse.
@@ -161,7 +161,7 @@ def write_results(path: Path, study: Study, rows: Rows, judged: Mapping[Trial, J
     commit = find_commit("HEAD") + "-dirty" * bool(changed)
     found = [
         {"recipe": study.variants[trial.variant].recipe, **asdict(trial), **figures}
-        | dict(zip(CHANGES, count_changes(study, rows, judged, trial), strict=True))
+        | dict(zip(CHANGES, compare_with_before(study, rows, judged, trial), strict=True))
         for trial, (figures, _) in judged.items()
     ]
     table = pd.DataFrame(found).assign(commit=commit, data=rows.sha256)

@@ -46,10 +46,10 @@ class Rows:
         """Of all labelled rows, in hexadecimal."""
         return hashlib.sha256(self.pixels.tobytes() + self.labels.tobytes()).hexdigest()
 
-    def divide(self, params: Params, fold: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return which rows are trained on, and which are held out, both of shape (rows,)."""
-        held_out = (self.folds == fold) & (params.train.rows == "train")
-        return ~held_out, held_out
+    def held_out(self, params: Params, fold: int) -> NDArray[np.bool_]:
+        """Return which rows are not trained on, shape (rows,)."""
+        found: NDArray[np.bool_] = (self.folds == fold) & (params.train.rows == "train")
+        return found
 
     def prepare(self, params: Params, fold: int) -> Statistics:
         """Return what prepare would find of the rows that are not in a fold."""
@@ -83,11 +83,9 @@ def load_fit(path: Path, pixels: int, classes: int) -> Fit | None:
 def train_network(params: Params, fold: int, rows: Rows) -> Fit | InputError:
     """Train one network on the rows that are not held out; return why where it fails."""
     images, device = rows.prepare(params, fold).normalise(rows.pixels), choose_device()
-    # What is trained on, and what it is validated on after each epoch.
-    parts = rows.divide(params, fold)[0], rows.folds == fold
     training, validation = (
         Labelled(torch.from_numpy(images[part]), torch.from_numpy(rows.labels[part])).to(device)
-        for part in parts
+        for part in (~rows.held_out(params, fold), rows.folds == fold)
     )
     start = perf_counter()
     try:
@@ -105,8 +103,7 @@ def judge(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> Judged:
     Returns figures by name, and the probabilities of the held-out rows, (rows, classes).
     """
     model, normalise = Ensemble([one.network for one in fits]), rows.prepare(params, fold).normalise
-    _, held_out = rows.divide(params, fold)
-    known = rows.truth != UNKNOWN
+    held_out, known = rows.held_out(params, fold), rows.truth != UNKNOWN
     actual, truth = rows.labels[held_out], rows.truth[known]
     (shares, logarithms), (tested, _) = (
         probabilities(infer(model, torch.from_numpy(normalise(pixels)), params.predict))

@@ -38,14 +38,7 @@ def augment(images: Tensor, params: Augment, draws: Draws) -> Tensor:
 
 
 def move(draws: Tensor, side: int, params: Affine) -> Tensor:
-    """Return where each pixel comes from, in pixels off the centre, shape (rows, 2, pixels)."""
-    maps = affine_maps(draws, params).view(-1, 3)
-    positions = _positions(side, draws.device)
-    return product(quantise(maps, MAP_BITS), positions).view(-1, 2, side * side)
-
-
-def affine_maps(draws: Tensor, params: Affine) -> Tensor:
-    """Return affine maps of places, in pixels off the centre: (rows, 2, 3), float32.
+    """Return where each pixel comes from, in pixels off the centre, shape (rows, 2, pixels).
 
     Places are scaled along both axes, sheared, turned about the centre and then shifted. How far
     each, draws say, from -1 to 1, shape (6, rows): turn, shear, and two of scale and of shift.
@@ -55,7 +48,9 @@ def affine_maps(draws: Tensor, params: Affine) -> Tensor:
     shear, (across, down) = draws[1] * params.shear, 1 + draws[2:4] * params.scale
     columns = [cos * across, (cos * shear - sin) * down, draws[4] * params.shift]
     columns += [sin * across, (sin * shear + cos) * down, draws[5] * params.shift]
-    return torch.stack(columns, dim=1).view(-1, 2, 3).to(torch.float32)
+    maps = torch.stack(columns, dim=1).view(-1, 3).to(torch.float32)
+    positions = _positions(side, draws.device)
+    return product(quantise(maps, MAP_BITS), positions).view(-1, 2, side * side)
 
 
 def _smooth(noise: Tensor, gaussian: Quantised) -> Tensor:
