@@ -2,13 +2,11 @@
 
     python -m studies.table
 
-Reads studies/recipes.yaml and large.yaml, and what studies.run wrote of them to studies/results;
-puts the table in its place in docs/results.md, and prints it.
+Puts what `studies.run` found of recipes.yaml and large.yaml into its place there, and prints it.
 """
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +26,19 @@ HEADER = """\
 
 def make_table(folder: Path) -> str:
     """Return the table of the studies of the recipes in a folder, as far as they were run."""
-    return HEADER + "".join(row for name in STUDIES for row in _rows(folder, name))
-
-
-def _rows(folder: Path, name: str) -> Iterator[str]:
-    results, summary = folder / "results" / f"{name}.csv", {}
-    if results.exists():
-        trials = read_table(results, COLUMNS, "what studies.run writes")
-        seconds = trials.groupby("variant")["seconds"].median()
-        summary = json.loads(results.with_suffix(".json").read_bytes())
-    for key, variant in load_study(folder / f"{name}.yaml").variants.items():
-        changes = "".join(f", `{param}: {value}`" for param, value in variant.set.items())
-        cells = f"on a GPU: `python -m studies.run studies/{name}.yaml` | | |"
-        if summary:
-            cells = _describe(summary[key], seconds[key])
-        yield f"| `{variant.recipe}`{changes} | {cells} |\n"
+    lines = [HEADER]
+    for name in STUDIES:
+        results, summary = folder / "results" / f"{name}.csv", {}
+        if results.exists():
+            trials = read_table(results, COLUMNS, "what studies.run writes")
+            seconds = trials.groupby("variant")["seconds"].median()
+            summary = json.loads(results.with_suffix(".json").read_bytes())
+        for key, variant in load_study(folder / f"{name}.yaml").variants.items():
+            changes = "".join(f", `{param}: {value}`" for param, value in variant.set.items())
+            cells = f"on a GPU: `python -m studies.run studies/{name}.yaml` | | |"
+            cells = _describe(summary[key], seconds[key]) if summary else cells
+            lines.append(f"| `{variant.recipe}`{changes} | {cells} |\n")
+    return "".join(lines)
 
 
 def _describe(found: dict[str, Any], seconds: float) -> str:

@@ -1,8 +1,7 @@
 """recover: what would stop DVC's next run, or have it believe damaged bytes, put right.
 
 DVC writes dvc.lock and its list of locks in place: killed at that moment, it leaves a file that it
-cannot read. And it never looks into its cache again: bytes that a disk has changed come back as
-results.
+cannot read. And it never looks into its cache again, whose bytes a disk may have changed.
 """
 
 import json
@@ -13,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from digits.errors import InputError, expecting
 from digits.files import find_partial, remove
+from digits.params import PARAMS, Data, load_params
 from digits.process import DVC, RUNNING
 from tools.project import LOCK, files, find_cache, git, is_whole, outputs, read_lock, stored
 
@@ -75,8 +75,16 @@ def sweep() -> None:
             remove(path)
 
 
+def check_data(data: Data) -> None:
+    """Raise `InputError` if a CSV file is not there, and is none that `download` makes."""
+    expected = "a CSV file of images; data/README.md says how to come by one"
+    for key, name in (("train", data.train), ("test", data.test)):
+        if not name.startswith("data/mnist/") and not Path(name).is_file():
+            raise InputError(f"{PARAMS}: data.{key} = {name!r}: no such file; expected {expected}")
+
+
 def main() -> None:
-    """Put right what can be, unless another DVC is writing."""
+    """Put right what can be, unless another DVC is writing, and check the rest."""
     expected = "to be able to put right what a killed run has left"
     with expecting(DVC, expected), suppress(Timeout), FileLock(BUSY, timeout=0):  # as DVC holds it
         if LOCK.exists():
@@ -87,3 +95,4 @@ def main() -> None:
             mend_cache()
         with FileLock(RUNNING, timeout=0):  # no stage is running
             sweep()
+    check_data(load_params().data)

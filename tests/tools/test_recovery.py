@@ -8,6 +8,7 @@ import pytest
 from filelock import FileLock
 
 from digits.errors import InputError
+from digits.params import ONE_CYCLE, PARAMS
 from digits.process import DVC, alone
 from tools import recovery
 from tools.project import LOCK, git, stored
@@ -23,6 +24,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Go to a repository with a committed dvc.lock."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(recovery, "find_cache", lambda: CACHE)
+    PARAMS.write_text(ONE_CYCLE.read_text())
     LOCK.write_text(WHOLE)
     git("init")
     git("add", "dvc.lock")
@@ -120,3 +122,11 @@ def test_damaged_bytes_in_the_cache_go_with_the_results_that_have_them(
     assert not listed.exists()
     names = ("result", "link", "folder/a", "folder")
     assert capsys.readouterr().out == "".join(map(MADE.format, names))
+
+
+@pytest.mark.parametrize("name", ["a/b.csv", ".dvc"])
+def test_a_file_of_ones_own_that_is_not_there_is_named(name: str) -> None:
+    PARAMS.write_text(PARAMS.read_text().replace("data/mnist/test.csv", name))
+    told = f"params.yaml: data.test = '{name}': no such file; expected a CSV file of images; "
+    with pytest.raises(InputError, match=re.escape(told)):
+        recovery.main()
