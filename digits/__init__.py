@@ -4,9 +4,11 @@ import ctypes
 import os
 from contextlib import suppress
 
-# Threads of OpenMP that wait for each other by spinning take the cores from every other process,
-# and those that sleep at once take twice the time alone. It is read when torch is imported.
+# Threads that wait for each other by spinning take the cores from every other process. Of OpenMP,
+# those that sleep at once take twice the time alone; OpenBLAS has larger pieces of work. The first
+# is read when torch is imported, and the second when NumPy is: after 2 ** 4 cycles they sleep.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 # glibc hands memory that is freed back to the system, which clears it before the next step has it.
 with suppress(AttributeError):  # other systems have another allocator

@@ -1,6 +1,7 @@
 """The command line of the library: `python -m digits --help`."""
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from pathlib import Path
 
 from digits.errors import InputError, run_command
 
@@ -20,13 +21,15 @@ With --json, a list with an object for each digit:
 
 Example: python -m digits classify --sheet page.jpg
 """
+MODEL = "the network, as the stage report writes it (this folder's: %(default)s)"
+DEFAULT = "models/digits.safetensors"
 EXPORT = """Write it to models/mlp.onnx, in the form of ONNX, which other runtimes and languages
-read: raw pixels go in, and probabilities come out. Example: python -m digits export"""
+read: raw pixels go in; exact logits and probabilities come out. Example: python -m digits export"""
 
 
 def parser() -> ArgumentParser:
     """Return what reads the command line."""
-    whole = ArgumentParser(prog="python -m digits", description="Use the network of this folder.")
+    whole = ArgumentParser(prog="python -m digits", description="Use a trained network.")
     commands = whole.add_subparsers(dest="command", required=True)
     classify = commands.add_parser(
         "classify",
@@ -37,7 +40,9 @@ def parser() -> ArgumentParser:
     classify.add_argument("files", nargs="+", metavar="FILE", help="a picture")
     classify.add_argument("--sheet", action="store_true", help="each picture has several digits")
     classify.add_argument("--json", action="store_true", help="all probabilities, as JSON")
-    commands.add_parser("export", help="write it as ONNX", description=EXPORT)
+    export = commands.add_parser("export", help="write it as ONNX", description=EXPORT)
+    for command in (classify, export):
+        command.add_argument("--model", type=Path, default=DEFAULT, metavar="FILE", help=MODEL)
     return whole
 
 
@@ -52,14 +57,16 @@ def _run() -> None:
     if arguments.command == "classify":
         from digits.pictures import classify  # noqa: PLC0415
 
-        classify.main(arguments.files, sheet=arguments.sheet, as_json=arguments.json)
+        classify.main(
+            arguments.files, arguments.model, sheet=arguments.sheet, as_json=arguments.json
+        )
         return
     try:
         from digits.network import export  # noqa: PLC0415
     except ModuleNotFoundError as error:
         expected = "the extra of that name: make setup EXTRA=export"
         raise InputError(f"{error.name} is not installed; expected {expected}") from None
-    export.main()
+    export.main(arguments.model)
 
 
 if __name__ == "__main__":

@@ -167,6 +167,19 @@ def load_recipe(path: Path, changes: Mapping[str, object] | None = None) -> Para
     return check(path, Params, overlay(values, changes or {}))
 
 
+def name_recipe(params: Params) -> str:
+    """Return the name of the recipe whose network params make, "own" where there is none."""
+    for path in sorted(ONE_CYCLE.parent.glob("*.yaml")):
+        one = load_recipe(path)
+        if (one.prepare.straighten, one.train, one.predict) == (
+            params.prepare.straighten,
+            params.train,
+            params.predict,
+        ):
+            return path.stem
+    return "own"
+
+
 def overlay(below: object, above: object) -> Any:  # noqa: ANN401
     """Return values of YAML with others over them, by section, or by key, such as train.lr."""
     if not isinstance(above, Mapping):

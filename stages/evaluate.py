@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from digits.data.classes import load_classes, name_classes
@@ -15,7 +14,7 @@ from digits.evaluation import calibration, measures
 from digits.evaluation.measures import Predictions
 from digits.files import replacing, write_json
 from digits.network.inference import infer, probabilities
-from digits.network.model import MODEL, load_model
+from digits.network.model import MLP, MODEL, load_model
 from digits.params import load_params
 from digits.report.figures import draw_confusion, draw_digit, draw_gallery, galleries
 
@@ -44,8 +43,8 @@ def main() -> str:
     images, actual = map_labelled(PREPARED / "validation", classes, statistics.pixels)
     pictures = map_pixels(PREPARED / "validation", statistics.pixels)
     pictures = pictures.reshape(-1, statistics.side, statistics.side)
-    model = load_model(MODEL, statistics.pixels, classes)
-    logits = infer(model, torch.from_numpy(images), params.predict, MODEL)
+    networks = [MLP.of(one) for one in load_model(MODEL, statistics.pixels, classes)]
+    logits = infer(networks, images, params.predict, MODEL)
     predictions = Predictions(actual, probabilities(logits)[0])
     confusion = measures.confusion_matrix(predictions.predicted, actual, classes)
     write_answers(predictions, confusion, names)

@@ -17,9 +17,8 @@ from digits.data.classes import encode, save_classes, sort_classes
 from digits.data.csv_files import write_table
 from digits.data.image_table import ImageTable
 from digits.data.split import Rows, split_rows
-from digits.data.straightening import straighten
 from digits.data.submission import count_ids
-from digits.data.tensors import BLOCK, PREPARED, Statistics, measure, write_blocks
+from digits.data.tensors import BLOCK, PREPARED, Statistics, write_blocks
 from digits.errors import InputError, expecting
 from digits.files import replacing, write_json
 from digits.params import Prepare, check_names, load_params
@@ -87,13 +86,9 @@ def write_labelled(
     classes = find_classes(table, texts)
     labels = encode(texts, classes)
     training, validation = split_rows(table.path, params, labels, classes)
-    fitted = read_blocks(pixels, training)
-    mean, std = measure(map(straighten, fitted) if params.straighten else fitted)
-    if std == 0:
-        raise InputError(f"{table.path}: all training pixels are equal; expected images")
-    statistics = Statistics(
-        mean=mean, std=std, pixels=pixels.shape[1], straightened=params.straighten
-    )
+    with expecting(table.path, "images", ValueError):
+        fitted = read_blocks(pixels, training)
+        statistics = Statistics.measure(fitted, straightened=params.straighten)
     digests = []
     for name, rows in (("train", training), ("validation", validation)):
         digests.append(write_part(directory / name, pixels, rows, statistics))

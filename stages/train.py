@@ -16,7 +16,7 @@ from digits.data.tensors import PREPARED, map_labelled
 from digits.files import write_json
 from digits.network.checkpoint import Checkpoint, identify
 from digits.network.device import choose_device, describe_device
-from digits.network.model import MODEL, Ensemble, save_model
+from digits.network.model import MODEL, save_model
 from digits.network.training import Epoch, Labelled, Trainer, mean_epoch
 from digits.params import load_params
 
@@ -75,9 +75,9 @@ def main() -> str:
         checkpoints.append(Checkpoint(identify((member, classes), *there)))
         trainer = Trainer(*there, classes, member)
         train_network(trainer, checkpoints[-1])
-        networks.append(trainer.network().cpu())
+        networks.append(trainer.weights())
         histories.append(trainer.history)
-    save_model(Ensemble(networks), MODEL)
+    save_model(networks, MODEL)
     write_history(list(map(mean_epoch, zip(*histories, strict=True))))
     for checkpoint in checkpoints:
         checkpoint.path.unlink(missing_ok=True)

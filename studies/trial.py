@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from digits.data.classes import UNKNOWN
-from digits.data.straightening import straighten
-from digits.data.tensors import Statistics, measure
+from digits.data.tensors import Statistics
 from digits.errors import InputError
 from digits.evaluation.measures import Predictions, negative_log_likelihood
 from digits.files import write_json
 from digits.network.device import choose_device
 from digits.network.inference import infer, probabilities
-from digits.network.model import MLP, Ensemble, encode, load_model, save_model
+from digits.network.model import MLP, Weights, encode, load_model, save_model
 from digits.network.training import Labelled, Trainer
 from digits.params import Params
 
@@ -53,21 +51,20 @@ class Rows:
 
     def prepare(self, params: Params, fold: int) -> Statistics:
         """Return what prepare would find of the rows that are not in a fold."""
-        pixels, straightened = self.pixels[self.folds != fold], params.prepare.straighten
-        mean, std = measure([straighten(pixels) if straightened else pixels])
-        return Statistics(mean=mean, std=std, pixels=pixels.shape[1], straightened=straightened)
+        blocks = [self.pixels[self.folds != fold]]
+        return Statistics.measure(blocks, straightened=params.prepare.straighten)
 
 
 @dataclass(frozen=True)
 class Fit:
     """A trained network, and the seconds it took, with validation after each epoch."""
 
-    network: MLP
+    network: Weights
     seconds: float
 
     def save(self, path: Path) -> None:
         """Write the network to a file, then the seconds to a second one, a record beside it."""
-        save_model(Ensemble([self.network]), path)
+        save_model([self.network], path)
         write_json(path.with_suffix(".json"), {"seconds": self.seconds})
 
 
@@ -75,8 +72,8 @@ def load_fit(path: Path, pixels: int, classes: int) -> Fit | None:
     """Return what was saved; None where it was not, or a file of it is damaged."""
     with suppress(OSError, ValueError, LookupError, TypeError, InputError):
         record = json.loads(path.with_suffix(".json").read_bytes())
-        [network] = load_model(path, pixels, classes).networks
-        return Fit(cast("MLP", network), float(record["seconds"]))
+        [network] = load_model(path, pixels, classes)
+        return Fit(network, float(record["seconds"]))
     return None
 
 
@@ -94,7 +91,7 @@ def train_network(params: Params, fold: int, rows: Rows) -> Fit | InputError:
             pass
     except InputError as error:
         return error
-    return Fit(trainer.network().cpu(), perf_counter() - start)
+    return Fit(trainer.weights(), perf_counter() - start)
 
 
 def judge(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> Judged:
@@ -102,11 +99,12 @@ def judge(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> Judged:
 
     Returns figures by name, and the probabilities of the held-out rows, (rows, classes).
     """
-    model, normalise = Ensemble([one.network for one in fits]), rows.prepare(params, fold).normalise
+    weights, normalise = [one.network for one in fits], rows.prepare(params, fold).normalise
+    networks = [MLP.of(one) for one in weights]
     held_out, known = rows.held_out(params, fold), rows.truth != UNKNOWN
     actual, truth = rows.labels[held_out], rows.truth[known]
     (shares, logarithms), (tested, _) = (
-        probabilities(infer(model, torch.from_numpy(normalise(pixels)), params.predict))
+        probabilities(infer(networks, normalise(pixels), params.predict))
         for pixels in (rows.pixels[held_out], rows.test[known])
     )
     loss = negative_log_likelihood(logarithms, actual) if len(actual) else None
@@ -117,6 +115,6 @@ def judge(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> Judged:
         "test_rows": len(truth),
         "test_errors": len(Predictions(truth, tested).misclassified()),
         "seconds": sum(one.seconds for one in fits),
-        "network": hashlib.sha256(encode(model)).hexdigest(),  # of the file that train writes
+        "network": hashlib.sha256(encode(weights)).hexdigest(),  # of the file that train writes
     }
     return figures, shares

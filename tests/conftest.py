@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from digits.data.image_table import ImageTable, write_images
-from digits.network.model import MLP
+from digits.network.model import MLP, Weights
 from digits.network.training import Labelled
 from digits.params import as_yaml
 from stages import prepare
@@ -77,10 +79,16 @@ def zipped(content: bytes, names: Sequence[str] = ("images.csv",)) -> bytes:
     return file.getvalue()
 
 
-def new_network(widths: Sequence[int], seed: int = 0) -> MLP:
-    """Draw a network, as nn.Linear does it."""
+def draw_weights(widths: Sequence[int], seed: int = 0) -> Weights:
+    """Draw the weights of a network, as nn.Linear does it."""
     torch.manual_seed(seed)
-    return MLP(widths)
+    layers = [nn.Linear(*pair).requires_grad_(requires_grad=False) for pair in pairwise(widths)]
+    return [(layer.weight.numpy(), layer.bias.numpy()) for layer in layers]
+
+
+def draw_network(widths: Sequence[int], seed: int = 0) -> MLP[NDArray[Any]]:
+    """Draw a network."""
+    return MLP.of(draw_weights(widths, seed))
 
 
 def draw_labelled(rows: int, seed: int = 0) -> Labelled:
@@ -117,13 +125,6 @@ def repository(project: Path) -> Path:
     git("init", "--quiet")
     git(*author, "commit", "--quiet", "--allow-empty", "-m", "x")
     return project
-
-
-@pytest.fixture
-def plain_products(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let networks answer as other runtimes do, which round nothing before they multiply."""
-    for name in ("model.FORWARD_BITS", "model.IMAGE_BITS", "views.IMAGE_BITS"):
-        monkeypatch.setattr(f"digits.network.{name}", 21)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ CLASSES = 3
 # Without what the pipeline made here, and without the studies, which are stages of their own.
 COPIED = (
     *("digits", "stages", "tools", "dvc.yaml", PINNED.name, "pyproject.toml", "data", "models"),
-    *(".dvc", ".gitignore", ".gitattributes", ".dvcignore"),
+    *("recipes", ".dvc", ".gitignore", ".gitattributes", ".dvcignore"),
 )
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 

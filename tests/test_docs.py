@@ -61,18 +61,21 @@ def test_every_extra_is_in_the_docs_and_every_package_of_one_is_pinned() -> None
 
 @pytest.mark.long
 @pytest.mark.skipif(not (ROOT / "submission.csv").exists(), reason="no results: `make repro`")
-def test_the_example_for_other_runtimes_answers_as_the_submission(
+def test_the_examples_for_other_places_answer_as_the_submission_and_each_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("onnxruntime", reason="the extra export")
     monkeypatch.chdir(ROOT)
     subprocess.run([sys.executable, "-m", "digits", "export"], check=True)
     names: dict[str, Any] = {}
-    example = r"^    import numpy[^`]*onnxruntime(?:.*\n)*?(?=\nPixels)"
-    [code] = re.findall(example, PAGES, re.MULTILINE)
-    exec(textwrap.dedent(code), names)
+    _, section = TEXTS[Path("docs/using.md")].split("\n## In other places\n")
+    lines = section.split("\n## ")[0].splitlines(keepends=True)
+    exec(textwrap.dedent("".join(line for line in lines if line.startswith("    "))), names)
     submitted = np.loadtxt("submission.csv", np.int64, delimiter=",", skiprows=1)[:, 1]
-    assert (names["shares"].argmax(axis=1) != submitted).sum() <= 50  # by what is rounded
+    assert (names["logits"].argmax(axis=1) == submitted).all()
+    assert (
+        names["session"].run(["logits"], names["images"])[0].tobytes() == names["logits"].tobytes()
+    )
 
 
 def test_the_readme_is_short_and_its_figures_are_those_of_the_results() -> None:

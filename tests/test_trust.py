@@ -26,6 +26,9 @@ UNREAD = {
 }
 
 
+CODE = ("digits/", "stages/", "recipes")
+
+
 class Malicious:
     def __reduce__(self) -> tuple[object, tuple[Path]]:
         return (Path.mkdir, (Path("executed"),))
@@ -33,7 +36,7 @@ class Malicious:
 
 def files_read(stage: str) -> list[Path]:
     """Return the files that a stage reads, code and the page's sources aside."""
-    deps = [dep for dep in STAGES[stage]["deps"] if not dep.startswith(("digits/", "stages/"))]
+    deps = [dep for dep in STAGES[stage]["deps"] if not dep.startswith(CODE)]
     named = {"${data.train}": "train.csv", "${data.test}": "test.csv"}
     paths = [Path("params.yaml"), *(Path(named.get(dep, dep)) for dep in deps)]
     files = [file for path in paths for file in (sorted(path.glob("*")) or [path])]

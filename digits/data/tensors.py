@@ -39,6 +39,23 @@ class Statistics(Section):
     pixels: Annotated[int, Field(ge=1, lt=2**31)]  # a square number
     straightened: bool  # before
 
+    @classmethod
+    def measure(cls, blocks: Iterable[NDArray[np.uint8]], *, straightened: bool) -> Self:
+        """Return those of images as they came, (rows, pixels), from sums of whole numbers.
+
+        ValueError where all pixels are equal.
+        """
+        counts, pixels = np.zeros(256, np.int64), 0
+        for block in blocks:
+            straight = straighten(block) if straightened else block
+            counts += np.bincount(straight.ravel(), minlength=256)
+            pixels = block.shape[1]
+        count, total, squares = (int(counts @ np.arange(256) ** power) for power in range(3))
+        if not (variance := count * squares - total * total):
+            raise ValueError("all training pixels are equal")
+        mean, std = total / count, sqrt(variance / (count * count))
+        return cls(mean=mean, std=std, pixels=pixels, straightened=straightened)
+
     @property
     def side(self) -> int:
         """Height and width of an image, in pixels."""
@@ -54,15 +71,6 @@ class Statistics(Section):
         """Read the statistics that prepare wrote; an `InputError` tells if these are none."""
         with expecting(path, WRITTEN, ValueError):
             return cls.model_validate_json(path.read_bytes())
-
-
-def measure(blocks: Iterable[NDArray[np.uint8]]) -> tuple[float, float]:
-    """Return mean and standard deviation of all pixels, from exact sums of whole numbers."""
-    counts = np.zeros(256, np.int64)
-    for block in blocks:
-        counts += np.bincount(block.ravel(), minlength=256)
-    count, total, squares = (int(counts @ np.arange(256) ** power) for power in range(3))
-    return total / count, sqrt((count * squares - total * total) / (count * count))
 
 
 def write_blocks(

@@ -12,9 +12,7 @@ from math import fsum
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from digits import exact
 from digits.data.split import stratified_folds
@@ -27,16 +25,19 @@ HALVINGS = 40
 COLUMNS = ["probabilities", "expected_calibration_error", "negative_log_likelihood", "temperature"]
 
 
-def summarise(logits: Tensor, actual: NDArray[np.int64]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def summarise(
+    logits: NDArray[np.floating], actual: NDArray[np.int64]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return how well probabilities of logits and accuracy agree, raw and scaled; and the bins.
 
     Scaled is each half by the temperature of the other; the table has that of all rows.
     """
     rows, columns = [], dict[str, pd.Series]()
-    scaled = scale_crosswise(logits, actual), temperature(logits, actual)
-    for kind, (values, divisor) in {"raw": (logits, 1.0), "scaled": scaled}.items():
-        predictions = Predictions(actual, exact.softmax(values).numpy())
-        loss = negative_log_likelihood(exact.log_softmax(values).numpy(), actual)
+    scaled = scale_crosswise(logits, actual)
+    kinds = ("raw", logits, 1.0), ("scaled", scaled, temperature(logits, actual))
+    for kind, values, divisor in kinds:
+        predictions = Predictions(actual, exact.softmax(values))
+        loss = negative_log_likelihood(exact.log_softmax(values), actual)
         rows.append((kind, expected_error(predictions), loss, divisor))
         table = bins(predictions)
         columns["rows"] = table["rows"]
@@ -69,31 +70,31 @@ def _split(predictions: Predictions) -> Iterator[tuple[NDArray[np.float64], NDAr
         yield confidence[rows], right[rows]
 
 
-def temperature(logits: Tensor, labels: NDArray[np.int64]) -> float:
+def temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
     """Return what to divide logits, shape (rows, classes), by to make the labels likeliest.
 
     Without rows it is 1; where every label is the likeliest class, the least that there is.
     """
     if not len(labels):
         return 1.0
-    wide = logits.double()
-    likelihoods = wide[torch.arange(len(labels)), torch.from_numpy(labels)]
+    wide = logits.astype(np.float64)
+    likelihoods = wide[np.arange(len(labels)), labels]
     own = fsum(likelihoods.tolist())
-    low, high = torch.tensor([-WIDEST, WIDEST], dtype=torch.float64)
-    if torch.equal(likelihoods, wide.amax(dim=1)):
+    low, high = -WIDEST, WIDEST
+    if np.array_equal(likelihoods, wide.max(axis=1)):
         low = high
     # The logarithm of the inverse; the likelihood rises in it up to where it is greatest.
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        shares = exact.softmax(wide * exact.exp(middle))
-        expected = fsum(exact.total(shares * wide, dim=1).tolist())
+        shares = exact.softmax(wide * exact.exp(np.array(middle)))
+        expected = fsum(exact.total(shares * wide, 1).tolist())
         low, high = (middle, high) if expected < own else (low, middle)
-    return exact.exp(-(low + high) / 2).item()
+    return float(exact.exp(np.array(-(low + high) / 2)))
 
 
-def scale_crosswise(logits: Tensor, labels: NDArray[np.int64]) -> Tensor:
+def scale_crosswise(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return logits, (rows, classes), each half divided by the other's temperature, not its own."""
-    scaled, dealt = logits.to(torch.float64, copy=True), stratified_folds(labels, 2, seed=0)
+    scaled, dealt = logits.astype(np.float64), stratified_folds(labels, 2, seed=0)
     for half in range(2):
         other = dealt != half
         scaled[~other] /= temperature(logits[other], labels[other])

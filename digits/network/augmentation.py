@@ -14,14 +14,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from digits import exact
-from digits.exact import Quantised, product, quantise, rounded
+from digits.exact import Quantised, quantise, rounded
+from digits.network.affine import PLACES, move
 from digits.network.draws import Draws
+from digits.network.int8 import product
 from digits.network.model import IMAGE_BITS
-from digits.params import Affine, Augment
+from digits.params import Augment
 
 REACH = 3  # deviations: as far as a Gaussian is felt
-PLACES = 256  # between two pixels, along each axis: with an image's 8 bits, sampling sums 24
-MAP_BITS, POSITION_BITS = 13, 9
 NOISE_BITS, GAUSSIAN_BITS = 8, 11
 
 
@@ -34,26 +34,10 @@ def augment(images: Tensor, params: Augment, draws: Draws) -> Tensor:
         points = len(gaussian.values)
         noise = draws.uniform(2 * rows * points, points) * 2 - 1
         places.add_(_smooth(noise, gaussian).view_as(places) * params.elastic)
-    return sample(rounded(images, IMAGE_BITS)[:, None], places).view_as(images)
+    return sample(rounded(images, IMAGE_BITS), places)
 
 
-def move(draws: Tensor, side: int, params: Affine) -> Tensor:
-    """Return where each pixel comes from, in pixels off the centre, shape (rows, 2, pixels).
-
-    Places are scaled along both axes, sheared, turned about the centre and then shifted. How far
-    each, draws say, from -1 to 1, shape (6, rows): turn, shear, and two of scale and of shift.
-    """
-    draws = draws.to(torch.float64)
-    sin, cos = exact.sine_and_cosine(draws[0] * (params.rotation / 360))
-    shear, (across, down) = draws[1] * params.shear, 1 + draws[2:4] * params.scale
-    columns = [cos * across, (cos * shear - sin) * down, draws[4] * params.shift]
-    columns += [sin * across, (sin * shear + cos) * down, draws[5] * params.shift]
-    maps = torch.stack(columns, dim=1).view(-1, 3).to(torch.float32)
-    positions = _positions(side, draws.device)
-    return product(quantise(maps, MAP_BITS), positions).view(-1, 2, side * side)
-
-
-def _smooth(noise: Tensor, gaussian: Quantised) -> Tensor:
+def _smooth(noise: Tensor, gaussian: Quantised[Tensor]) -> Tensor:
     """Return noise, (fields * points, points), as turned fields, (fields * side, side)."""
     points, side = gaussian.values.shape
     along_one = product(quantise(noise, NOISE_BITS), gaussian)
@@ -62,32 +46,23 @@ def _smooth(noise: Tensor, gaussian: Quantised) -> Tensor:
 
 
 def sample(images: Tensor, places: Tensor) -> Tensor:
-    """Return images, (groups or 1, rows, pixels), at places, (groups, 2, pixels), off their centre.
+    """Return images, (rows, pixels), each at its places, (rows, 2, pixels), off their centre.
 
     What grid_sample makes of places is exact where the side is a power of two: so it is made one.
     """
-    groups, side = len(places), isqrt(images.shape[2])
+    rows, side = len(images), isqrt(images.shape[1])
     wide = 1 << (side - 1).bit_length()
     before, after = (wide - side) // 2, (wide - side + 1) // 2
-    pictures = images.view(*images.shape[:2], side, side)
+    pictures = images.view(rows, 1, side, side)
     pictures = functional.pad(pictures, [before, after] * 2, "replicate")
     places = places.clamp_(-side / 2, side / 2).mul_(PLACES).round_().mul_(2 / (wide * PLACES))
-    grid = places.add_((before - after) / wide).view(groups, 2, side, side).permute(0, 2, 3, 1)
-    pictures = pictures.expand(groups, -1, -1, -1)
+    grid = places.add_((before - after) / wide).view(rows, 2, side, side).permute(0, 2, 3, 1)
     found = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
-    return found.flatten(2)
+    return found.view_as(images)
 
 
 @cache
-def _positions(side: int, device: torch.device) -> Quantised:
-    """Return x and y of each pixel, in pixels off the centre, and 1, shape (3, pixels)."""
-    places = torch.arange(side, device=device) - (side - 1) / 2
-    across, down = places.repeat(side), places.repeat_interleave(side)
-    return quantise(torch.stack([across, down, torch.ones_like(across)]), POSITION_BITS)
-
-
-@cache
-def _gaussian(side: int, deviation: float, device: torch.device) -> Quantised:
+def _gaussian(side: int, deviation: float, device: torch.device) -> Quantised[Tensor]:
     """Return what noise at each of some points gives to each pixel of a row, shape (points, side).
 
     With a point for each pixel that is a Gaussian. Wider ones hide what lies between points that

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from digits import exact
-from digits.exact import FLOAT, PRECISION, Quantised, product, quantise
+from digits.exact import SINGLE, Quantised, quantise
 from digits.network.draws import Draws
+from digits.network.int8 import product
 from digits.network.model import FORWARD_BITS, IMAGE_BITS
 from digits.network.normalisation import EPSILON, Normalised
 from digits.params import Train
@@ -60,8 +61,8 @@ class Passed(NamedTuple):
     """What the way back needs of a layer that a batch went through."""
 
     values: Tensor  # what came in, shape (rows, inputs): above 0 where the gradient passes
-    inputs: Quantised  # these, rounded
-    weights: Quantised  # shape (inputs, outputs)
+    inputs: Quantised[Tensor]  # these, rounded
+    weights: Quantised[Tensor]  # shape (inputs, outputs)
     normalised: Normalised | None  # what batch normalisation made of its sums, if there is any
 
 
@@ -100,7 +101,7 @@ def backpropagate(
 def _backward_bits(terms: int) -> int:
     """Return how many bits errors may have, for float32 to hold their product of so many terms."""
     least, most = BACKWARD_BITS
-    return max(least, min(most, PRECISION[FLOAT] - FORWARD_BITS - ceil(log2(terms))))
+    return max(least, min(most, SINGLE - FORWARD_BITS - ceil(log2(terms))))
 
 
 def _go_forward(
@@ -149,5 +150,5 @@ def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) 
     """Return the loss of each row in nats, float64, shape (rows,), of logits (rows, classes)."""
     logarithms = exact.log_softmax(logits)
     own = logarithms.gather(1, labels[:, None])[:, 0]
-    spread = exact.total(logarithms, dim=1) * (label_smoothing / logits.shape[1])
+    spread = exact.total(logarithms, 1) * (label_smoothing / logits.shape[1])
     return -(own * (1 - label_smoothing) + spread)

@@ -1,108 +1,136 @@
-"""The trained network in the form of ONNX, which other runtimes and languages read.
+"""A recogniser in the form of ONNX, which other runtimes and languages read.
 
-Pixels go in, straightened if the network's were, and probabilities come out. All else that predict
-does lies between: the normalisation, the views of each image, the networks, and the means of their
-logits.
+Pixels go in, straightened if the network's were; probabilities and logits come out. All else lies
+between: the normalisation, the views of each image, the networks, and the means of their logits.
+
+Logits are exact: bit for bit those of `Recogniser.answer`. Products are of whole numbers, whose
+sums float32 or float64 hold in whatever order they are; all else is one operation at a time that
+IEEE 754 rounds correctly. Probabilities are the runtime's own, by its own exponential.
 """
 
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterator, Sequence
+from math import ceil, log2
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, checker, numpy_helper, parser
+from safetensors.numpy import load
 
-from digits.data.classes import load_classes
-from digits.data.tensors import PREPARED, Statistics
+from digits.exact import SINGLE
 from digits.files import replacing
-from digits.network.augmentation import PLACES
-from digits.network.model import MODEL, Ensemble, load_model
-from digits.network.views import view_places
-from digits.params import Predict, load_params
+from digits.network.model import FORWARD_BITS, IMAGE_BITS
+from digits.network.recogniser import Description, Recogniser, load_recogniser
+from digits.network.views import corners, view_places
 
 EXPORTED = Path("models/mlp.onnx")
 # These versions are of 2020: onnxruntime has known both since 1.7. Images are uint8, so that scaled
-# ones are refused and not answered wrongly.
-FORM = """
-<ir_version: 7, opset_import: ["": 13], producer_name: "digits">
-digits (uint8[batch, {side}, {side}] pixels) => (float[batch, {classes}] probabilities) {{
-    {nodes}
-}}
-"""
+# ones are refused and not answered wrongly. What follows has the shape (batch, views, values).
+FORM = """<ir_version: 7, opset_import: ["": 13], producer_name: "digits">
+digits (uint8[batch, {side}, {side}] pixels)
+    => (float[batch, {classes}] probabilities, float[batch, {classes}] logits) {{
+    line = Constant<value_ints=[0, 1, {pixels}]>()
+    lines = Reshape(pixels, line)
+    levels = Cast<to=6>(lines)
+    images = Gather(normalised, levels){nodes}
+    logits = Flatten(mean)
+    probabilities = Softmax<axis=1>(logits)
+}}"""
+# As `quantise` does it: comparisons find the largest power of two exactly, as no logarithm does.
+ROUND = """
+    {of}_sizes = Abs({of})
+    {of}_most = ReduceMax<axes=[-1]>({of}_sizes)
+    {of}_reached = GreaterOrEqual({of}_most, powers)
+    {of}_candidates = Where({of}_reached, powers, least)
+    {of}_power = ReduceMax<axes=[-1]>({of}_candidates)
+    {of}_count = Constant<value_float={count}.0>()
+    {of}_unit = Div({of}_power, {of}_count)
+    {of}_units = Div({of}, {of}_unit)
+    {of}_whole = Round({of}_units)"""
+VIEWS = """
+    corners = Gather<axis=2>(images_whole, places)
+    parts = Mul(corners, shares)
+    corner = Constant<value_ints=[1, 2]>()
+    sampled = ReduceSum<keepdims=0>(parts, corner)
+    moved = Mul(sampled, images_unit)
+    views = Concat<axis=1>(images, moved)"""
+# Factors are float32, 1, where that holds all sums, else float64, 11. A bias that followed the
+# product at once would be fused with it by runtimes, some of which begin sums with the bias.
+LAYER = """
+    {of} = {function}({values}){rounding}
+    {of}_factor = Cast<to={kind}>({of}_whole)
+    {name}_matrix = Cast<to={kind}>({name}_weight)
+    {name}_wide = MatMul({of}_factor, {name}_matrix)
+    {name}_sums = Cast<to=1>({name}_wide)
+    {name}_part = Mul({name}_sums, {of}_unit)
+    {name}_product = Mul({name}_part, {name}_unit)
+    {name} = Add({name}_product, {name}_bias)"""
 
 
-def build(model: Ensemble, statistics: Statistics, params: Predict) -> ModelProto:
-    """Return networks, averaged over views as `infer` does it, as a checked ONNX model."""
-    nodes = "\n    ".join(_connect(len(model.networks), len(model.widths) - 1))
-    form = FORM.format(side=statistics.side, classes=model.widths[-1], nodes=nodes)
+def build(recogniser: Recogniser) -> ModelProto:
+    """Return a recogniser as a checked ONNX model."""
+    description, side = recogniser.description, recogniser.description.statistics.side
+    moved = view_places(description.views, side)[1:]
+    nodes = "".join(_connect(description, len(moved)))
+    pixels, *_, classes = description.widths
+    form = FORM.format(side=side, pixels=pixels, classes=classes, nodes=nodes)
     exported = parser.parse_model(form)
-    for name, values in _constants(model, statistics, params).items():
+    for name, values in _constants(recogniser, moved).items():
         exported.graph.initializer.append(numpy_helper.from_array(values, name))
     checker.check_model(exported, full_check=True)
     return exported
 
 
-def _connect(networks: int, layers: int) -> Iterator[str]:
-    """Yield the nodes of the graph, in the order of the flow."""
-    yield "numbers = Cast<to=1>(pixels)"
-    yield "rows = Flatten(numbers)"
-    yield "centred = Sub(rows, mean)"
-    yield "images = Div(centred, deviation)"
-    yield "corners = Gather<axis=1>(images, places)"  # (batch, 4, views, pixels)
-    yield "parts = Mul(corners, shares)"
-    yield "views = ReduceSum<keepdims=0>(parts, corner)"
-    for network in range(networks):
-        values = "views"
-        for layer in range(layers):
-            name = f"networks_{network}_layers_{layer}"
-            if layer:
-                yield f"{name}_in = Relu({values})"
-                values = f"{name}_in"
-            yield f"{name}_product = MatMul({values}, {name}_weight)"
-            yield f"{name} = Add({name}_product, {name}_bias)"
-            values = name
-    last = (f"networks_{network}_layers_{layers - 1}" for network in range(networks))
-    yield f"logits = Mean({', '.join(last)})"
-    yield "mean_logits = ReduceMean<axes=[1], keepdims=0>(logits)"
-    yield "probabilities = Softmax<axis=1>(mean_logits)"
+def _connect(description: Description, moved: int) -> Iterator[str]:
+    """Yield the nodes from images to the mean of logits, in the order of the flow."""
+    if moved:
+        yield ROUND.format(of="images", count=2 ** (IMAGE_BITS - 1)) + VIEWS
+    answers = []
+    for named in description.named():
+        values = "views" if moved else "images"
+        for layer, (dotted, inputs, _) in enumerate(named):
+            function, bits = ("Relu", FORWARD_BITS) if layer else ("Identity", IMAGE_BITS)
+            kind = 1 if bits + FORWARD_BITS + ceil(log2(inputs)) <= SINGLE else 11
+            form = {"function": function, "values": values, "kind": kind}
+            values = dotted.replace(".", "_")
+            rounding = ROUND.format(of=f"{values}_in", count=2 ** (bits - 1))
+            yield LAYER.format(name=values, of=f"{values}_in", rounding=rounding, **form)
+        answers.append(values)
+    yield from _mean("answers", answers)
+    views = [f"view_{number}" for number in range(1 + moved)]
+    yield f"\n    {', '.join(views)} = Split<axis=1>(answers)"
+    yield from _mean("mean", views)
 
 
-def _constants(model: Ensemble, statistics: Statistics, params: Predict) -> dict[str, NDArray[Any]]:
-    """Return the tensors that the graph names: weights have the shape (inputs, outputs) here."""
-    places, shares = _corners(view_places(params, statistics.side).numpy(), statistics.side)
-    # Names have no dots in the graph.
-    found = {key.replace(".", "_"): value.numpy().T for key, value in model.state_dict().items()}
-    mean, deviation = (np.array(one, np.float32) for one in (statistics.mean, statistics.std))
-    found |= {"mean": mean, "deviation": deviation, "corner": np.array([1])}
-    return found | {"places": places, "shares": shares}
+def _mean(name: str, terms: Sequence[str]) -> Iterator[str]:
+    """Yield a mean by additions in order, which ONNX leaves open where an operator takes many."""
+    total = terms[0]
+    for term in terms[1:]:
+        yield f"\n    {name}_{term} = Add({total}, {term})"
+        total = f"{name}_{term}"
+    yield f"\n    {name}_terms = Constant<value_float={len(terms)}.0>()"
+    yield f"\n    {name} = Div({total}, {name}_terms)"
 
 
-def _corners(
-    places: NDArray[np.float32], side: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the four pixels around each place of each view, and their shares of what lies there.
-
-    Both have the shape (4, views, pixels).
-    """
-    at = np.rint(places.clip(-side / 2, side / 2) * PLACES) / PLACES + (side - 1) / 2
-    low = np.floor(at)
-    corners, shares = [], []
-    for corner in product((0, 1), repeat=2):
-        step = np.reshape(corner, (2, 1))
-        across, down = np.moveaxis((low + step).clip(0, side - 1).astype(np.int64), 1, 0)
-        corners.append(down * side + across)
-        shares.append(np.where(step, at - low, 1 - (at - low)).prod(axis=1, dtype=np.float32))
-    return np.stack(corners), np.stack(shares)
+def _constants(recogniser: Recogniser, moved: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """Return the tensors that the graph names, which are without dots; weights are turned."""
+    parts = sorted(load(recogniser.encode()).items())  # as it comes, the order changes
+    found = {name.replace(".", "_"): values.T for name, values in parts}
+    statistics = recogniser.description.statistics.model_copy(update={"straightened": False})
+    found["normalised"] = statistics.normalise(np.arange(256, dtype=np.uint8))
+    powers = np.ldexp(np.float32(1), np.arange(-50, 128))  # `quantise` knows no smaller one
+    found |= {"powers": powers, "least": powers[:1]}
+    if len(moved):
+        found["places"], found["shares"] = corners(moved, statistics.side)
+    return found
 
 
-def main() -> None:
-    """Export the network that train wrote to `EXPORTED`."""
-    statistics = Statistics.load(PREPARED / "statistics.json")
-    model = load_model(MODEL, statistics.pixels, len(load_classes()))
-    exported = build(model, statistics, load_params().predict)
+def main(model: Path) -> None:
+    """Write a recogniser to `EXPORTED`."""
+    recogniser = load_recogniser(model)
     with replacing(EXPORTED) as temporary:
-        temporary.write_bytes(exported.SerializeToString(deterministic=True))
-    told = "images as digits.data.straightening makes them" if statistics.straightened else "images"
+        temporary.write_bytes(build(recogniser).SerializeToString(deterministic=True))
+    straight = recogniser.description.statistics.straightened
+    told = "images as digits.data.straightening makes them" if straight else "images"
     print(f"export: wrote {EXPORTED}, {EXPORTED.stat().st_size:,} bytes, for {told}")

@@ -1,15 +1,16 @@
-"""Inference: what a network answers, block by block, and averaged over views of an image."""
+"""Inference: what networks answer, averaged over them and over views of an image."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from digits import exact
 from digits.errors import InputError
-from digits.network.model import WRITTEN, mean
+from digits.exact import Array, namespace
+from digits.network.model import MLP, WRITTEN, mean
 from digits.network.views import views
 from digits.params import Predict
 
@@ -18,23 +19,34 @@ SMALLER = "a smaller train.lr, or else a smaller train.weight_decay"
 
 
 def infer(
-    model: nn.Module, images: Tensor, params: Predict | None = None, path: Path | None = None
-) -> Tensor:
+    networks: Sequence[MLP[NDArray[Any]]],
+    images: NDArray[np.float32],
+    params: Predict | None = None,
+    path: Path | None = None,
+) -> NDArray[np.float32]:
     """Return logits, shape (rows, classes), of normalised images, shape (rows, pixels).
 
-    They are averaged over the views of each image, where params say which.
-    Where one is not finite, an InputError names the file that the model is from, or the params.
+    They are averaged over the networks: a logarithmic opinion pool of equal weights (Hinton 1999,
+    "Products of experts"); and over the views of each image, where params say which.
     """
-    with torch.inference_mode():
-        blocks = images.split(BLOCK)
-        shown = (views(block, params) if params else [block] for block in blocks)
-        logits = torch.cat([mean(map(model, seen)) for seen in shown])
-    if not logits.isfinite().all():
+    answers = []
+    with np.errstate(all="ignore"):  # what is not finite is told below
+        for block in np.split(images, range(BLOCK, len(images), BLOCK)):
+            seen = views(block, params) if params else [block]
+            answers.append(mean(mean(one.answer(view) for one in networks) for view in seen))
+    return finite(np.concatenate(answers), path)
+
+
+def finite(logits: Array, path: Path | None = None) -> Array:
+    """Return logits; where one is not finite, raise an InputError that names their file, if any."""
+    if not namespace(logits).isfinite(logits).all():
         where, expected = (path, WRITTEN) if path else ("params.yaml: train.lr", SMALLER)
         raise InputError(f"{where}: the network's answers are not finite; expected {expected}")
     return logits
 
 
-def probabilities(logits: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def probabilities(
+    logits: NDArray[np.floating],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return probabilities and their logarithms, both of the shape of `logits`, in float64."""
-    return exact.softmax(logits).numpy(), exact.log_softmax(logits).numpy()
+    return exact.softmax(logits), exact.log_softmax(logits)

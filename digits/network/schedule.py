@@ -3,7 +3,7 @@
 To add one: name it in `digits.params.Train.schedule`, and give its rate here.
 """
 
-import torch
+import numpy as np
 
 from digits import exact
 from digits.params import Train
@@ -24,7 +24,7 @@ def learning_rate(step: int, steps: int, params: Train) -> float:
         return params.lr * ((step + 1) / peak)
     left = min((steps - step) / (steps - peak), 1)
     if params.schedule == "cosine":
-        _, cosine = exact.sine_and_cosine(torch.tensor(left / 2, dtype=torch.float64))
+        _, cosine = exact.sine_and_cosine(np.array(left / 2))
         left = (1 - cosine.item()) / 2
     return params.lr * left
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
-from itertools import chain, pairwise
+from itertools import pairwise
 from math import isfinite, sqrt
 from statistics import fmean
 
@@ -20,8 +20,9 @@ from digits.network.descent import Descent
 from digits.network.device import Pace
 from digits.network.draws import Draws
 from digits.network.graph import Graph
-from digits.network.inference import SMALLER, infer
-from digits.network.model import MLP
+from digits.network.inference import BLOCK, SMALLER, finite
+from digits.network.int8 import product
+from digits.network.model import MLP, Weights
 from digits.network.schedule import learning_rate, share_averaged
 from digits.params import Train
 
@@ -96,15 +97,26 @@ class Trainer:
         self._draws = Draws(self.generator, device)
         self._graph = Graph(self.generator, device)
 
-    def network(self) -> MLP:
-        """Return the plain network that training has come to: of the averages, if there are any."""
+    def _layers(self) -> list[tuple[Tensor, Tensor]]:
+        """Return weights and biases of the plain network that answers: of averages, if any."""
         averages = self.descent.averages
-        layers = view_layers(averages if len(averages) else self.descent.values, self._widths)
-        model = MLP(self._widths).to(averages.device)
-        found = chain.from_iterable(layer.folded() for layer in layers)
-        for parameter, value in zip(model.parameters(), found, strict=True):
-            parameter.data.copy_(value)
-        return model
+        values = averages if len(averages) else self.descent.values
+        return [layer.folded() for layer in view_layers(values, self._widths)]
+
+    def weights(self) -> Weights:
+        """Return what training has come to."""
+        return [(weights.cpu().numpy(), bias.cpu().numpy()) for weights, bias in self._layers()]
+
+    def validate(self) -> tuple[float, float]:
+        """Return mean negative log-likelihood, in nats, and accuracy, 0 to 1, or raise as `finite`.
+
+        Of the validation rows, on the device where training is.
+        """
+        network, labels = MLP.of(self._layers()), self._validation.labels
+        blocks = self._validation.images.split(BLOCK)
+        logits = finite(torch.cat([network.answer(block, product) for block in blocks]))
+        right = logits.argmax(dim=1) == labels
+        return _mean(cross_entropy(logits, labels)), right.sum().item() / len(right)
 
     def run(self) -> Iterator[Epoch]:
         """Train to the last epoch, from wherever a checkpoint has brought it; yield each epoch.
@@ -121,8 +133,7 @@ class Trainer:
             for number in range(len(self.history) + 1, params.epochs + 1):
                 order = torch.randperm(rows, generator=self.generator)
                 loss = self._run_epoch(number, order, pace)
-                found = validate(self.network(), self._validation)
-                self.history.append(Epoch(number, loss, *found, *self._digests(order)))
+                self.history.append(Epoch(number, loss, *self.validate(), *self._digests(order)))
                 yield self.history[-1]
         finally:
             pace.end()
@@ -189,13 +200,6 @@ def draw_network(widths: Sequence[int], generator: torch.Generator, *, batch_nor
         if layer.norm:
             layer.norm[1].zero_()  # running means
     return values
-
-
-def validate(model: MLP, validation: Labelled) -> tuple[float, float]:
-    """Return mean negative log-likelihood, in nats, and accuracy, 0 to 1; raise as `infer` does."""
-    logits = infer(model, validation.images)
-    right = logits.argmax(dim=1) == validation.labels
-    return _mean(cross_entropy(logits, validation.labels)), right.sum().item() / len(right)
 
 
 def _mean(losses: Tensor) -> float:

@@ -1,6 +1,6 @@
 """What the network makes of picture files: see `python -m digits classify --help`.
 
-Reads params.yaml, data/prepared/ and models/mlp.safetensors of this folder, and the pictures.
+Reads a recogniser's file, and the pictures, and nothing else.
 """
 
 import json
@@ -10,19 +10,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from digits.data.classes import load_classes, name_classes
-from digits.data.tensors import PREPARED, Statistics
 from digits.errors import InputError, expecting
-from digits.network.inference import infer, probabilities
-from digits.network.model import MODEL, Ensemble, load_model
-from digits.params import Predict, load_params
+from digits.exact import softmax
+from digits.network.recogniser import Recogniser, load_recogniser
 from digits.pictures.framing import Digit, prepare
 from digits.pictures.ink import BlankError
 from digits.pictures.reading import read_picture
+
+HEADER = ("file", "place", "answer", "probability", "second", "probability")  # of the table
 
 
 @dataclass(frozen=True)
@@ -47,16 +44,9 @@ def read(file: str, side: int, *, sheet: bool = False) -> list[Digit]:
         return prepare(picture, side, times, sheet=sheet)
 
 
-def classify(
-    digit: Digit, statistics: Statistics, model: Ensemble, params: Predict
-) -> NDArray[np.float64]:
-    """Return the probability of each class, shape (classes,).
-
-    They are means over the digit as it is and turned, each averaged over the views of `params`.
-    """
-    images = torch.from_numpy(statistics.normalise(digit.views))
-    shares, _ = probabilities(infer(model, images, params, MODEL))
-    means: NDArray[np.float64] = shares.mean(axis=0)
+def classify(digit: Digit, recogniser: Recogniser) -> NDArray[np.float64]:
+    """Return the probability of each class, shape (classes,), means over the digit's own views."""
+    means: NDArray[np.float64] = softmax(recogniser.answer(digit.views)).mean(axis=0)
     return means
 
 
@@ -70,25 +60,24 @@ def as_table(answers: Sequence[Answer]) -> str:
         (first, one), (second, other), *_ = shares
         place = f"{width}x{height}+{left}+{top}"
         rows.append((file, place, first, f"{one:.4f}", second, f"{other:.4f}"))
-    columns = ["file", "place", "answer", "probability", "second", "probability"]
-    return pd.DataFrame(rows, columns=columns).to_string(index=False)
+    columns = zip(*[HEADER, *rows], strict=True)
+    padded = [[text.rjust(max(map(len, column))) for text in column] for column in columns]
+    return "\n".join(map(" ".join, zip(*padded, strict=True)))
 
 
-def main(files: Sequence[str], *, sheet: bool, as_json: bool) -> None:
+def main(files: Sequence[str], model: Path, *, sheet: bool, as_json: bool) -> None:
     """Print what the network makes of pictures; exit with 1 if some cannot be used."""
-    params = load_params()
-    names = name_classes(load_classes(), params.data.class_names)
-    statistics = Statistics.load(PREPARED / "statistics.json")
-    model = load_model(MODEL, statistics.pixels, len(names))
+    recogniser = load_recogniser(model)
+    names, side = recogniser.description.classes, recogniser.description.statistics.side
     answers, failed = [], False
     for file in files:
         try:
-            digits = read(file, statistics.side, sheet=sheet)
+            digits = read(file, side, sheet=sheet)
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             digits, failed = [], True
         for digit in digits:
-            shares = classify(digit, statistics, model, params.predict)
+            shares = classify(digit, recogniser)
             by_name = dict(zip(names, shares.round(6).tolist(), strict=True))
             label = int(shares.argmax())
             answers.append(Answer(file, digit.place, names[label], label, by_name))

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 from math import isnan
 from pathlib import Path
 from typing import NamedTuple
@@ -19,16 +20,21 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
+from PIL import Image
 
 from digits.data.tensors import Statistics
 from digits.evaluation.measures import by_class, wilson_interval
 from digits.files import replacing
+from digits.network.recogniser import Recogniser
+from digits.network.views import view_maps
 from digits.params import Params, as_yaml
 from digits.report.charts import chart_accuracy, chart_losses, chart_reliability
 from digits.report.sheet import Sheet
 
 WEB = Path(__file__).parent / "web"
 SCRIPTS = ("images.js", "network.js", "drawing.js", "page.js")
+MOST_BYTES = 1_900_000  # of the networks in a page, which base64 makes a third more
+FILTERED = 1  # what zlib calls the strategy that suits numbers, of which few are large
 # What begins or ends anything but text within a line.
 _MARKUP = re.compile(r"[\\`*_\[<&|~]")
 
@@ -65,7 +71,8 @@ class Report:
     confusion: NDArray[np.int64]  # of validation, predicted (rows) by actual class (columns)
     sheet: Sheet
     tables: Mapping[str, pd.DataFrame]  # training, reliability and calibration, of plots/
-    network: bytes  # models/mlp.safetensors
+    recogniser: Recogniser
+    logits: NDArray[np.float32]  # of the first test images, (rows, classes)
 
     @property
     def architecture(self) -> str:
@@ -88,6 +95,30 @@ class Report:
             f"{train.batch_size} with a learning rate of {train.lr:g} ({train.schedule}), "
             f"on {images}. Test images: {data.test}."
         )
+
+
+def embed(recogniser: Recogniser) -> tuple[bytes, int]:
+    """Return as many networks as a page has room for, all, one or none, and how many these are.
+
+    They are the bytes of their file, packed.
+    """
+    for networks in (len(recogniser.networks), 1):
+        packed = pack(recogniser.first(networks).encode())
+        if len(packed) <= MOST_BYTES:
+            return packed, networks
+    return b"", 0
+
+
+def pack(content: bytes) -> bytes:
+    """Return bytes as the only line of a PNG.
+
+    Browsers can unpack it, and the same Pillow packs it into the same bytes, which the many
+    versions of zlib do not.
+    """
+    line, file = Image.frombytes("P", (len(content), 1), content), BytesIO()
+    line.putpalette(bytes(3 * 256))  # of fewer colours than that, it would keep fewer bits
+    line.save(file, "png", compress_type=FILTERED)
+    return file.getvalue()
 
 
 def templates() -> Environment:
@@ -116,7 +147,12 @@ def _as_markdown(text: str) -> str:
 def write_report(report: Report, page: Path, card: Path) -> None:
     """Write the page and the model card."""
     script = "\n".join(map(_source, SCRIPTS))
+    weights, networks = embed(report.recogniser)
     values = {
+        "weights": weights,
+        "networks": networks,
+        "maps": view_maps(report.recogniser.description.views)[1:].tolist(),  # of other views
+        "logits_sha256": sha256(report.logits.astype("<f4").tobytes()).hexdigest(),
         "report": report,
         "images": Path(report.params.data.train).parent.name or "train",
         "by_class": by_class(report.confusion, report.names),

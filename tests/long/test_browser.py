@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
-from digits.data.tensors import PREPARED, map_images, map_pixels
+from digits.data.tensors import PREPARED, Statistics, map_pixels
 from digits.evaluation.label_errors import SUSPECTS, write_suspects
-from digits.network.inference import infer, probabilities
-from digits.network.model import MODEL, load_model
-from digits.params import load_params
+from digits.exact import softmax
+from digits.network.recogniser import RECOGNISER, Recogniser, load_recogniser
+from digits.params import Predict
 from stages import evaluate, prepare, report, train
 from tests.conftest import PIXELS, ParamsWriter
+from tests.digits.report.test_page import draw_recogniser
 from tests.sandbox import CLASSES, ROOT
 from tests.strokes import PAPER, STROKES, parse
 
@@ -139,13 +139,33 @@ def test_at_least_nine_of_ten_drawn_digits_are_recognised_and_a_small_one_in_a_c
     assert page.locator("#answers div").count() == 0
 
 
-def test_an_ensemble_over_views_answers_as_pytorch_does_whatever_its_classes_are_called(
-    project: Path, write_params: ParamsWriter, browser: "Browser", plain_products: None
+def check_answers(page: "Page", recogniser: Recogniser, pixels: NDArray[np.uint8]) -> None:
+    """Check that a page answers images, and some that are none, with the very bits of Python."""
+    side, noise = recogniser.description.statistics.side, np.random.default_rng(0)
+    odd = noise.integers(0, 256, (4, side * side), dtype=np.uint8)
+    odd[0], odd[1], odd[2, side:] = 0, 255, 0
+    shown = np.concatenate([odd, pixels])
+    call = "images => images.map((image) => [[...answer(image)], classify(image)])"
+    logits, probabilities = zip(*page.evaluate(call, shown.tolist()), strict=True)
+    expected = recogniser.answer(shown)
+    # JSON loses nothing of a number, and float64 nothing of float32.
+    assert np.array(logits).tobytes() == expected.astype(np.float64).tobytes()
+    assert np.array(probabilities).tobytes() == softmax(expected).tobytes()
+
+
+def test_the_page_answers_as_its_recogniser_to_the_last_bit(page: "Page") -> None:
+    pixels = map_pixels(ROOT / PREPARED / "validation", 28 * 28)[:200]
+    check_answers(page, load_recogniser(ROOT / RECOGNISER), pixels)
+
+
+def test_so_does_an_ensemble_over_views_whatever_its_classes_are_called(
+    project: Path, write_params: ParamsWriter, browser: "Browser"
 ) -> None:
     names = [f'"><3 onclick="hacked={label}"\' {{{{7*7}}}}&lt;b&gt;' for label in range(CLASSES)]
-    network = {"train.networks": 2, "train.widths": [8, 6]}
-    views = {"predict.rotation": 20.0, "predict.shear": 0.1, "predict.shift": 1.0}
-    write_params({"data.class_names": names, **network, **views})
+    network = {"train.networks": 2, "train.widths": [8, 6], "prepare.straighten": True}
+    views = {"rotation": 20.0, "scale": 0.1, "shear": 0.1, "shift": 1.0}
+    changes = {f"predict.{name}": far for name, far in views.items()}
+    write_params({"data.class_names": names, **network, **changes})
     write_suspects(SUSPECTS, [], ())
     for stage in (prepare, train, evaluate):
         stage.main()
@@ -154,14 +174,30 @@ def test_an_ensemble_over_views_answers_as_pytorch_does_whatever_its_classes_are
     page = open_report(browser, report.PAGE.resolve().as_uri())
     page.locator(".matrix button:not([disabled])").first.click()
     page.click("#example")
-    images = map_images(Path("data/prepared/validation/images.npy"))
-    pixels = map_pixels(PREPARED / "validation", PIXELS).tolist()
-    found = np.array(page.evaluate("images => images.map((image) => classify(image))", pixels))
-    model = load_model(MODEL, PIXELS, CLASSES)
-    expected, _ = probabilities(infer(model, torch.from_numpy(images), load_params().predict))
-    assert np.abs(found - expected).max() < 1e-4
+    check_answers(page, load_recogniser(), map_pixels(PREPARED / "validation", PIXELS))
     assert page.locator("img").count() == 1
     assert page.evaluate("typeof hacked") == "undefined"
     shown = page.locator("body").inner_text()
     assert all(one in shown for one in names)
+    page.close()
+
+
+def test_so_does_the_largest_network_of_a_recipe_in_a_page_that_can_be_sent_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: "Browser"
+) -> None:
+    monkeypatch.chdir(ROOT)
+    views = Predict(rotation=6.0, scale=0.07, shear=0.08, shift=0.0)
+    # Every other pixel is halfway between two units, and ink is rounded up to a power of two.
+    mean, std = 127 / 1.5, 128 / 1.5 * (1 - 1e-9)
+    statistics = Statistics(mean=mean, std=std, pixels=28 * 28, straightened=True)
+    changes = {"widths": (28 * 28, 1000, 1000, 1000, 10), "views": views, "statistics": statistics}
+    description = load_recogniser().description.model_copy(update=changes)
+    recogniser, path = draw_recogniser(description), tmp_path / "index.html"
+    monkeypatch.setattr(report, "write_recogniser", lambda *_: recogniser)
+    for name, value in (("PAGE", path), ("CARD", tmp_path / "card.md"), ("ANSWERED", 1)):
+        monkeypatch.setattr(report, name, value)
+    report.main()
+    assert path.stat().st_size < 5_000_000
+    page = open_report(browser, path.as_uri())
+    check_answers(page, recogniser, map_pixels(PREPARED / "validation", 28 * 28)[:20])
     page.close()

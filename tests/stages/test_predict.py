@@ -4,14 +4,13 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 
 from digits.data.submission import read_ids, read_submission
 from digits.data.tensors import PREPARED, map_labelled
 from digits.errors import InputError
 from digits.evaluation.measures import negative_log_likelihood
 from digits.network.inference import infer, probabilities
-from digits.network.model import MODEL, load_model
+from digits.network.model import MLP, MODEL, load_model
 from digits.params import load_params
 from stages import evaluate, predict, prepare, score, train
 from tests.conftest import LABELS, ParamsWriter
@@ -22,10 +21,10 @@ def test_what_is_answered_is_averaged_over_views(project: Path, write_params: Pa
     write_params({"train.epochs": 1, "train.lr": 0.01, "predict.shear": 0.1})
     for stage in (prepare, train, evaluate, predict):
         stage.main()
-    model, log_probabilities = load_model(MODEL, 16, CLASSES), []
+    networks, log_probabilities = [*map(MLP.of, load_model(MODEL, 16, CLASSES))], []
     for part in ("test", "validation"):
-        images = torch.from_numpy(np.load(PREPARED / part / "images.npy"))
-        log_probabilities.append(probabilities(infer(model, images, load_params().predict))[1])
+        images = np.load(PREPARED / part / "images.npy")
+        log_probabilities.append(probabilities(infer(networks, images, load_params().predict))[1])
     labels = read_submission(Path("submission.csv"), read_ids(), LABELS)
     assert np.array_equal(labels, log_probabilities[0].argmax(axis=1))
     found = json.loads(Path("metrics/evaluation.json").read_text())["negative_log_likelihood"]

@@ -1,5 +1,7 @@
 import json
 import re
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,12 @@ import numpy as np
 import pytest
 
 from digits.data.answers import digests
+from digits.data.tensors import PREPARED, map_images
 from digits.errors import InputError
 from digits.evaluation.label_errors import SUSPECTS, Suspect, write_suspects
+from digits.network.inference import infer
+from digits.network.model import MLP, MODEL, load_model
+from digits.params import load_params
 from stages import evaluate, prepare, report, train
 from tests.conftest import LABELS, ParamsWriter
 from tests.sandbox import CLASSES, draw_images
@@ -92,6 +98,20 @@ def test_a_page_that_cannot_hold_all_mistakes_says_how_many_it_holds(
 
 
 @pytest.mark.usefixtures("reported")
+def test_the_example_in_the_card_runs_and_prints_the_hash_of_logits_in_it() -> None:
+    card = report.CARD.read_text(encoding="utf-8")
+    [example] = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    known: dict[str, Any] = {}
+    with redirect_stdout(StringIO()) as printed:
+        exec(example, known)
+    assert f"\n\n    {printed.getvalue()}\n" in card
+    assert known["logits"].shape == (12, CLASSES)
+    networks = [MLP.of(network) for network in load_model(MODEL, 16, CLASSES)]
+    images = map_images(PREPARED / "test/images.npy")
+    assert np.array_equal(known["logits"], infer(networks, images, load_params().predict))
+
+
+@pytest.mark.usefixtures("reported")
 def test_what_another_stage_did_not_write_is_refused() -> None:
     before = report.PAGE.read_bytes()
     for name, content in (
@@ -104,7 +124,7 @@ def test_what_another_stage_did_not_write_is_refused() -> None:
         path = Path(name)
         whole = path.read_bytes()
         path.write_text(content)
-        with pytest.raises(InputError, match=f"^{name}: .*; expected (what|YAML)"):
+        with pytest.raises(InputError, match=f"^{name}: .*; expected (what|YAML|a network)"):
             report.main()
         path.write_bytes(whole)
     assert report.PAGE.read_bytes() == before

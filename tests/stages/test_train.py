@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from digits.errors import InputError
-from digits.network.model import MODEL, Ensemble, encode, load_model
+from digits.network.model import MODEL, Weights, encode, load_model
 from digits.network.training import Epoch
 from stages import prepare, train
 from tests.conftest import ParamsWriter
@@ -46,12 +46,12 @@ def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(
     for seed in (5, 6):
         write_params({"train.seed": seed})
         train.main()
-        alone.append(load_model(MODEL, 16, 3).networks[0])
+        alone.append(load_model(MODEL, 16, 3)[0])
         metrics.append(read_metrics())
         curves.append(pd.read_csv(train.CURVES, dtype=str))
     write_params({"train.seed": 5, "train.networks": 2})
     train.main()
-    assert MODEL.read_bytes() == encode(Ensemble(alone))
+    assert MODEL.read_bytes() == encode(alone)
     assert read_metrics() == pytest.approx(pd.DataFrame(metrics).mean().to_dict())
     found, (first, second) = pd.read_csv(train.CURVES, dtype=str), curves
     for name in ("weights_sha256", "draws_sha256", "data_sha256"):
@@ -105,8 +105,8 @@ class Killed(BaseException):
 def die_in(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Train until a network is in an epoch, or else until the networks are to be saved."""
 
-    def die(one: Epoch | Ensemble, *_: Path) -> None:
-        if isinstance(one, Ensemble) or one.epoch == epoch:
+    def die(one: Epoch | list[Weights], *_: Path) -> None:
+        if isinstance(one, list) or one.epoch == epoch:
             raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):

@@ -27,7 +27,7 @@ function trace(context, strokes, width) {
 function ink(strokes, side, width) {
   const context = new OffscreenCanvas(side, side).getContext("2d", { willReadFrequently: true });
   trace(context, strokes, width);
-  return context.getImageData(0, 0, side, side).data.filter((_, place) => place % 4 === 3);
+  return new Uint32Array(context.getImageData(0, 0, side, side).data.buffer).map((pixel) => pixel >>> 24);
 }
 
 function centreOfMass(values, side) {
@@ -76,7 +76,7 @@ function showAnswers(shares) {
   }));
 }
 
-function letDraw(networks) {
+function letDraw(recogniser) {
   const paper = document.getElementById("paper");
   const seen = document.getElementById("seen");
   let strokes = [];
@@ -86,8 +86,8 @@ function letDraw(networks) {
     context.clearRect(0, 0, paper.width, paper.height);
     trace(context, strokes, PEN * paper.width * 1.4);
     const pixels = strokes.length ? pixelsOf(strokes, data.side) : new Uint8Array(data.side * data.side);
-    paint(seen, prepare(pixels));
-    if (strokes.length) return showAnswers(classify(networks, pixels));
+    paint(seen, prepare(recogniser, pixels));
+    if (strokes.length) return showAnswers(softmax(answer(recogniser, pixels)));
     document.getElementById("answer").textContent = "Draw something, or take the example.";
     return document.getElementById("answers").replaceChildren();
   };

@@ -3,10 +3,13 @@
 await showImages();
 const weights = document.getElementById("weights");
 if (weights) {
-  const networks = readNetworks(fromBase64(weights.textContent));
-  letDraw(networks);
+  const recogniser = readRecogniser(await inflate(weights.textContent));
+  letDraw(recogniser);
   // For whoever wants to try it from the console.
-  globalThis.classify = (pixels) => classify(networks, pixels);
+  Object.assign(globalThis, {
+    answer: (pixels) => answer(recogniser, pixels),
+    classify: (pixels) => softmax(answer(recogniser, pixels)),
+  });
 }
 // How long that took, in milliseconds.
 document.documentElement.dataset.ready = performance.now().toFixed();

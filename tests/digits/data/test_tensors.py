@@ -11,7 +11,6 @@ from digits.data.tensors import (
     Statistics,
     map_images,
     map_labelled,
-    measure,
     read_images,
     write_blocks,
 )
@@ -37,12 +36,13 @@ def test_rows_are_written_as_numpy_does_and_come_back(tmp_path: Path, rows: int)
 @pytest.mark.parametrize("straightened", [False, True])
 def test_pixels_are_measured_straightened_and_normalised_exactly(straightened: bool) -> None:
     pixels = np.random.default_rng(0).permutation(256).astype(np.uint8).reshape(1, 256)
-    mean, std = measure([pixels[:, :100], pixels[:, 100:]])
-    assert [mean, std] == pytest.approx([127.5, pixels.std()], rel=1e-15)
+    straight = straighten(pixels) if straightened else pixels
+    found = Statistics.measure([pixels, pixels], straightened=straightened)
+    assert [found.mean, found.std] == pytest.approx([straight.mean(), straight.std()], rel=1e-15)
+    assert (found.pixels, found.straightened) == (256, straightened)
     statistics = Statistics(mean=33.4, std=78.6, pixels=256, straightened=straightened)
     images = statistics.normalise(pixels)
     assert images.dtype == np.float32
-    straight = straighten(pixels) if straightened else pixels
     assert (straight != pixels).any() == straightened
     assert images[0].tolist() == [
         np.float32((pixel - 33.4) / 78.6) for pixel in straight[0].tolist()

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digits.network.augmentation import PLACES, augment
+from digits.network.affine import PLACES
+from digits.network.augmentation import augment
 from digits.network.draws import Draws
 from digits.params import Augment
 

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digits import exact
 from digits.errors import InputError
+from digits.network import int8
 from digits.network.backpropagation import view_layers
+from digits.network.model import MLP
 from digits.network.schedule import learning_rate, share_averaged
 from digits.network.training import Epoch, Labelled, Trainer, draw_network
 from digits.params import Train
@@ -47,12 +48,12 @@ def test_threads_and_kinds_of_products_change_no_byte(
     # So large that threads share the work, and so many steps that each number of them has its turn.
     held_out = Labelled(HELD_OUT.images.repeat(1, 64), HELD_OUT.labels)
     rows = Labelled(ROWS.images.repeat(7, 64), ROWS.labels.repeat(7))
-    monkeypatch.setattr(exact, "LARGE", 0)
+    monkeypatch.setattr(int8, "LARGE", 0)
     changes = {"widths": [200], "batch_size": 64, "epochs": 1, "batch_norm": batch_norm}
     found, before = [], torch.get_num_threads()
     for threads, digits in ((1, False), (3, False), (1, True), (3, True)):
         torch.set_num_threads(threads)
-        monkeypatch.setattr(exact, "_has_int8", lambda _, digits=digits: digits)
+        monkeypatch.setattr(int8, "_has_int8", lambda _, digits=digits: digits)
         found.append(run(rows, held_out, **changes))
     torch.set_num_threads(before)
     assert all(epochs == found[0] for epochs in found)
@@ -100,7 +101,7 @@ def test_the_network_that_is_kept_is_validated_with_its_averages_and_norms_folde
     held_out = Labelled(HELD_OUT.images, HELD_OUT.labels.sort().values)  # most of them wrong
     trainer = begin(ROWS, held_out, averaging=0.9, batch_norm=True, dropout=0.2, epochs=1)
     [epoch] = trainer.run()
-    answers = trainer.network()(held_out.images)
+    answers = torch.from_numpy(MLP.of(trainer.weights()).answer(held_out.images.numpy()))
     loss = functional.cross_entropy(answers, held_out.labels).item()
     assert epoch.validation_loss == pytest.approx(loss, rel=1e-6)
     right = (answers.argmax(dim=1) == held_out.labels).sum().item()

@@ -1,15 +1,18 @@
+from functools import reduce
 from itertools import product
 from math import cos, floor, radians, sin
+from operator import add
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from digits.network.augmentation import sample
 from digits.network.inference import infer
 from digits.network.views import view_places, views
 from digits.params import Predict
-from tests.conftest import new_network
+from tests.conftest import draw_network
 
 NONE = Predict(rotation=0, scale=0, shear=0, shift=0)
 ALL = Predict(rotation=6, scale=0.07, shear=0.08, shift=1.5)
@@ -50,22 +53,24 @@ def interpolate(values: NDArray[np.float64], x: float, y: float) -> NDArray[np.f
 
 @pytest.mark.parametrize("side", [5, 28])
 def test_views_are_interpolated_without_an_error_whatever_images_are_beside_them(side: int) -> None:
-    pixels = torch.randint(-64, 192, (4, side * side), generator=torch.Generator().manual_seed(0))
-    images = pixels / 64
-    values = images.view(-1, side, side).double().numpy()
+    pixels = np.random.default_rng(0).integers(-64, 192, (4, side * side))
+    images = (pixels / 64).astype(np.float32)
+    values = images.reshape(-1, side, side).astype(np.float64)
     found = list(views(images, ALL))
-    assert torch.equal(found[0], images)
+    assert np.array_equal(found[0], images)
     for view, places in zip(found[1:], view_places(ALL, side)[1:], strict=True):
         expected = [interpolate(values, x, y) for x, y in places.T.tolist()]
-        assert np.array_equal(view.double().T, expected)
+        assert np.array_equal(view.astype(np.float64).T, expected)
+        moved = torch.from_numpy(places).expand(4, -1, -1).clone()
+        assert np.array_equal(view, sample(torch.from_numpy(images), moved))  # as in training
     alone = views(images[2:3], ALL)
-    assert all(torch.equal(one[0], many[2]) for one, many in zip(alone, found, strict=True))
+    assert all(np.array_equal(one[0], many[2]) for one, many in zip(alone, found, strict=True))
 
 
 def test_logits_are_means_over_views() -> None:
-    images = torch.randn(10, 16, generator=torch.Generator().manual_seed(1))
-    model = new_network([16, 5, 3])
-    answers = torch.stack([infer(model, moved) for moved in views(images, ALL)])
+    images = np.random.default_rng(1).normal(size=(10, 16)).astype(np.float32)
+    networks = [draw_network([16, 5, 3], seed) for seed in range(2)]
+    answers = [infer(networks, moved) for moved in views(images, ALL)]
     assert len(answers) == 11
-    assert torch.allclose(infer(model, images, ALL), answers.mean(dim=0), atol=1e-6)
-    assert torch.equal(infer(model, images, NONE), infer(model, images))
+    assert np.array_equal(infer(networks, images, ALL), reduce(add, answers) / np.float32(11))
+    assert np.array_equal(infer(networks, images, NONE), infer(networks, images))

@@ -10,9 +10,10 @@ from PIL import Image
 from digits.__main__ import main
 from digits.data.submission import read_ids, read_submission
 from digits.errors import run_command
-from digits.network.model import MODEL
+from digits.network.recogniser import RECOGNISER
+from digits.params import load_params
 from digits.pictures.reading import EXPECTED
-from stages import predict, train
+from stages import evaluate, predict, report, train
 from stages import prepare as prepare_stage
 from tests.conftest import LABELS, ParamsWriter, read_images
 from tests.strokes import draw
@@ -26,8 +27,9 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
     It returns what the command prints, and the lines on standard error with that of its end.
     """
-    for stage in (prepare_stage, train):
+    for stage in (prepare_stage, train, evaluate):
         stage.main()
+    report.write_recogniser(load_params())
     for number, image in enumerate(read_images(Path("test.csv"))[1]):
         Image.fromarray(image.reshape(4, 4)).save(f"{number}.png")
 
@@ -65,7 +67,10 @@ def test_pictures_of_the_networks_size_are_answered_as_predict_answers_them(
         shares = answer["probabilities"]
         assert answer["predicted"] == str(answer["label"]) == max(shares, key=shares.get)
     write_params({"predict.shift": 1, "data.class_names": ["shirt", "boot", "bag"]})
-    [shifted] = answers(run, "0.png")
+    other = RECOGNISER.rename("other.safetensors")
+    report.write_recogniser(load_params())
+    [shifted], [before] = answers(run, "0.png"), answers(run, "--model", str(other), "0.png")
+    assert before == found[0]
     assert list(shifted["probabilities"]) == ["shirt", "boot", "bag"]
     assert [*shifted["probabilities"].values()] != [*found[0]["probabilities"].values()]
 
@@ -89,8 +94,8 @@ def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_answers(run: Ru
         "1",
     ]
     assert [run(*more, "none.png")[0] for more in ([], ["--json"])] == ["", "[]\n"]
-    MODEL.unlink()
-    expected = "error: models/mlp.safetensors: no such file; expected a network that train wrote"
+    RECOGNISER.unlink()
+    expected = f"error: {RECOGNISER}: no such file; expected a recogniser that report wrote"
     assert run("0.png") == ("", [expected])
 
 

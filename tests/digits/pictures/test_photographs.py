@@ -8,15 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from digits.data.submission import count_ids, read_submission
-from digits.data.tensors import PREPARED, Statistics
-from digits.network.inference import infer, probabilities
-from digits.network.model import MODEL, Ensemble, load_model
-from digits.params import load_params
+from digits.network.recogniser import RECOGNISER, Recogniser, load_recogniser
 from digits.pictures.classify import classify, read
 from digits.pictures.framing import prepare
 from tests.conftest import read_images
@@ -36,11 +32,10 @@ FARTHER = {  # levels of 255, by which the nearest view may differ on average; e
     "28 x 28, elsewhere": 15,
 }
 
-Network = tuple[Statistics, Ensemble]
 Known = Callable[[Generator], NDArray[np.float64]]
 
 needs_network = pytest.mark.skipif(
-    not all(path.exists() for path in (ROOT / MODEL, TEST, SOLUTION)),
+    not all(path.exists() for path in (ROOT / RECOGNISER, TEST, SOLUTION)),
     reason="no network or no images: `make repro` makes them",
 )
 
@@ -59,19 +54,16 @@ def test_a_digit_in_a_picture_of_any_kind_is_found_and_framed_as_it_was(
 
 
 @pytest.fixture(scope="module")
-def network() -> Network:
-    statistics = Statistics.load(ROOT / PREPARED / "statistics.json")
-    return statistics, load_model(ROOT / MODEL, statistics.pixels, CLASSES)
+def network() -> Recogniser:
+    return load_recogniser(ROOT / RECOGNISER)
 
 
 @pytest.fixture(scope="module")
-def known(network: Network) -> Known:
+def known(network: Recogniser) -> Known:
     """Return what draws ten test images, one of each class, that are answered right as they are."""
     _, pixels = read_images(TEST)
     labels = read_submission(SOLUTION, count_ids(len(pixels)), NAMES)
-    statistics, model = network
-    shares, _ = probabilities(infer(model, torch.from_numpy(statistics.normalise(pixels))))
-    right = shares.argmax(axis=1) == labels
+    right = network.answer(pixels).argmax(axis=1) == labels
 
     def choose(draw: Generator) -> NDArray[np.float64]:
         rows = [draw.choice(np.flatnonzero(right & (labels == label))) for label in range(CLASSES)]
@@ -80,21 +72,18 @@ def known(network: Network) -> Known:
     return choose
 
 
-def answer(network: Network, content: bytes, folder: Path, *, sheet: bool = False) -> list[int]:
+def answer(network: Recogniser, content: bytes, folder: Path, *, sheet: bool = False) -> list[int]:
     """Return the likeliest class of each digit in a picture, in reading order."""
     (folder / "picture").write_bytes(content)
     found = read(str(folder / "picture"), SIDE, sheet=sheet)
-    return [
-        int(classify(digit, *network, load_params(ROOT / "params.yaml").predict).argmax())
-        for digit in found
-    ]
+    return [int(classify(digit, network).argmax()) for digit in found]
 
 
 @pytest.mark.long
 @needs_network
 @pytest.mark.parametrize("seed", range(4))
 def test_of_pictures_of_every_kind_nearly_all_are_answered_right(
-    network: Network, known: Known, tmp_path: Path, seed: int
+    network: Recogniser, known: Known, tmp_path: Path, seed: int
 ) -> None:
     right = {}
     for number, (kind, take) in enumerate(KINDS.items()):
@@ -112,7 +101,7 @@ def test_of_pictures_of_every_kind_nearly_all_are_answered_right(
 @needs_network
 @pytest.mark.parametrize("seed", range(4))
 def test_ten_digits_on_a_sheet_are_answered_in_reading_order(
-    network: Network, known: Known, tmp_path: Path, seed: int
+    network: Recogniser, known: Known, tmp_path: Path, seed: int
 ) -> None:
     draw = np.random.default_rng(seed)
     order = draw.permutation(CLASSES)

@@ -1,6 +1,12 @@
+import json
 import re
+import zlib
+from base64 import b64decode
 from dataclasses import replace
+from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
+from struct import pack, unpack_from
 from typing import Any
 
 import numpy as np
@@ -10,11 +16,36 @@ from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
 
 from digits.data.tensors import Statistics
-from digits.params import Params
+from digits.network.model import MLP
+from digits.network.recogniser import Description, Recogniser
+from digits.params import Params, Predict
 from digits.report.page import Report, Tally, write_report
 from digits.report.sheet import Sheet
 from stages.report import COLUMNS
 from tests.conftest import tiny_params
+
+DESCRIPTION = Description(
+    widths=(16, 2),
+    networks=1,
+    recipe="own",
+    classes=("a|b", "<script>"),
+    statistics=Statistics(mean=33.5, std=78.25, pixels=16, straightened=True),
+    views=Predict(rotation=0.0, scale=0.0, shear=0.0, shift=1.0),
+    temperature=0.5,
+)
+
+
+def draw_recogniser(description: Description) -> Recogniser:
+    """Draw networks, whose weights are as small and as rarely large as those that train leaves."""
+    generator, networks = np.random.default_rng(0), []
+    for _ in range(description.networks):
+        shapes = [(outputs, inputs) for inputs, outputs in pairwise(description.widths)]
+        weights = [generator.laplace(0, shape[1] ** -0.5, shape) for shape in shapes]
+        biases = [generator.normal(0, 1, outputs) for outputs, _ in shapes]
+        layers = zip(weights, biases, strict=True)
+        networks.append(MLP.of([(w.astype(np.float32), b.astype(np.float32)) for w, b in layers]))
+    return Recogniser(networks, description)
+
 
 TABLES = {
     "training": [[0.5, 0.6, 0.98]],
@@ -23,8 +54,8 @@ TABLES = {
 }
 REPORT = Report(
     params=Params.model_validate(tiny_params({"data.train": "mnist/train.csv"})),
-    statistics=Statistics(mean=33.5, std=78.25, pixels=16, straightened=True),
-    names=("a|b", "<script>"),
+    statistics=DESCRIPTION.statistics,
+    names=DESCRIPTION.classes,
     rows={"training": 35000, "validation": 7000, "test": 28000},
     copies={"validation_in_training": 0, "test_in_labelled": 0},
     score=Tally(28000, 560),
@@ -35,8 +66,10 @@ REPORT = Report(
     tables={
         name: pd.DataFrame(rows, columns=COLUMNS[name].split()) for name, rows in TABLES.items()
     },
-    network=b"abc",
+    recogniser=draw_recogniser(DESCRIPTION),
+    logits=np.arange(4, dtype=np.float32).reshape(2, 2),
 )
+LOGITS_SHA256 = sha256(pack("<4f", 0.0, 1.0, 2.0, 3.0)).hexdigest()
 DASH = "\N{EN DASH}"
 
 
@@ -65,13 +98,17 @@ def test_the_head_of_the_card_tells_hubs_the_results_that_there_are(tmp_path: Pa
 @pytest.mark.parametrize(
     ("changes", "in_page", "in_card"),
     [
-        ({}, "<b>98.00 %</b> 97.83 % to 98.16 % (95 %), 28,000 images", "less 33.5 and divided by"),
+        (
+            {},
+            "<b>98.00 %</b> 97.83 % to 98.16 % (95 %), 28,000 images",
+            "less 33.5 and divided by 78",
+        ),
         ({}, "131 of 7,000 images wrong", "| 7,000 validation images | 98.13 % | |"),
         ({}, "<b>13 of 131</b> of these", "| 28,000 test images | 98.00 % | 97.83 % to 98.16 % |"),
         ({}, "<td>1,234</td><td>50.00 %</td>", r"| a\|b | 1,234 | 50.00 % | 100.00 % |"),
         ({}, f"<td>0</td><td>{DASH}</td>", f"| 0 | {DASH} | 0.00 % |"),
         ({}, 'id="paper"', "learning rate of 0.1 (constant), on 35,000 of the images in mnist"),
-        ({"network": bytes(1_500_001)}, "too large to run in a page", ""),
+        ({}, "<p>The network runs in this page", f"\n    {LOGITS_SHA256}\n"),
         (
             {"names": list("ab") * 26, "confusion": np.eye(52, dtype=np.int64)},
             "52 classes are too many",
@@ -98,6 +135,44 @@ def test_page_and_card_say_what_is_in_the_report(
     plain, _, plain_text = write(tmp_path)
     assert not changes or in_page not in plain
     assert not changes or not in_card or in_card not in plain_text
+
+
+def embedded(html: str) -> bytes:
+    """Return what a PNG in a page holds, line by line, whose filter comes before each."""
+    [text] = re.findall(r'<script type="text/plain" id="weights">(.*?)</script>', html)
+    png, at, parts = b64decode(text), 8, []
+    while at < len(png):
+        length, kind = unpack_from(">I4s", png, at)
+        parts += [png[at + 8 : at + 8 + length]] * (kind == b"IDAT")
+        at += 12 + length
+    return zlib.decompress(b"".join(parts))
+
+
+def test_a_page_holds_the_networks_as_they_are_or_the_first_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    description = DESCRIPTION.model_copy(update={"widths": (16, 99, 2), "networks": 3})
+    recogniser = draw_recogniser(description)
+    params = Params.model_validate(tiny_params({"train.networks": 3}))
+    for networks, most, told in (
+        (3, 50_000, "<p>The 3 networks run in this page"),
+        (1, 5000, "<p>The first of the 3 networks runs in this page"),
+    ):
+        monkeypatch.setattr("digits.report.page.MOST_BYTES", most)
+        html, *_ = write(tmp_path, recogniser=recogniser, params=params)
+        assert embedded(html) == b"\0" + recogniser.first(networks).encode()
+        assert told in html
+    monkeypatch.setattr("digits.report.page.MOST_BYTES", 500)
+    html, *_ = write(tmp_path, recogniser=recogniser, params=params)
+    assert "The networks are too large to run in a page" in html
+    assert 'id="weights"' not in html
+
+
+def test_a_page_holds_where_all_views_but_the_first_take_their_pixels_from(tmp_path: Path) -> None:
+    html, *_ = write(tmp_path)
+    [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html)
+    moves = [(1, 0), (-1, 0), (0, 1), (0, -1)]
+    assert json.loads(data)["maps"] == [[[1, 0, x], [0, 1, y]] for x, y in moves]
 
 
 HOSTILE = [
