@@ -25,18 +25,16 @@ HEADER = """\
 
 
 def make_table(folder: Path) -> str:
-    """Return the table of the studies of the recipes in a folder, as far as they were run."""
+    """Return the table of the studies of the recipes in a folder."""
     lines = [HEADER]
     for name in STUDIES:
-        results, summary = folder / "results" / f"{name}.csv", {}
-        if results.exists():
-            trials = read_table(results, COLUMNS, "what studies.run writes")
-            seconds = trials.groupby("variant")["seconds"].median()
-            summary = json.loads(results.with_suffix(".json").read_bytes())
+        results = folder / "results" / f"{name}.csv"
+        trials = read_table(results, COLUMNS, "what studies.run writes")
+        seconds = trials.groupby("variant")["seconds"].median()
+        summary = json.loads(results.with_suffix(".json").read_bytes())
         for key, variant in load_study(folder / f"{name}.yaml").variants.items():
             changes = "".join(f", `{param}: {value}`" for param, value in variant.set.items())
-            cells = f"on a GPU: `python -m studies.run studies/{name}.yaml` | | |"
-            cells = _describe(summary[key], seconds[key]) if summary else cells
+            cells = _describe(summary[key], seconds[key])
             lines.append(f"| `{variant.recipe}`{changes} | {cells} |\n")
     return "".join(lines)
 
