@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE, STDOUT
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import pandas as pd
@@ -19,7 +19,7 @@ import psutil
 
 from digits.errors import InputError
 from digits.params import PARAMS, as_yaml, load_recipe
-from tools.project import LOCK, copy_files, git, read_lock
+from tools.project import LOCK, copy_files, git
 
 ROOT = Path(__file__).parent.parent
 DATA = Path("data/mnist")
@@ -33,7 +33,6 @@ PEERS = {
 }
 COLUMNS = ["subject", "stage", "quantity", "value"]
 INTERVAL = 0.5  # s: a look at memory costs some milliseconds of a core, which a fit would miss
-CHUNK = 2**20  # bytes of a copy
 
 Row = tuple[object, str, str, float]  # one cell for each of COLUMNS
 
@@ -82,19 +81,6 @@ def printed(output: str, name: str) -> float:
     return float(value)
 
 
-def copy_time(read: int, written: int) -> float:
-    """Return the seconds that it takes to read and to write so many bytes."""
-    with TemporaryFile(buffering=0) as source, TemporaryFile(buffering=0) as target:
-        source.write(bytes(read))
-        source.seek(0)
-        start = perf_counter()
-        while source.read(CHUNK):
-            pass
-        for _ in range(0, written, CHUNK):
-            target.write(bytes(CHUNK))
-        return perf_counter() - start
-
-
 def score(folder: Path) -> float:
     """Return the share of right labels in a folder's submission, from 0 to 1."""
     given, true = (
@@ -110,7 +96,7 @@ def write_params(folder: Path, changes: Mapping[str, object] | None = None) -> N
 
 
 def run_pipeline(folder: Path) -> Iterator[Row]:
-    """Reproduce all in a new copy; then run each stage, and the fit, alone, and find the floors."""
+    """Reproduce all in a new copy; then run each stage, and the fit, alone."""
     copy_files(ROOT, folder)
     shutil.copytree(ROOT / DATA, folder / DATA)
     (folder / LOCK).unlink()
@@ -120,17 +106,9 @@ def run_pipeline(folder: Path) -> Iterator[Row]:
     cost, _ = run(["dvc", "repro", "--single-item", *STAGES], folder, **site)
     yield from rows_of(THIS, "all", cost | {"accuracy": score(folder)})
     for stage in STAGES:
-        cost, _ = run(["python", "-m", "stages", stage], folder)
-        # As `python -m stages` imports it.
-        code = f"import gc; gc.disable(); import stages.{stage}; gc.freeze()"
-        imported, _ = run(["python", "-c", code], folder)
-        entry = read_lock(folder / LOCK)["stages"][stage]
-        sizes = (sum(each["size"] for each in entry[part]) for part in ("deps", "outs"))
-        floor = {"imports": imported["wall"], "bytes": copy_time(*sizes)}
-        yield from rows_of(THIS, stage, cost | floor)
+        yield from rows_of(THIS, stage, run(["python", "-m", "stages", stage], folder)[0])
     _, output = run(["python", "-m", "benchmarks.fit"], folder)
-    fit = {"wall": printed(output, "fit"), "rate": printed(output, "rate")}
-    yield from rows_of(THIS, "fit", fit)
+    yield from rows_of(THIS, "fit", {"wall": printed(output, "fit")})
 
 
 def run_peer(python: Path, name: str, folder: Path) -> Iterator[Row]:

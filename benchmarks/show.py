@@ -1,7 +1,5 @@
 """What was measured, in Markdown and in a chart: medians, their spread, and ratios of medians."""
 
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmarks.measure import PEERS, STAGES, THIS
-from benchmarks.peers import WIDTHS
 from digits.files import replacing
 from tools.doctor import describe_machine
 
@@ -40,26 +37,6 @@ class Medians:
         return len(self._values[subject, "train", "wall"])
 
 
-def operations(widths: Sequence[int], training: int, inference: int) -> int:
-    """Return the floating-point operations of a network's matrix products.
-
-    A row of `training` takes three products for each layer, but for the first, whose inputs need no
-    gradient; one of `inference` takes one.
-    """
-    weights = [2 * inputs * outputs for inputs, outputs in pairwise(widths)]
-    return training * (3 * sum(weights) - weights[0]) + inference * sum(weights)
-
-
-def product_floor(medians: Medians) -> dict[str, float]:
-    """Return the seconds of the products of each stage, at the speed of large ones.
-
-    Every subject computes five epochs of 35,000 rows, 7,000 rows after each, 28,000 at the end.
-    """
-    rows = {"train": (5 * 35_000, 5 * 7000), "evaluate": (0, 7000), "predict": (0, 28_000)}
-    rate = medians(THIS, "fit", "rate")
-    return {stage: operations(WIDTHS, *rows.get(stage, (0, 0))) / rate for stage in STAGES}
-
-
 def render(name: str, table: pd.DataFrame, **values: Any) -> str:  # noqa: ANN401  (as Jinja has it)
     """Return a page: a template of this folder, filled in from what was measured."""
     templates = jinja2.Environment(
@@ -71,8 +48,7 @@ def render(name: str, table: pd.DataFrame, **values: Any) -> str:  # noqa: ANN40
 
 def report(table: pd.DataFrame) -> str:
     """Return all results in Markdown, the ratios first."""
-    floor = product_floor(Medians(table))
-    return render("results.md.jinja", table, floor=floor, stages=STAGES, subjects=SUBJECTS)
+    return render("results.md.jinja", table, stages=STAGES, subjects=SUBJECTS)
 
 
 def draw(path: Path, table: pd.DataFrame) -> None:

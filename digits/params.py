@@ -152,6 +152,11 @@ class Params(Section):
     predict: Predict
     evaluate: Evaluate
 
+    @property
+    def network(self) -> tuple[bool, Train, Predict]:
+        """What decides, besides the data, how images are answered."""
+        return self.prepare.straighten, self.train, self.predict
+
 
 def load_params(path: Path = PARAMS, changes: Mapping[str, object] | None = None) -> Params:
     """Read and check every parameter in `path`, with `changes` by key, such as {"train.lr": 0.2}.
@@ -169,15 +174,9 @@ def load_recipe(path: Path, changes: Mapping[str, object] | None = None) -> Para
 
 def name_recipe(params: Params) -> str:
     """Return the name of the recipe whose network params make, "own" where there is none."""
-    for path in sorted(ONE_CYCLE.parent.glob("*.yaml")):
-        one = load_recipe(path)
-        if (one.prepare.straighten, one.train, one.predict) == (
-            params.prepare.straighten,
-            params.train,
-            params.predict,
-        ):
-            return path.stem
-    return "own"
+    paths = sorted(ONE_CYCLE.parent.glob("*.yaml"))
+    alike = (path.stem for path in paths if load_recipe(path).network == params.network)
+    return next(alike, "own")
 
 
 def overlay(below: object, above: object) -> Any:  # noqa: ANN401

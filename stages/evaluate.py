@@ -12,8 +12,9 @@ from digits.data.csv_files import write_table
 from digits.data.tensors import PREPARED, PROBABILITIES, Statistics, map_labelled, map_pixels
 from digits.evaluation import calibration, measures
 from digits.evaluation.measures import Predictions
+from digits.exact import softmax
 from digits.files import replacing, write_json
-from digits.network.inference import infer, probabilities
+from digits.network.inference import infer
 from digits.network.model import MLP, MODEL, load_model
 from digits.params import load_params
 from digits.report.figures import draw_confusion, draw_digit, draw_gallery, galleries
@@ -45,7 +46,7 @@ def main() -> str:
     pictures = pictures.reshape(-1, statistics.side, statistics.side)
     networks = [MLP.of(one) for one in load_model(MODEL, statistics.pixels, classes)]
     logits = infer(networks, images, params.predict, MODEL)
-    predictions = Predictions(actual, probabilities(logits)[0])
+    predictions = Predictions(actual, softmax(logits))
     confusion = measures.confusion_matrix(predictions.predicted, actual, classes)
     write_answers(predictions, confusion, names)
     calibrated, reliability = calibration.summarise(logits, actual)

@@ -17,9 +17,10 @@ from digits.data.classes import UNKNOWN
 from digits.data.tensors import Statistics
 from digits.errors import InputError
 from digits.evaluation.measures import Predictions, negative_log_likelihood
+from digits.exact import log_softmax, softmax
 from digits.files import write_json
 from digits.network.device import choose_device
-from digits.network.inference import infer, probabilities
+from digits.network.inference import infer
 from digits.network.model import MLP, Weights, encode, load_model, save_model
 from digits.network.training import Labelled, Trainer
 from digits.params import Params
@@ -103,17 +104,18 @@ def judge(params: Params, fold: int, fits: Sequence[Fit], rows: Rows) -> Judged:
     networks = [MLP.of(one) for one in weights]
     held_out, known = rows.held_out(params, fold), rows.truth != UNKNOWN
     actual, truth = rows.labels[held_out], rows.truth[known]
-    (shares, logarithms), (tested, _) = (
-        probabilities(infer(networks, normalise(pixels), params.predict))
+    logits, tested = (
+        infer(networks, normalise(pixels), params.predict)
         for pixels in (rows.pixels[held_out], rows.test[known])
     )
+    shares, logarithms = softmax(logits), log_softmax(logits)
     loss = negative_log_likelihood(logarithms, actual) if len(actual) else None
     figures: dict[str, object] = {
         "rows": len(actual),
         "errors": len(Predictions(actual, shares).misclassified()),
         "negative_log_likelihood": loss,  # nats, mean
         "test_rows": len(truth),
-        "test_errors": len(Predictions(truth, tested).misclassified()),
+        "test_errors": len(Predictions(truth, softmax(tested)).misclassified()),
         "seconds": sum(one.seconds for one in fits),
         "network": hashlib.sha256(encode(weights)).hexdigest(),  # of the file that train writes
     }

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +82,12 @@ def test_the_packages_hold_no_code_that_a_result_could_depend_on() -> None:
         # of memory.
         own = [ast.ImportFrom, ast.Expr, ast.Expr, ast.With] * (path.parent.name == "digits")
         assert kinds == [ast.Expr, *own]
+
+
+def test_what_answers_images_needs_no_torch() -> None:
+    names = ("stages.evaluate", "stages.predict", "stages.report", "digits.pictures.classify")
+    code = f"import sys, {', '.join(names)}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_a_stage_is_one_module_and_its_command_never_changes() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import exact
 from digits.errors import InputError
 from digits.exact import Array, namespace
 from digits.network.model import MLP, WRITTEN, mean
@@ -43,10 +42,3 @@ def finite(logits: Array, path: Path | None = None) -> Array:
         where, expected = (path, WRITTEN) if path else ("params.yaml: train.lr", SMALLER)
         raise InputError(f"{where}: the network's answers are not finite; expected {expected}")
     return logits
-
-
-def probabilities(
-    logits: NDArray[np.floating],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return probabilities and their logarithms, both of the shape of `logits`, in float64."""
-    return exact.softmax(logits), exact.log_softmax(logits)

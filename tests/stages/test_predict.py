@@ -9,7 +9,8 @@ from digits.data.submission import read_ids, read_submission
 from digits.data.tensors import PREPARED, map_labelled
 from digits.errors import InputError
 from digits.evaluation.measures import negative_log_likelihood
-from digits.network.inference import infer, probabilities
+from digits.exact import log_softmax
+from digits.network.inference import infer
 from digits.network.model import MLP, MODEL, load_model
 from digits.params import load_params
 from stages import evaluate, predict, prepare, score, train
@@ -24,7 +25,7 @@ def test_what_is_answered_is_averaged_over_views(project: Path, write_params: Pa
     networks, log_probabilities = [*map(MLP.of, load_model(MODEL, 16, CLASSES))], []
     for part in ("test", "validation"):
         images = np.load(PREPARED / part / "images.npy")
-        log_probabilities.append(probabilities(infer(networks, images, load_params().predict))[1])
+        log_probabilities.append(log_softmax(infer(networks, images, load_params().predict)))
     labels = read_submission(Path("submission.csv"), read_ids(), LABELS)
     assert np.array_equal(labels, log_probabilities[0].argmax(axis=1))
     found = json.loads(Path("metrics/evaluation.json").read_text())["negative_log_likelihood"]

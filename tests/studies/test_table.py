@@ -3,6 +3,7 @@ import json
 import re
 from pathlib import Path
 from statistics import fmean, median
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_a_row_holds_what_the_trials_of_its_recipe_came_to() -> None:
 
 
 def test_every_recipe_says_what_it_came_to() -> None:
-    summary = {}
+    summary: dict[str, Any] = {}
     for study in table.STUDIES:
         summary |= json.loads((ROOT / RESULTS / f"{study}.json").read_bytes())
     recipes = {path.stem: path for path in (ROOT / "recipes").glob("*.yaml")}

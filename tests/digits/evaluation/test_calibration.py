@@ -3,9 +3,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from digits import exact
 from digits.evaluation.calibration import BINS, bins, expected_error, scale_crosswise, temperature
 from digits.evaluation.measures import Predictions, negative_log_likelihood
-from digits.network.inference import probabilities
 
 
 def draw(rows: int, scale: float) -> tuple[NDArray[np.float64], NDArray[np.int64], Predictions]:
@@ -14,7 +14,7 @@ def draw(rows: int, scale: float) -> tuple[NDArray[np.float64], NDArray[np.int64
     logits = generator.normal(0, 2, (rows, 4))
     chances = softmax(logits, axis=1).cumsum(axis=1)
     labels = (generator.random((rows, 1)) > chances).sum(axis=1)
-    return logits * scale, labels, Predictions(labels, probabilities(logits * scale)[0])
+    return logits * scale, labels, Predictions(labels, exact.softmax(logits * scale))
 
 
 @pytest.mark.parametrize(("right", "rows", "apart"), [(60, 60, 0.1), (0, 60, 0.9), (1, 1, 0.1)])
@@ -44,7 +44,7 @@ def test_the_temperature_that_undoes_a_scale_makes_the_labels_likeliest(scale: f
     best = temperature(logits, labels)
     assert best == pytest.approx(scale, rel=0.05)
     surprises = [
-        negative_log_likelihood(probabilities(logits / (best * by))[1], labels)
+        negative_log_likelihood(exact.log_softmax(logits / (best * by)), labels)
         for by in (1, 1.01, 1 / 1.01)
     ]
     assert min(surprises) == surprises[0]
@@ -65,5 +65,5 @@ def test_each_half_is_scaled_by_what_the_other_half_says() -> None:
     assert [half.sum() for half in halves] == [200, 200]
     for half, other in (halves, halves[::-1]):
         assert ratios[half] == pytest.approx(temperature(logits[other], labels[other]))
-    error = expected_error(Predictions(labels, probabilities(scaled)[0]))
+    error = expected_error(Predictions(labels, exact.softmax(scaled)))
     assert error < expected_error(predictions) / 2

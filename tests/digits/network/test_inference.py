@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digits.errors import InputError
-from digits.network.inference import infer, probabilities
+from digits.network.inference import infer
 from tests.conftest import draw_network
 
 IMAGES = np.random.default_rng(1).normal(size=(10, 16)).astype(np.float32)
@@ -34,11 +34,3 @@ def test_logits_that_are_not_finite_are_an_error_in_whichever_block(
         infer(NETWORKS, images, path=Path("a.safetensors"))
     with pytest.raises(InputError, match=r"^params.yaml: train.lr: .*lr, or else .*weight_decay$"):
         infer(NETWORKS, images)
-
-
-def test_probabilities_sum_to_one_and_agree_with_their_logarithms() -> None:
-    shares, logs = probabilities(np.array([[0.0, 1.0, -200.0]], np.float32))
-    assert shares.dtype == logs.dtype == np.float64
-    assert shares.sum() == pytest.approx(1)
-    assert np.exp(logs) == pytest.approx(shares)
-    assert logs[0, 2] == pytest.approx(-201.3, abs=0.1)
