@@ -19,7 +19,7 @@ PACKAGES = ["python3", "libgomp1", "libstdc++6"]
 TORCH = "torch==2.7.1"  # later ones for aarch64 bring CUDA, in gigabytes
 # With all that they and torch need: pip itself would choose what those need on x86-64.
 WHEELS = (
-    *("numpy", "pandas", "safetensors", "pyyaml", "tqdm", "jinja2", "markupsafe"),
+    *("numpy", "scipy", "pandas", "safetensors", "pyyaml", "tqdm", "jinja2", "markupsafe"),
     *("matplotlib", "contourpy", "cycler", "fonttools", "kiwisolver", "packaging", "pillow"),
     *("pyparsing", "python-dateutil", "six"),
     *("pydantic", "pydantic-core", "annotated-types", "typing-extensions", "typing-inspection"),
