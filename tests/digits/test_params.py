@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digits.errors import InputError
-from digits.params import PARAMS, as_yaml, load_params, load_yaml
+from digits.params import (
+    ONE_CYCLE,
+    PARAMS,
+    as_yaml,
+    load_params,
+    load_recipe,
+    load_yaml,
+    name_recipe,
+)
 from tests.sandbox import ROOT
 
 NAMES = "data.class_names = ['a', 'b'"
@@ -126,3 +134,11 @@ def test_a_scalar_is_read_as_dvc_reads_it_and_written_so(
     assert read(partial(load_yaml, expected="YAML"), path) == expected
     path.write_text(as_yaml({"größer": text}))
     assert serialize.load_yaml(path) == load_yaml(path, "YAML") == {"größer": text}
+
+
+def test_params_are_named_by_the_recipe_that_makes_the_same_network() -> None:
+    for path in ONE_CYCLE.parent.glob("*.yaml"):
+        elsewhere = {"data.train": "a.csv", "evaluate.gallery": 7}
+        assert name_recipe(load_recipe(path, elsewhere)) == path.stem
+        for key in ("train.lr", "predict.shear"):
+            assert name_recipe(load_recipe(path, {key: 0.0123})) == "own"
