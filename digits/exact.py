@@ -31,7 +31,7 @@ Array = TypeVar("Array", NDArray[Any], "Tensor")
 
 SINGLE, DOUBLE = 24, 53  # bits of float32 and float64: whole numbers up to 2 ** so many are exact
 DIGIT = 6  # bits of a digit of int8, besides its sign: more could saturate in products of AVX2
-_SMALLEST = 2.0**-50  # smaller ones would make products subnormal, which some kernels take for 0
+SMALLEST = 2.0**-50  # smaller ones would make products subnormal, which some kernels take for 0
 # By the bytes of a number: its bits, and those of its exponent, in the whole numbers of that size.
 _FORMS = {4: (SINGLE, "int32", 0xFF << 23), 8: (DOUBLE, "int64", 0x7FF << 52)}
 # ln 2 in two parts, the first of so few digits that a product with an exponent is exact.
@@ -102,7 +102,7 @@ def _power_within(values: Array, axis: int | None = None) -> Array:
     lines = {} if axis is None else {"axis": axis, "keepdims": True}
     most = xp.maximum(xp.amax(values, **lines), -xp.amin(values, **lines))
     power = (most.view(getattr(xp, integer)) & exponent).view(values.dtype)
-    return xp.clip(power, _SMALLEST, None)
+    return xp.clip(power, SMALLEST, None)
 
 
 def _snap(values: Array, power: Array | float, bits: int) -> Array:

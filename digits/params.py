@@ -51,6 +51,10 @@ def check_names(names: Sequence[str]) -> Sequence[str]:
     return names
 
 
+# Not strict: YAML has lists, and a tuple stays as it was read.
+Names = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(check_names)]
+
+
 class Section(BaseModel):
     """A section of params.yaml: every key required, no other allowed, nothing converted."""
 
@@ -62,8 +66,7 @@ class Data(Section):
 
     train: Annotated[str, Field(min_length=1)]
     test: Annotated[str, Field(min_length=1)]
-    # Not strict: YAML has lists, and a tuple stays as it was read.
-    class_names: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(check_names)]
+    class_names: Names
 
 
 class Download(Section):

@@ -36,6 +36,9 @@ def write_recogniser(params: Params) -> Recogniser:
     names = name_classes(load_classes(), params.data.class_names)
     statistics = Statistics.load(PREPARED / "statistics.json")
     networks = load_model(MODEL, statistics.pixels, len(names))
+    # Of rows that were trained on, nothing is to be learnt about others.
+    held_out = params.train.rows == "train"
+    temperature = read_plot("calibration")["temperature"].iloc[-1] if held_out else 1.0
     description = Description(
         widths=(statistics.pixels, *params.train.widths, len(names)),
         networks=len(networks),
@@ -43,7 +46,7 @@ def write_recogniser(params: Params) -> Recogniser:
         classes=names,
         statistics=statistics,
         views=params.predict,
-        temperature=read_plot("calibration")["temperature"].iloc[-1],
+        temperature=temperature,
     )
     recogniser = Recogniser([MLP.of(network) for network in networks], description)
     with replacing(RECOGNISER) as temporary:

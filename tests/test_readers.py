@@ -24,10 +24,12 @@ from PIL import Image
 
 from digits.data.image_table import ImageTable
 from digits.errors import InputError
+from digits.network.recogniser import load_recogniser
 from digits.pictures import framing
 from digits.pictures.classify import read as read_picture
 from digits.pictures.reading import FORMATS
 from tests.conftest import zipped
+from tests.digits.network.test_recogniser import RECOGNISER
 
 SIDE = 6  # of the image that a picture becomes
 NAMES = ("label", "digit", "class", "target", "y", "id", "imageid")
@@ -97,7 +99,16 @@ def draw_pictures() -> list[bytes]:
     return found
 
 
-READERS = {"images": check_images, "picture": check_picture}
+def check_recogniser(content: bytes, path: Path) -> None:
+    """Read a recogniser, and ask it: what it answers is to be finite."""
+    path.write_bytes(content)
+    recogniser = load_recogniser(path)
+    pixels = np.full((2, recogniser.description.statistics.pixels), 255, np.uint8)
+    assert np.isfinite(recogniser.answer(pixels)).all()
+    assert load_recogniser(path).encode() == recogniser.encode()
+
+
+READERS = {"images": check_images, "picture": check_picture, "recogniser": check_recogniser}
 
 
 @cache
@@ -108,7 +119,7 @@ def examples(reader: str) -> list[bytes]:
         scaled = b'"id"; "1x1";1x2;2x1;2x2;Label\r\na;0.0;1;0.2;0.6;x y\r\nb;0;0;4e-1;1e0;z\r\n'
         bare = b"3\t0.0\t1e2\t2\t255\r4\t5\t6\t7\t8\r"
         return [table, scaled, bare, gzip.compress(table, mtime=0), zipped(scaled)]
-    return draw_pictures()
+    return draw_pictures() if reader == "picture" else [RECOGNISER.encode()]
 
 
 def check(reader: str, content: bytes) -> bool:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from digits.data.straightening import straighten
 from digits.errors import InputError, expecting
@@ -31,12 +31,18 @@ WRITTEN = "what prepare writes"
 BLOCK = 4096  # rows
 
 
+def _check_square(pixels: int) -> int:
+    if isqrt(pixels) ** 2 != pixels:
+        raise ValueError("expected a square number")
+    return pixels
+
+
 class Statistics(Section):
     """What all images were normalised with, and how many pixels they have."""
 
     mean: Annotated[float, Field(ge=0, le=255)]  # of the training pixels
-    std: Annotated[float, Field(gt=0, le=255)]  # of the population
-    pixels: Annotated[int, Field(ge=1, lt=2**31)]  # a square number
+    std: Annotated[float, Field(ge=1e-6, le=255)]  # of the population
+    pixels: Annotated[int, Field(ge=1, lt=2**31), AfterValidator(_check_square)]
     straightened: bool  # before
 
     @classmethod

@@ -41,12 +41,8 @@ class MLP(Generic[Array]):
     @classmethod
     def of(cls, layers: Iterable[tuple[Array, Array]]) -> "MLP[Array]":
         """Return a network of float32 weights, (outputs, inputs), and biases, (outputs,)."""
-        return MLP([(quantise(weights, FORWARD_BITS, 1).T, bias) for weights, bias in layers])
-
-    @property
-    def widths(self) -> list[int]:
-        """Of inputs, hidden layers and classes."""
-        return [self.layers[0][0].values.shape[0], *(len(bias) for _, bias in self.layers)]
+        with np.errstate(all="ignore"):  # what is not finite is told of the answers
+            return MLP([(quantise(weights, FORWARD_BITS, 1).T, bias) for weights, bias in layers])
 
     def answer(self, images: Array, multiply: Multiply[Array] = product) -> Array:
         """Return logits, shape (rows, classes), of images, shape (rows, pixels), both float32.
@@ -126,7 +122,8 @@ def opened(
 
     An `InputError` names the file and what is expected, where they are not.
     """
-    damaged = (SafetensorError, KeyError, ValueError)  # of which a ValidationError is one
+    # A ValidationError is a ValueError; the other is of types that NumPy has not.
+    damaged = (SafetensorError, KeyError, ValueError, AttributeError)
     with expecting(path, expected, *damaged), safe_open(path, framework="np") as file:
         said = kind.model_validate_json((file.metadata() or {})[entry])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

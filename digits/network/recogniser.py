@@ -6,7 +6,7 @@ of, and `bias`, float32, (outputs,); in the metadata there is a `Description` as
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +16,10 @@ from pydantic import Field
 from safetensors.numpy import save
 
 from digits.data.tensors import Statistics
-from digits.exact import DIGIT, Quantised
-from digits.network.inference import infer
+from digits.exact import DIGIT, SMALLEST, Quantised
+from digits.network.inference import BLOCK, infer
 from digits.network.model import FORWARD_BITS, MLP, Architecture, Tensors, opened, take
-from digits.params import Predict
+from digits.params import Names, Predict
 
 RECOGNISER = Path("models/digits.safetensors")
 WRITTEN = "a recogniser that report wrote"
@@ -29,7 +29,7 @@ class Description(Architecture):
     """What a recogniser is, besides its weights."""
 
     recipe: str  # "own" where the params are of none
-    classes: Annotated[tuple[str, ...], Field(strict=False)]  # their names
+    classes: Annotated[Names, Field(min_length=2)]
     statistics: Statistics  # what images are normalised with
     views: Predict
     temperature: Annotated[float, Field(gt=0)]  # to divide logits by, if probabilities are to fit
@@ -41,16 +41,19 @@ class Recogniser:
 
     networks: Sequence[MLP[NDArray[Any]]]
     description: Description
+    path: Path = RECOGNISER
 
     def answer(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return logits, shape (rows, classes), of images of light ink on 0, (rows, pixels)."""
-        images = self.description.statistics.normalise(pixels)
-        return infer(self.networks, images, self.description.views, RECOGNISER)
+        normalise, views = self.description.statistics.normalise, self.description.views
+        blocks = np.split(pixels, range(BLOCK, len(pixels), BLOCK))
+        answers = [infer(self.networks, normalise(block), views, self.path) for block in blocks]
+        return np.concatenate(answers)
 
     def first(self, networks: int) -> "Recogniser":
         """Return the first networks alone."""
         description = self.description.model_copy(update={"networks": networks})
-        return Recogniser(self.networks[:networks], description)
+        return replace(self, networks=self.networks[:networks], description=description)
 
     def encode(self) -> bytes:
         """Return the content of its file, the same bytes each time."""
@@ -73,7 +76,7 @@ def load_recogniser(path: Path = RECOGNISER) -> Recogniser:
         widths = description.widths
         if (widths[0], widths[-1]) != (description.statistics.pixels, len(description.classes)):
             raise ValueError("widths that are not those of pixels and classes")
-    return Recogniser(networks, description)
+    return Recogniser(networks, description, path)
 
 
 def _take_layer(
@@ -81,7 +84,8 @@ def _take_layer(
 ) -> tuple[Quantised[NDArray[Any]], NDArray[np.float32]]:
     whole = take(tensors, f"{name}.weight", outputs, inputs, kind=np.int8)
     unit, bias = (take(tensors, f"{name}.{part}", outputs) for part in ("unit", "bias"))
-    if np.abs(whole.astype(np.int16)).max() > 2**DIGIT or (np.frexp(unit)[0] != 0.5).any():
-        raise ValueError("weights that are no whole numbers of 6 bits times powers of two")
+    is_power = (np.frexp(unit)[0] == 0.5) & (unit >= SMALLEST * 2**-DIGIT) & (unit <= 1 / SMALLEST)
+    if np.abs(whole.astype(np.int16)).max() > 2**DIGIT or not is_power.all():
+        raise ValueError("weights that are no small whole numbers times powers of two")
     power = unit[:, None] * 2.0 ** (FORWARD_BITS - 1)
     return Quantised(whole * unit[:, None], power, FORWARD_BITS).T, bias

@@ -104,8 +104,9 @@ class Trainer:
         return [layer.folded() for layer in view_layers(values, self._widths)]
 
     def weights(self) -> Weights:
-        """Return what training has come to."""
-        return [(weights.cpu().numpy(), bias.cpu().numpy()) for weights, bias in self._layers()]
+        """Return what training has come to, which goes on without changing it."""
+        pairs = self._layers()
+        return [(one.cpu().numpy().copy(), bias.cpu().numpy().copy()) for one, bias in pairs]
 
     def validate(self) -> tuple[float, float]:
         """Return mean negative log-likelihood, in nats, and accuracy, 0 to 1, or raise as `finite`.

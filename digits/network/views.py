@@ -1,7 +1,7 @@
 """Views: an image as it is, turned, larger, smaller, sheared and shifted; answers are averaged."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from itertools import product
 from math import isqrt
 from typing import TYPE_CHECKING
@@ -74,14 +74,13 @@ def views(images: NDArray[np.float32], params: Predict) -> Iterator[NDArray[np.f
         yield (matrix @ columns).T
 
 
-@cache
+@lru_cache(1)
 def _samplers(params: Predict, pixels: int) -> list["csr_array[np.float32]"]:
     """Return what makes each view but the first of an image, shape (pixels,), by multiplication."""
     from scipy.sparse import csr_array  # noqa: PLC0415  (it takes a while, and most need none)
 
-    side, ends = isqrt(pixels), np.arange(0, 4 * pixels + 1, 4)
-    found, shares = corners(view_places(params, side)[1:], side)
-    return [
-        csr_array((shares[:, view].T.ravel(), found[:, view].T.ravel(), ends), (pixels, pixels))
-        for view in range(found.shape[1])
-    ]
+    side, ends, found = isqrt(pixels), np.arange(0, 4 * pixels + 1, 4), []
+    for places in view_places(params, side)[1:]:
+        near, shares = (one[:, 0].T.ravel() for one in corners(places[None], side))
+        found.append(csr_array((shares, near, ends), (pixels, pixels)))
+    return found

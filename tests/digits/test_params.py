@@ -140,5 +140,11 @@ def test_params_are_named_by_the_recipe_that_makes_the_same_network() -> None:
     for path in ONE_CYCLE.parent.glob("*.yaml"):
         elsewhere = {"data.train": "a.csv", "evaluate.gallery": 7}
         assert name_recipe(load_recipe(path, elsewhere)) == path.stem
-        for key in ("train.lr", "predict.shear"):
-            assert name_recipe(load_recipe(path, {key: 0.0123})) == "own"
+        straightened = load_recipe(path).prepare.straighten
+        changes = {
+            "train.lr": 0.0123,
+            "predict.shear": 0.0123,
+            "prepare.straighten": not straightened,
+        }
+        for change in changes.items():
+            assert name_recipe(load_recipe(path, dict([change]))) == "own"

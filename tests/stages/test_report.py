@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from digits.data.answers import digests
@@ -50,6 +51,20 @@ def doubt(row: int) -> Suspect:
     """Return a row of the labelled images whose label is in doubt."""
     label = int(ACTUAL[row])
     return Suspect(DIGESTS[row], label, (label + 1) % CLASSES, 0.1, 0.7)
+
+
+@pytest.mark.usefixtures("project")
+def test_the_recogniser_has_the_temperature_of_rows_that_were_held_out(
+    write_params: ParamsWriter,
+) -> None:
+    for rows in ("train", "all"):
+        write_params({"train.epochs": 1, "train.lr": 0.02, "train.rows": rows})
+        for stage in (prepare, train, evaluate):
+            stage.main()
+        found = report.write_recogniser(load_params()).description.temperature
+        scaled = pd.read_csv("plots/calibration.csv").set_index("probabilities").loc["scaled"]
+        assert found == (scaled["temperature"] if rows == "train" else 1.0) != 0
+        assert (found == 1.0) == (rows == "all")
 
 
 @pytest.mark.usefixtures("reported")
@@ -98,16 +113,20 @@ def test_a_page_that_cannot_hold_all_mistakes_says_how_many_it_holds(
 
 
 @pytest.mark.usefixtures("reported")
-def test_the_example_in_the_card_runs_and_prints_the_hash_of_logits_in_it() -> None:
+def test_the_example_in_the_card_runs_and_prints_the_hash_of_logits_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(report, "ANSWERED", 7)
+    report.main()
     card = report.CARD.read_text(encoding="utf-8")
     [example] = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     known: dict[str, Any] = {}
     with redirect_stdout(StringIO()) as printed:
         exec(example, known)
     assert f"\n\n    {printed.getvalue()}\n" in card
-    assert known["logits"].shape == (12, CLASSES)
+    assert known["logits"].shape == (7, CLASSES)
     networks = [MLP.of(network) for network in load_model(MODEL, 16, CLASSES)]
-    images = map_images(PREPARED / "test/images.npy")
+    images = map_images(PREPARED / "test/images.npy")[:7]
     assert np.array_equal(known["logits"], infer(networks, images, load_params().predict))
 
 

@@ -34,7 +34,6 @@ def test_hidden_layers_are_rectified_logits_are_not_and_rows_are_rounded_each_al
     assert np.array_equal(multiply(np.maximum(multiply(images, 8, *first), 0), 6, *last), found)
     assert (found < 0).any()
     assert np.array_equal(np.concatenate([network.answer(image[None]) for image in images]), found)
-    assert network.widths == [40, 50, 3]
 
 
 def test_numpy_and_torch_answer_alike_whatever_multiplies(

@@ -42,18 +42,29 @@ def test_a_recogniser_answers_as_its_networks_do_and_is_loaded_as_it_was_written
     assert len(content) < 0.3 * 4 * 2 * (64 * 30 + 30 * 3) + 1500
     expected = infer(RECOGNISER.networks, STATISTICS.normalise(PIXELS), VIEWS)
     assert np.array_equal(found.answer(PIXELS), expected)
-    one = Recogniser(RECOGNISER.networks[:1], found.first(1).description)
-    assert found.first(1).encode() == one.encode() != content
+    alone = RECOGNISER.description.model_copy(update={"networks": 1})
+    assert found.first(1).encode() == Recogniser(RECOGNISER.networks[:1], alone).encode()
 
 
 def test_weights_that_were_rounded_up_are_not_rounded_again(tmp_path: Path) -> None:
-    weights = np.array([[0.999] + 63 * [1 / 64]], np.float32)  # 63.9 units become 64
-    network = MLP.of([(weights, np.zeros(1, np.float32))])
-    changed = {"widths": (64, 1), "networks": 1, "classes": ("0",)}
+    weights = np.array(2 * [[0.999] + 63 * [1 / 64]], np.float32)  # 63.9 units become 64
+    network = MLP.of([(weights, np.zeros(2, np.float32))])
+    changed = {"widths": (64, 2), "networks": 1, "classes": ("0", "1")}
     one = Recogniser([network], RECOGNISER.description.model_copy(update=changed))
     (tmp_path / "file").write_bytes(one.encode())
     assert np.array_equal(load_recogniser(tmp_path / "file").answer(PIXELS), one.answer(PIXELS))
     assert one.answer(PIXELS).any()
+
+
+def test_answers_that_are_not_finite_name_the_file(tmp_path: Path) -> None:
+    tensors = load(RECOGNISER.encode())
+    tensors |= {
+        name: values + np.float32(3e38) for name, values in tensors.items() if "bias" in name
+    }
+    described = {"description": RECOGNISER.description.model_dump_json()}
+    (tmp_path / "file").write_bytes(save(tensors, described))
+    with pytest.raises(InputError, match=r"file: the network's answers are not finite"):
+        load_recogniser(tmp_path / "file").answer(PIXELS)
 
 
 NAME = "networks.1.layers.0"
@@ -71,6 +82,8 @@ Change = Callable[[dict[str, Any]], object]
         lambda tensors: tensors.update({f"{NAME}.weight": np.zeros((30, 64), np.float32)}),
         lambda tensors: tensors.update({f"{NAME}.unit": np.full(30, 0.3, np.float32)}),
         lambda tensors: tensors.update({f"{NAME}.unit": np.full(30, -0.5, np.float32)}),
+        lambda tensors: tensors.update({f"{NAME}.unit": np.full(30, 2.0**127, np.float32)}),
+        lambda tensors: tensors.update({f"{NAME}.unit": np.full(30, 2.0**-149, np.float32)}),
         lambda tensors: tensors.update({f"{NAME}.bias": np.full(30, np.inf, np.float32)}),
     ],
 )
@@ -91,7 +104,12 @@ def test_tensors_that_are_not_a_recognisers_are_refused(tmp_path: Path, change: 
         {"networks": 2**62},
         {"networks": 1},
         {"classes": ("0", "1")},
+        {"classes": ("0", "1", "1")},
+        {"classes": ("0", "1", "\x1b[31m")},
+        {"widths": (64, 30, 1), "classes": ("0",)},
         {"statistics": STATISTICS.model_copy(update={"pixels": 49})},
+        {"statistics": STATISTICS.model_copy(update={"pixels": 63})},
+        {"statistics": STATISTICS.model_copy(update={"std": 1e-300})},
         {"temperature": 0.0},
     ],
 )
