@@ -26,10 +26,10 @@ from digits.data.straightening import straighten
 from digits.data.tensors import PREPARED, map_images, map_pixels
 from digits.errors import run_command
 from digits.network.export import build
-from digits.network.inference import infer
+from digits.network.inference import BLOCK, infer
 from digits.network.recogniser import Recogniser, load_recogniser
 
-RUNS, BLOCK = 7, 1024
+RUNS = 7
 Answer = Callable[[slice], object]  # some rows of the test images
 
 

@@ -114,16 +114,15 @@ def _snap(values: Array, power: Array | float, bits: int) -> Array:
     return found
 
 
-def sum_bits(left: Quantised[Array], right: Quantised[Array]) -> int:
-    """Return how many bits the sums in a product of two matrices have, at most.
+def sum_bits(bits: int, terms: int) -> int:
+    """Return how many bits a sum of terms of so many bits has, at most.
 
     Float64 holds 53; more are an OverflowError.
     """
-    terms = left.values.shape[1]
-    bits = left.bits + right.bits + ceil(log2(terms))
-    if bits > DOUBLE:
-        raise OverflowError(f"{terms} terms of {left.bits + right.bits} bits")
-    return bits
+    found = bits + ceil(log2(terms))
+    if found > DOUBLE:
+        raise OverflowError(f"{terms} terms of {bits} bits")
+    return found
 
 
 def product(left: Quantised[Array], right: Quantised[Array], out: Array | None = None) -> Array:
@@ -133,7 +132,7 @@ def product(left: Quantised[Array], right: Quantised[Array], out: Array | None =
     shows what has multiplied them.
     """
     xp = namespace(left.values)
-    if sum_bits(left, right) <= SINGLE:
+    if sum_bits(left.bits + right.bits, left.values.shape[1]) <= SINGLE:
         return xp.matmul(left.values, right.values, out=out)
     wide = [xp.asarray(one.values, dtype=xp.float64) for one in (left, right)]
     found = xp.asarray(wide[0] @ wide[1], dtype=xp.float32)

@@ -9,7 +9,6 @@ IEEE 754 rounds correctly. Probabilities are the runtime's own, by its own expon
 """
 
 from collections.abc import Iterator, Sequence
-from math import ceil, log2
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, checker, numpy_helper, parser
 from safetensors.numpy import load
 
-from digits.exact import SINGLE
+from digits.exact import SINGLE, sum_bits
 from digits.files import replacing
 from digits.network.model import FORWARD_BITS, IMAGE_BITS
 from digits.network.recogniser import Description, Recogniser, load_recogniser
@@ -91,7 +90,7 @@ def _connect(description: Description, moved: int) -> Iterator[str]:
         values = "views" if moved else "images"
         for layer, (dotted, inputs, _) in enumerate(named):
             function, bits = ("Relu", FORWARD_BITS) if layer else ("Identity", IMAGE_BITS)
-            kind = 1 if bits + FORWARD_BITS + ceil(log2(inputs)) <= SINGLE else 11
+            kind = 1 if sum_bits(bits + FORWARD_BITS, inputs) <= SINGLE else 11
             form = {"function": function, "values": values, "kind": kind}
             values = dotted.replace(".", "_")
             rounding = ROUND.format(of=f"{values}_in", count=2 ** (bits - 1))

@@ -15,9 +15,10 @@ LARGE = 3 * 2**16  # numbers of a product's largest matrix, from which int8 take
 def product(left: Quantised[Tensor], right: Quantised[Tensor], out: Tensor | None = None) -> Tensor:
     """Return what `exact.product` does."""
     # Where a dimension is 1, torch 2.13's product of int8 may read a transposed matrix wrongly.
-    short, *long = sorted((*left.values.shape, right.values.shape[1]))
+    (rows, terms), columns = left.values.shape, right.values.shape[1]
+    short, *long = sorted((rows, terms, columns))
     pays = short > 1 and prod(long) >= LARGE and _has_int8(left.values.device)
-    if pays and sum_bits(left, right) <= SINGLE:
+    if pays and sum_bits(left.bits + right.bits, terms) <= SINGLE:
         # One has one digit, and the other as many, or is no transpose and has two.
         few, more = (left, right) if left.bits < right.bits else (right, left)
         if few.bits <= DIGIT and more.bits <= (DIGIT if more.turned else 2 * DIGIT):

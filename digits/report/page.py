@@ -102,7 +102,7 @@ def embed(recogniser: Recogniser) -> tuple[bytes, int]:
 
     They are the bytes of their file, packed.
     """
-    for networks in (len(recogniser.networks), 1):
+    for networks in dict.fromkeys((len(recogniser.networks), 1)):  # of a lone one, once
         packed = pack(recogniser.first(networks).encode())
         if len(packed) <= MOST_BYTES:
             return packed, networks
