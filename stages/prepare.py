@@ -93,7 +93,7 @@ def write_labelled(
     for name, rows in (("train", training), ("validation", validation)):
         digests.append(write_part(directory / name, pixels, rows, statistics))
         np.save(directory / name / "labels.npy", labels[rows])
-        np.save(directory / name / "rows.npy", texts.index[rows])
+        np.save(directory / name / "rows.npy", rows)
     save_classes(directory / "classes.json", classes)
     write_json(directory / "statistics.json", statistics.model_dump())
     return statistics, digests
@@ -130,7 +130,9 @@ def main() -> str:
         (directory / RAW).unlink()
         rows = dict(zip(("training", "validation", "test"), map(len, digests), strict=True))
         copies = count_copies(*digests)
-        write_json(directory / "counts.json", {"rows": rows, "copies": copies})
+        lines = {"labelled": train.columns.first_row, "test": test.columns.first_row}
+        counted = {"rows": rows, "copies": copies, "first_line": lines}
+        write_json(directory / "counts.json", counted)
     within, across = copies.values()
     if within or across:
         told = f"{within:,} validation rows are training rows as well, and {across:,} rows of"

@@ -4,11 +4,12 @@ A directory of prepared data holds
 
     statistics.json         what the pixels were normalised with
     classes.json            the label of each class
-    counts.json             how many rows there are, and how many stand on both sides
+    counts.json             how many rows there are, how many stand on both sides, and in which
+                            line of its file, from 1, row 0 is, of labelled and of test images
     ids.csv                 what a submission calls the test images by
     train/, validation/     pixels.npy (rows, pixels) uint8, as they came, images.npy, of the same
                             shape, float32, labels.npy (rows,) int64, and rows.npy (rows,) int64:
-                            the row of the CSV file, from 1
+                            the row index in the CSV file, from 0
     test/                   pixels.npy and images.npy
 """
 

@@ -1,6 +1,7 @@
 """Forms of CSV that people have: those with one meaning are prepared alike, others refused."""
 
 import gzip
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,8 +94,8 @@ TESTS: dict[str, bytes] = {
 
 
 def contents() -> dict[str, bytes]:
-    """Return the files that prepare wrote, but for where each row stood."""
-    files = (path for path in PREPARED.rglob("*.*") if path.name != "rows.npy")
+    """Return the files that prepare wrote, but for where the first row stood."""
+    files = (path for path in PREPARED.rglob("*.*") if path.name != "counts.json")
     return {str(path): path.read_bytes() for path in files}
 
 
@@ -224,8 +225,9 @@ def test_images_to_predict_of_other_columns_are_refused(
 
 
 @pytest.mark.parametrize(("header", "first"), [(HEADER, 2), ([], 1)])
-def test_rows_are_counted_as_an_editor_does(project: Path, header: list[str], first: int) -> None:
+def test_rows_are_counted_from_0_and_lines_as_an_editor_does(project: Path, header: list[str], first: int) -> None:
     Path("train.csv").write_bytes(table(header, ROWS))
     prepare.main()
     rows = [np.load(PREPARED / part / "rows.npy") for part in ("train", "validation")]
-    assert sorted(np.concatenate(rows).tolist()) == list(range(first, first + 90))
+    assert sorted(np.concatenate(rows).tolist()) == list(range(90))
+    assert json.loads((PREPARED / "counts.json").read_text())["first_line"]["labelled"] == first

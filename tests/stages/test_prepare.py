@@ -18,7 +18,7 @@ PARTS = ("train", "validation")
 
 def rows_of(part: str) -> list[int]:
     """Return which rows of the CSV file a part holds, counted from 0."""
-    rows: list[int] = (np.load(PREPARED / part / "rows.npy") - 2).tolist()
+    rows: list[int] = np.load(PREPARED / part / "rows.npy").tolist()
     return rows
 
 
@@ -75,6 +75,7 @@ def test_rows_on_both_sides_are_counted_and_warned_of(
     assert json.loads((PREPARED / "counts.json").read_text()) == {
         "rows": {"training": 60, "validation": 30, "test": 72},
         "copies": {"validation_in_training": expected, "test_in_labelled": 60},
+        "first_line": {"labelled": 2, "test": 2},
     }
     assert capsys.readouterr().err == (
         f"warning: train.csv: {expected} validation rows are training rows as well, and 60 rows of "

@@ -75,7 +75,7 @@ def test_the_page_holds_every_image_with_its_row_and_what_the_network_says_of_it
     found = np.zeros_like(counts)
     for actual, predicted, row, pairs in data["images"]:
         found[predicted, actual] += 1
-        assert lines[row - 1].startswith(f"{actual},")  # as an editor counts
+        assert lines[row + 1].startswith(f"{actual},")  # below the header
         assert 998 <= sum(share for _, share in pairs) <= 1002
     assert np.array_equal(found, counts)
     errors = counts.sum() - counts.trace()
@@ -85,14 +85,14 @@ def test_the_page_holds_every_image_with_its_row_and_what_the_network_says_of_it
 
 @pytest.mark.usefixtures("reported")
 def test_images_in_doubt_are_shown_where_they_lie() -> None:
-    held = [row - 2 for _, _, row, _ in read_data()["images"]]
+    held = [row for _, _, row, _ in read_data()["images"]]
     first, second = [row for row in range(90) if row not in held][:2]
     lying = [(30, first, "training"), (0, held[0], "validation"), (31, second, "training")]
     suspects = [doubt(row) for _, row, _ in lying]
     write_suspects(SUSPECTS, suspects, LABELS)
     assert "data/suspects.csv; 1 of " in report.main()
     assert read_data()["suspects"] == [
-        [place, one.given, one.suggested, row + 2, part, 100, 700]
+        [place, one.given, one.suggested, row, part, 100, 700]
         for one, (place, row, part) in zip(suspects, lying, strict=True)
     ]
 
