@@ -8,7 +8,7 @@ export PYTHON EXTRA REV TO STUDY RUNS
 # What shells, notebooks and Git's hooks export for programs of their own.
 unexport GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE MPLBACKEND PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONWARNINGS
 READY := .venv/ready
-EXTRAS := .[studies,export,pictures,kaggle,remotes,browser]
+EXTRAS := .[studies,export,pictures,service,kaggle,remotes,browser]
 PEERS := .peers
 # What an environment is made with: never the python of the environment that it is to replace.
 base_python = "$$("$$PYTHON" -c 'import sys; print(sys._base_executable)')"
@@ -86,5 +86,5 @@ doctor: ## Say what this machine has, and whether the pipeline can run on it
 
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay
 	rm -rf .venv $(PEERS) .aarch64 build dist digits.egg-info .verify .plots .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	rm -rf data/mnist data/prepared data/*.partial data/tutorial data/probabilities.npy report submission.csv
+	rm -rf data/mnist data/prepared data/*.partial data/tutorial data/predictions report submission.csv
 	rm -f models/*.safetensors models/*.checkpoint models/*.onnx models/*.partial

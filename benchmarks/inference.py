@@ -23,11 +23,11 @@ import torch
 from PIL import Image
 
 from digits.data.straightening import straighten
-from digits.data.tensors import PREPARED, map_images, map_pixels
+from digits.data.tensors import PREPARED, map_pixels
 from digits.errors import run_command
-from digits.network.export import build
+from digits.export import build
 from digits.network.inference import BLOCK, infer
-from digits.network.recogniser import Recogniser, load_recogniser
+from digits.recogniser import Recogniser
 
 RUNS = 7
 Answer = Callable[[slice], object]  # some rows of the test images
@@ -51,7 +51,8 @@ def ask_torch(recogniser: Recogniser) -> Answer:
         values = {"weight": torch.tensor(weights.values.T), "bias": torch.tensor(bias)}
         layers[-2].load_state_dict(values)
     model = torch.nn.Sequential(*layers[:-1]).requires_grad_(requires_grad=False)
-    images = torch.from_numpy(np.array(map_images(PREPARED / "test/images.npy")))
+    normalise = recogniser.description.statistics.normalise
+    images = torch.from_numpy(normalise(map_pixels(PREPARED / "test", 784)))
     return lambda rows: model(images[rows])
 
 
@@ -71,7 +72,8 @@ def time_picture(recogniser: Recogniser) -> float:
 
 def main() -> None:
     """Measure all in turns."""
-    recogniser, images = load_recogniser(), np.array(map_images(PREPARED / "test/images.npy"))
+    recogniser = Recogniser.load()
+    images = recogniser.description.statistics.normalise(map_pixels(PREPARED / "test", 784))
     subjects: dict[str, Answer] = {
         "this": lambda rows: infer(recogniser.networks, images[rows], recogniser.description.views),
         "ONNX Runtime": ask_onnxruntime(recogniser),

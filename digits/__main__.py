@@ -13,15 +13,15 @@ on standard error instead; the others are answered all the same, and the exit st
 With --json, a list with an object for each digit:
 
     file            as it was given
+    label           the name of the likeliest class
+    probabilities   of each class, by its name, calibrated, rounded to 6 digits
+    is_familiar     whether it looks like the images that the network was trained on
     place           left, top, width and height, in pixels of the picture as it is turned;
                     the table has it as WIDTHxHEIGHT+LEFT+TOP
-    predicted       the name of the likeliest class
-    label           its number
-    probabilities   of each class, by its name, rounded to 6 digits
 
 Example: python -m digits classify --sheet page.jpg
 """
-MODEL = "the network, as the stage report writes it (this folder's: %(default)s)"
+MODEL = "the network, as the stage evaluate writes it (this folder's: %(default)s)"
 DEFAULT = "models/digits.safetensors"
 EXPORT = """Write it to models/mlp.onnx, in the form of ONNX, which other runtimes and languages
 read: raw pixels go in; exact logits and probabilities come out. Example: python -m digits export"""
@@ -55,14 +55,14 @@ def _run() -> None:
     # Only now is imported what the command needs, which takes a while.
     arguments = parser().parse_args()
     if arguments.command == "classify":
-        from digits.pictures import classify  # noqa: PLC0415
+        from digits import classify  # noqa: PLC0415
 
         classify.main(
             arguments.files, arguments.model, sheet=arguments.sheet, as_json=arguments.json
         )
         return
     try:
-        from digits.network import export  # noqa: PLC0415
+        from digits import export  # noqa: PLC0415
     except ModuleNotFoundError as error:
         expected = "the extra of that name: make setup EXTRA=export"
         raise InputError(f"{error.name} is not installed; expected {expected}") from None

@@ -1,6 +1,10 @@
-"""evaluate: what the network gets right and wrong on the validation rows, told and drawn."""
+"""evaluate: what the network gets right and wrong on the validation rows, told and drawn.
+
+What its probabilities are worth follows from that, so that it writes the network to give away, too.
+"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,25 +13,85 @@ from numpy.typing import NDArray
 
 from digits.data.classes import load_classes, name_classes
 from digits.data.csv_files import write_table
-from digits.data.tensors import PREPARED, PROBABILITIES, Statistics, map_labelled, map_pixels
+from digits.data.predictions import VALIDATION, load_first_line, tabulate
+from digits.data.tensors import (
+    PREPARED,
+    Statistics,
+    map_array,
+    map_labels,
+    map_pixels,
+    read_pixels,
+)
 from digits.evaluation import calibration, measures
 from digits.evaluation.measures import Predictions
 from digits.exact import softmax
 from digits.files import replacing, write_json
-from digits.network.inference import infer
 from digits.network.model import MLP, MODEL, load_model
-from digits.params import load_params
+from digits.novelty import Novelty
+from digits.params import Params, load_params, name_recipe
+from digits.recogniser import RECOGNISER, Description, Recogniser
 from digits.report.figures import draw_confusion, draw_digit, draw_gallery, galleries
 
 METRICS, PLOTS = Path("metrics"), Path("plots")
 
 
+def load_networks(params: Params) -> Recogniser:
+    """Return the network that train wrote, with all that it takes to answer images."""
+    names = name_classes(load_classes(), params.data.class_names)
+    statistics = Statistics.load(PREPARED / "statistics.json")
+    networks = load_model(MODEL, statistics.pixels, len(names))
+    description = Description(
+        widths=(statistics.pixels, *params.train.widths, len(names)),
+        networks=len(networks),
+        recipe=name_recipe(params),
+        classes=names,
+        statistics=statistics,
+        views=params.predict,
+        temperature=1.0,
+    )
+    novelty = fit_novelty(statistics, len(names))
+    return Recogniser([MLP.of(network) for network in networks], description, novelty, MODEL)
+
+
+def fit_novelty(statistics: Statistics, classes: int) -> Novelty:
+    """Return what training images look like, and how far away validation images are."""
+    train, pixels = PREPARED / "train", statistics.pixels
+    labels = map_labels(train, classes, len(map_pixels(train, pixels)))
+    fitted = Novelty.fit(map(statistics.upright, read_pixels(train, pixels)), labels)
+    return fitted.limited(statistics.upright(map_pixels(PREPARED / "validation", pixels)))
+
+
+def write_recogniser(recogniser: Recogniser, temperature: float) -> Recogniser:
+    """Write a recogniser with that temperature, to be given away; return it."""
+    description = recogniser.description.model_copy(update={"temperature": temperature})
+    calibrated = replace(recogniser, description=description, path=RECOGNISER)
+    with replacing(RECOGNISER) as temporary:
+        temporary.write_bytes(calibrated.encode())
+    return calibrated
+
+
+def write_metrics(
+    logits: NDArray[np.float32], actual: NDArray[np.int64], calibrated: pd.DataFrame
+) -> float:
+    """Write what the network's own probabilities come to; return its accuracy."""
+    raw, predictions = calibrated.iloc[0], Predictions(actual, softmax(logits))
+    errors = len(predictions.misclassified())
+    accuracy = (len(actual) - errors) / len(actual)
+    evaluation = {
+        "accuracy": accuracy,
+        "errors": errors,
+        "negative_log_likelihood": raw["negative_log_likelihood"],
+        "brier_score": measures.brier_score(predictions.probabilities, actual),
+        "expected_calibration_error": raw["expected_calibration_error"],
+    }
+    write_json(METRICS / "evaluation.json", evaluation)
+    return accuracy
+
+
 def write_answers(
     predictions: Predictions, confusion: NDArray[np.int64], names: Sequence[str]
 ) -> None:
-    """Write what the network gives each class of each row, and its answers beside the truth."""
-    with replacing(PROBABILITIES) as temporary, temporary.open("wb") as file:
-        np.save(file, predictions.probabilities)
+    """Write the answers beside the truth, and how many of which class there are."""
     answers = pd.DataFrame({"actual": predictions.actual, "predicted": predictions.predicted})
     write_table(PLOTS / "confusion.csv", answers.map(names.__getitem__))
     write_table(PLOTS / "classes.csv", measures.by_class(confusion, names))
@@ -39,35 +103,34 @@ def write_answers(
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    names = name_classes(load_classes(), params.data.class_names)
-    classes, statistics = len(names), Statistics.load(PREPARED / "statistics.json")
-    images, actual = map_labelled(PREPARED / "validation", classes, statistics.pixels)
-    pictures = map_pixels(PREPARED / "validation", statistics.pixels)
-    pictures = pictures.reshape(-1, statistics.side, statistics.side)
-    networks = [MLP.of(one) for one in load_model(MODEL, statistics.pixels, classes)]
-    logits = infer(networks, images, params.predict, MODEL)
-    predictions = Predictions(actual, softmax(logits))
-    confusion = measures.confusion_matrix(predictions.predicted, actual, classes)
-    write_answers(predictions, confusion, names)
+    recogniser = load_networks(params)
+    names, statistics = recogniser.description.classes, recogniser.description.statistics
+    pixels = map_pixels(PREPARED / "validation", statistics.pixels)
+    actual = map_labels(PREPARED / "validation", len(names), len(pixels))
+    rows = map_array(PREPARED / "validation" / "rows.npy", np.int64, len(pixels))
+    logits = recogniser.answer(pixels)
     calibrated, reliability = calibration.summarise(logits, actual)
     write_table(PLOTS / "calibration.csv", calibrated)
     write_table(PLOTS / "reliability.csv", reliability)
-    raw, errors = calibrated.iloc[0], len(predictions.misclassified())
-    evaluation = {
-        "accuracy": measures.accuracy(confusion),
-        "errors": errors,
-        "negative_log_likelihood": raw["negative_log_likelihood"],
-        "brier_score": measures.brier_score(predictions.probabilities, actual),
-        "expected_calibration_error": raw["expected_calibration_error"],
-    }
-    write_json(METRICS / "evaluation.json", evaluation)
-    told = f"{errors:,} of {len(actual):,} validation images misclassified"
-    told += "" if params.train.rows == "train" else " (NOT held out: trained on)"
+    # Of rows that were trained on, nothing is to be learnt about others.
+    is_held_out = params.train.rows == "train"
+    temperature = calibrated["temperature"].iloc[-1] if is_held_out else 1.0
+    shares = write_recogniser(recogniser, temperature).calibrate(logits)
+    write_table(VALIDATION, tabulate(shares, names, rows, load_first_line("labelled"), actual))
+    predictions = Predictions(actual, shares)
+    confusion = measures.confusion_matrix(predictions.predicted, actual, len(names))
+    write_answers(predictions, confusion, names)
+    accuracy = write_metrics(logits, actual, calibrated)
+    told = (
+        f"{len(predictions.misclassified()):,} of {len(actual):,} validation images misclassified"
+    )
+    told += "" if is_held_out else " (NOT held out: trained on)"
     draw_confusion(PLOTS / "confusion.png", confusion, told, names)
+    pictures = pixels.reshape(-1, statistics.side, statistics.side)
     clearest = predictions.hardest()[-1]
-    label = f"label {names[actual[clearest]]}"
-    draw_digit(PLOTS / "digit.png", pictures[clearest], label)
+    draw_digit(PLOTS / "digit.png", pictures[clearest], f"label {names[actual[clearest]]}")
     size = params.evaluate.gallery
     for name, title, tiles in galleries(predictions, pictures, names, size):
         draw_gallery(PLOTS / f"{name}.png", title, tiles)
-    return f"read {MODEL}; {told}, accuracy {evaluation['accuracy']:.4f}; wrote {METRICS}, {PLOTS}"
+    wrote = f"{RECOGNISER}, {VALIDATION}, {METRICS} and {PLOTS}"
+    return f"read {MODEL}; {told}, accuracy {accuracy:.4f}; wrote {wrote}"

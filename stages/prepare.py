@@ -66,21 +66,17 @@ def find_classes(table: ImageTable, labels: "pd.Series[str]") -> tuple[str, ...]
     return sort_classes(found)
 
 
-def write_part(folder: Path, pixels: Pixels, rows: Rows, statistics: Statistics) -> Digests:
-    """Write those rows, as they are and normalised, to a new folder; return their digests."""
+def write_part(folder: Path, pixels: Pixels, rows: Rows) -> Digests:
+    """Write those rows, as they are, to a new folder; return their digests."""
     folder.mkdir()
-    shape = len(rows), statistics.pixels
+    shape = len(rows), pixels.shape[1]
     write_blocks(folder / "pixels.npy", np.uint8, shape, read_blocks(pixels, rows))
-    blocks = map(statistics.normalise, read_blocks(pixels, rows))
-    write_blocks(folder / "images.npy", np.float32, shape, blocks)
     images = chain.from_iterable(read_blocks(pixels, rows))
     digests = (int.from_bytes(blake2b(image, digest_size=8).digest()) for image in images)
     return np.fromiter(digests, np.uint64, len(rows))
 
 
-def write_labelled(
-    directory: Path, table: ImageTable, params: Prepare
-) -> tuple[Statistics, list[Digests]]:
+def write_labelled(directory: Path, table: ImageTable, params: Prepare) -> list[Digests]:
     """Write all that comes of labelled images; return digests of training and validation."""
     texts, pixels = copy_pixels(table, directory / RAW, "labels")
     classes = find_classes(table, texts)
@@ -91,22 +87,25 @@ def write_labelled(
         statistics = Statistics.measure(fitted, straightened=params.straighten)
     digests = []
     for name, rows in (("train", training), ("validation", validation)):
-        digests.append(write_part(directory / name, pixels, rows, statistics))
+        digests.append(write_part(directory / name, pixels, rows))
+        blocks = map(statistics.normalise, read_blocks(pixels, rows))
+        shape = len(rows), statistics.pixels
+        write_blocks(directory / name / "images.npy", np.float32, shape, blocks)
         np.save(directory / name / "labels.npy", labels[rows])
         np.save(directory / name / "rows.npy", rows)
     save_classes(directory / "classes.json", classes)
     write_json(directory / "statistics.json", statistics.model_dump())
-    return statistics, digests
+    return digests
 
 
-def write_test(directory: Path, table: ImageTable, statistics: Statistics) -> Digests:
+def write_test(directory: Path, table: ImageTable) -> Digests:
     """Write the images to predict, and their ids; return their digests."""
     ids, pixels = copy_pixels(table, directory / RAW, "ids")
     column, rows = table.columns.id, np.arange(len(pixels))
     ids = count_ids(len(rows)) if column is None else ids.rename(table.columns.names[column])
     table.refuse(column or 0, ids.duplicated(), ids, "ids that differ")
     write_table(directory / "ids.csv", ids.to_frame())
-    return write_part(directory / "test", pixels, rows, statistics)
+    return write_part(directory / "test", pixels, rows)
 
 
 def count_copies(training: Digests, validation: Digests, test: Digests) -> dict[str, int]:
@@ -125,8 +124,8 @@ def main() -> str:
     train, test = open_tables(Path(params.data.train), Path(params.data.test))
     with replacing(PREPARED) as directory:
         directory.mkdir()
-        statistics, digests = write_labelled(directory, train, params.prepare)
-        digests.append(write_test(directory, test, statistics))
+        digests = write_labelled(directory, train, params.prepare)
+        digests.append(write_test(directory, test))
         (directory / RAW).unlink()
         rows = dict(zip(("training", "validation", "test"), map(len, digests), strict=True))
         copies = count_copies(*digests)

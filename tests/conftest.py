@@ -16,6 +16,7 @@ from torch import nn
 from digits.data.image_table import ImageTable, write_images
 from digits.network.model import MLP, Weights
 from digits.network.training import Labelled
+from digits.novelty import Novelty
 from digits.params import as_yaml
 from stages import prepare
 from tests.sandbox import SEED, Proof, draw_images, read_recipe, sandbox
@@ -89,6 +90,12 @@ def draw_weights(widths: Sequence[int], seed: int = 0) -> Weights:
 def draw_network(widths: Sequence[int], seed: int = 0) -> MLP[NDArray[Any]]:
     """Draw a network."""
     return MLP.of(draw_weights(widths, seed))
+
+
+def draw_novelty(widths: Sequence[int], seed: int = 0) -> Novelty:
+    """Draw what the images of each class look like."""
+    drawn = np.random.default_rng(seed).integers(1, 256, (2, widths[-1], widths[0]))
+    return Novelty(drawn[0].astype(np.uint8), drawn[1].astype(np.uint16), limit=10**9)
 
 
 def draw_labelled(rows: int, seed: int = 0) -> Labelled:

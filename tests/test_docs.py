@@ -1,18 +1,23 @@
 """README, docs and CI held against what is there: links, commands and figures."""
 
+import json
 import re
 import subprocess
 import sys
 import textwrap
 import tomllib
+from dataclasses import asdict
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.sandbox import ROOT
+from tests.strokes import draw
 
 LISTED = subprocess.check_output(["git", "ls-files", "*.md"], cwd=ROOT, text=True).split()
 TEXTS = {Path(name): (ROOT / name).read_text("utf-8") for name in LISTED if name != "CHANGELOG.md"}
@@ -61,6 +66,26 @@ def test_every_extra_is_in_the_docs_and_every_package_of_one_is_pinned() -> None
 
 @pytest.mark.long
 @pytest.mark.skipif(not (ROOT / "submission.csv").exists(), reason="no results: `make repro`")
+def test_the_service_answers_pictures_and_refuses_others_in_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    testclient = pytest.importorskip("fastapi.testclient", reason="the extra service")
+    monkeypatch.chdir(ROOT)
+    names: dict[str, Any] = {}
+    exec(re.findall("```python\n(.*?)```", TEXTS[Path("docs/using.md")], re.DOTALL)[0], names)
+    draw(4).save(picture := BytesIO(), "png")
+    client = testclient.TestClient(names["app"])
+    expected = [asdict(names["recogniser"].predict(picture.getvalue()))]
+    expected[0]["place"] = list(expected[0]["place"])
+    answered = client.post("/digits", content=picture.getvalue())
+    assert (answered.status_code, answered.json()) == (200, expected)
+    refused = client.post("/digits", content=b"text")
+    assert refused.status_code == 422
+    assert refused.json()["detail"].startswith("picture: no picture of a format that is read")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not (ROOT / "submission.csv").exists(), reason="no results: `make repro`")
 def test_the_examples_for_other_places_answer_as_the_submission_and_each_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -68,9 +93,16 @@ def test_the_examples_for_other_places_answer_as_the_submission_and_each_other(
     monkeypatch.chdir(ROOT)
     subprocess.run([sys.executable, "-m", "digits", "export"], check=True)
     names: dict[str, Any] = {}
-    _, section = TEXTS[Path("docs/using.md")].split("\n## In other places\n")
-    lines = section.split("\n## ")[0].splitlines(keepends=True)
-    exec(textwrap.dedent("".join(line for line in lines if line.startswith("    "))), names)
+    _, section = TEXTS[Path("docs/using.md")].split("\n## From a program of your own\n")
+    lines = re.sub("```.*?```", "", section.split("\n## ")[0], flags=re.DOTALL).splitlines(True)
+    shown = [line for line in lines if line.startswith("    ") and "$" not in line]
+    exec(textwrap.dedent("".join(shown)), names)
+    predicted = pd.read_csv("data/predictions/test.csv").filter(like="probability_")
+    shares = [list(one.probabilities.values()) for one in names["answers"]]
+    assert shares == predicted.to_numpy()[:200].tolist()
+    wrong = json.loads(Path("metrics/evaluation.json").read_text())["errors"]
+    table = names["table"]
+    assert (table["label"] != table["prediction"]).sum() == wrong
     submitted = np.loadtxt("submission.csv", np.int64, delimiter=",", skiprows=1)[:, 1]
     assert (names["logits"].argmax(axis=1) == submitted).all()
     assert (

@@ -24,12 +24,11 @@ from PIL import Image
 
 from digits.data.image_table import ImageTable
 from digits.errors import InputError
-from digits.network.recogniser import load_recogniser
 from digits.pictures import framing
-from digits.pictures.classify import read as read_picture
 from digits.pictures.reading import FORMATS
+from digits.recogniser import Recogniser
 from tests.conftest import zipped
-from tests.digits.network.test_recogniser import RECOGNISER
+from tests.digits.test_recogniser import RECOGNISER
 
 SIDE = 6  # of the image that a picture becomes
 NAMES = ("label", "digit", "class", "target", "y", "id", "imageid")
@@ -77,7 +76,7 @@ def check_picture(content: bytes, path: Path) -> None:
     """Read a picture. No other reader knows what is to come out: an image that is not blank."""
     path.write_bytes(content)
     with patch.object(framing, "LARGEST", 60):  # of 400: it is ten times as fast
-        digits = read_picture(str(path), SIDE)
+        digits = framing.find_digits(path, SIDE)
     assert digits
     for digit in digits:
         assert digit.views.dtype == np.uint8
@@ -102,10 +101,10 @@ def draw_pictures() -> list[bytes]:
 def check_recogniser(content: bytes, path: Path) -> None:
     """Read a recogniser, and ask it: what it answers is to be finite."""
     path.write_bytes(content)
-    recogniser = load_recogniser(path)
+    recogniser = Recogniser.load(path)
     pixels = np.full((2, recogniser.description.statistics.pixels), 255, np.uint8)
     assert np.isfinite(recogniser.answer(pixels)).all()
-    assert load_recogniser(path).encode() == recogniser.encode()
+    assert Recogniser.load(path).encode() == recogniser.encode()
 
 
 READERS = {"images": check_images, "picture": check_picture, "recogniser": check_recogniser}

@@ -20,8 +20,7 @@ from tests.test_pipeline import STAGES
 # In the folders that stages read.
 UNREAD = {
     "train": ("pixels.npy", "rows.npy"),
-    "evaluate": ("rows.npy",),
-    "predict": ("pixels.npy",),
+    "evaluate": ("images.npy", "train/rows.npy"),
     "report": ("images.npy",),
 }
 
@@ -38,9 +37,10 @@ def files_read(stage: str) -> list[Path]:
     """Return the files that a stage reads, code and the page's sources aside."""
     deps = [dep for dep in STAGES[stage]["deps"] if not dep.startswith(CODE)]
     named = {"${data.train}": "train.csv", "${data.test}": "test.csv"}
-    paths = [Path("params.yaml"), *(Path(named.get(dep, dep)) for dep in deps)]
+    params = ["params.yaml"] if "params" in STAGES[stage] else []
+    paths = [Path(named.get(dep, dep)) for dep in (*params, *deps)]
     files = [file for path in paths for file in (sorted(path.glob("*")) or [path])]
-    return [file for file in files if file.name not in UNREAD.get(stage, ())]
+    return [file for file in files if not str(file).endswith(UNREAD.get(stage, ()))]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ A directory of prepared data holds
     train/, validation/     pixels.npy (rows, pixels) uint8, as they came, images.npy, of the same
                             shape, float32, labels.npy (rows,) int64, and rows.npy (rows,) int64:
                             the row index in the CSV file, from 0
-    test/                   pixels.npy and images.npy
+    test/                   pixels.npy
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,6 @@ from digits.errors import InputError, expecting
 from digits.params import Section
 
 PREPARED = Path("data/prepared")
-PROBABILITIES = Path("data/probabilities.npy")  # evaluate's, of validation (rows, classes) float64
 WRITTEN = "what prepare writes"
 BLOCK = 4096  # rows
 
@@ -68,10 +67,13 @@ class Statistics(Section):
         """Height and width of an image, in pixels."""
         return isqrt(self.pixels)
 
+    def upright(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return images, (rows, pixels), straight if these are."""
+        return straighten(pixels) if self.straightened else pixels
+
     def normalise(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return images, (rows, pixels), straight if these are, as float32: (p - mean) / std."""
-        straight = straighten(pixels) if self.straightened else pixels
-        return ((np.arange(256) - self.mean) / self.std).astype(np.float32)[straight]
+        """Return images, (rows, pixels), as `upright` does, as float32: (p - mean) / std."""
+        return ((np.arange(256) - self.mean) / self.std).astype(np.float32)[self.upright(pixels)]
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -118,11 +120,11 @@ def map_pixels(directory: Path, pixels: int) -> NDArray[np.uint8]:
     return map_array(directory / "pixels.npy", np.uint8, None, pixels)
 
 
-def read_images(path: Path) -> Iterator[NDArray[np.float32]]:
-    """Yield normalised images, shape (rows, pixels), in blocks."""
-    for start in range(0, len(map_images(path)), BLOCK):
+def read_pixels(directory: Path, pixels: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield images as they came, shape (rows, pixels), in blocks."""
+    for start in range(0, len(map_pixels(directory, pixels)), BLOCK):
         # Mapped anew, as the pages of one mapping would stay, as many as there are.
-        yield map_images(path)[start : start + BLOCK]
+        yield map_pixels(directory, pixels)[start : start + BLOCK]
 
 
 def map_labelled(

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-from digits.pictures.ink import LEAST_CONTRAST, border, find_ink
+from digits.errors import expecting
+from digits.pictures.ink import LEAST_CONTRAST, BlankError, border, find_ink
 from digits.pictures.layout import share_out
-from digits.pictures.reading import LARGEST
+from digits.pictures.reading import LARGEST, Picture, name_picture, read_picture
 
 BOX = 20 / 28  # of the side of an image
 FINEST = 2.4 / 28  # of the same: the least width of a stroke, which is that of the page's pen
@@ -26,16 +27,26 @@ SPARE = 2  # pixels by which an image may differ from what MNIST has
 TURNS = (0, -15, 15)  # degrees
 
 
+Place = tuple[int, int, int, int]  # left, top, width and height, in pixels of the picture
+
+
 @dataclass(frozen=True)
 class Digit:
     """A digit as the network knows it, light on dark, and turned both ways.
 
-    `place` is left, top, width and height, in pixels of the picture; `views` are from 0 to 255, of
-    shape (views, side * side).
+    `views` are from 0 to 255, of shape (views, side * side).
     """
 
-    place: tuple[int, int, int, int]
+    place: Place
     views: NDArray[np.uint8]
+
+
+def find_digits(picture: Picture, side: int, *, sheet: bool = False) -> list[Digit]:
+    """Return the digits in a picture as `prepare` does; InputError where it is none, or blank."""
+    colours, times = read_picture(picture)
+    expected = "something that stands out from its background"
+    with expecting(name_picture(picture), expected, BlankError):
+        return prepare(colours, side, times, sheet=sheet)
 
 
 def prepare(

@@ -4,13 +4,17 @@ Only the formats named here are tried: for some others Pillow starts programs, s
 """
 
 import warnings
+from contextlib import ExitStack
+from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 
 from digits.errors import expecting
 
+Picture = str | Path | bytes | Image.Image  # a path, the content of a file, or what it shows
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
 EXPECTED = "a picture: PNG, JPEG, GIF, BMP, WebP, TIFF, or, after make setup EXTRA=pictures, HEIC"
 LARGEST = 400  # pixels of a side, to which larger pictures are reduced
@@ -18,7 +22,12 @@ SAMPLES = 4  # pixels of a side of the file, for each of those, that are looked 
 ORIENTATION = 0x0112  # EXIF
 
 
-def read_picture(path: Path) -> tuple[Image.Image, float]:
+def name_picture(picture: Picture) -> Path:
+    """Return what errors call a picture: its path, if it has one."""
+    return Path("picture" if isinstance(picture, (bytes, Image.Image)) else picture)
+
+
+def read_picture(picture: Picture) -> tuple[Image.Image, float]:
     """Return what a picture shows, in RGB, and the length of its pixels in those of the file.
 
     It is turned as its EXIF orientation says, and reduced to `LARGEST` pixels; what is transparent
@@ -27,11 +36,18 @@ def read_picture(path: Path) -> tuple[Image.Image, float]:
     pixels than Pillow takes to be harmless.
     """
     # What Pillow raises of damaged bytes is any exception.
-    with expecting(path, EXPECTED, Exception), path.open("rb") as file, warnings.catch_warnings():
+    with (
+        expecting(path := name_picture(picture), EXPECTED, Exception),
+        ExitStack() as opened,
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")  # of metadata that is damaged
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            return _decode(Image.open(file, formats=_formats()))
+            if isinstance(picture, Image.Image):
+                return _decode(picture.copy())
+            data: IO[bytes] = BytesIO(picture) if isinstance(picture, bytes) else path.open("rb")
+            return _decode(Image.open(opened.enter_context(data), formats=_formats()))
         except UnidentifiedImageError:
             raise ValueError("no picture of a format that is read") from None
 

@@ -25,9 +25,9 @@ from PIL import Image
 from digits.data.tensors import Statistics
 from digits.evaluation.measures import by_class, wilson_interval
 from digits.files import replacing
-from digits.network.recogniser import Recogniser
 from digits.network.views import view_maps
 from digits.params import Params, as_yaml
+from digits.recogniser import Recogniser
 from digits.report.charts import chart_accuracy, chart_losses, chart_reliability
 from digits.report.sheet import Sheet
 

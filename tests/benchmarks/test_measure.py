@@ -40,7 +40,7 @@ def test_a_score_is_the_share_of_right_labels(
 def test_every_peer_does_the_notebooks_recipe() -> None:
     params = Params.model_validate(read_recipe(SEED))
     train = params.train
-    assert params.prepare.validation == peers.VALIDATION
+    assert round(params.prepare.validation * 42_000) == peers.VALIDATION
     assert (784, *train.widths, 10) == peers.WIDTHS
     assert (train.epochs, train.batch_size) == (peers.EPOCHS, peers.BATCH)
     expected = (peers.LEARNING_RATE, peers.MOMENTUM, peers.WEIGHT_DECAY)

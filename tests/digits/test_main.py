@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
+import digits
 from digits import __main__ as command
-from digits import network
 from tests.sandbox import ROOT
 
 
@@ -22,8 +22,8 @@ def test_export_without_its_library_is_told_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    monkeypatch.delitem(sys.modules, "digits.network.export", raising=False)
-    monkeypatch.delattr(network, "export", raising=False)
+    monkeypatch.delitem(sys.modules, "digits.export", raising=False)
+    monkeypatch.delattr(digits, "export", raising=False)
     monkeypatch.setattr(sys, "argv", ["digits", "export"])
     with pytest.raises(SystemExit, match=r"^error: onnx is not installed; expected the extra"):
         command.main()

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from digits.data.tensors import PREPARED, Statistics, map_pixels
 from digits.evaluation.label_errors import SUSPECTS, write_suspects
 from digits.exact import softmax
-from digits.network.recogniser import RECOGNISER, Recogniser, load_recogniser
 from digits.params import Predict
+from digits.recogniser import RECOGNISER, Recogniser
 from stages import evaluate, prepare, report, train
 from tests.conftest import PIXELS, ParamsWriter
 from tests.digits.report.test_page import draw_recogniser
@@ -155,7 +155,7 @@ def check_answers(page: "Page", recogniser: Recogniser, pixels: NDArray[np.uint8
 
 def test_the_page_answers_as_its_recogniser_to_the_last_bit(page: "Page") -> None:
     pixels = map_pixels(ROOT / PREPARED / "validation", 28 * 28)[:200]
-    check_answers(page, load_recogniser(ROOT / RECOGNISER), pixels)
+    check_answers(page, Recogniser.load(ROOT / RECOGNISER), pixels)
 
 
 def test_so_does_an_ensemble_over_views_whatever_its_classes_are_called(
@@ -174,7 +174,7 @@ def test_so_does_an_ensemble_over_views_whatever_its_classes_are_called(
     page = open_report(browser, report.PAGE.resolve().as_uri())
     page.locator(".matrix button:not([disabled])").first.click()
     page.click("#example")
-    check_answers(page, load_recogniser(), map_pixels(PREPARED / "validation", PIXELS))
+    check_answers(page, Recogniser.load(), map_pixels(PREPARED / "validation", PIXELS))
     assert page.locator("img").count() == 1
     assert page.evaluate("typeof hacked") == "undefined"
     shown = page.locator("body").inner_text()
@@ -191,7 +191,7 @@ def test_so_does_the_largest_network_of_a_recipe_in_a_page_that_can_be_sent_on(
     mean, std = 127 / 1.5, 128 / 1.5 * (1 - 1e-9)
     statistics = Statistics(mean=mean, std=std, pixels=28 * 28, straightened=True)
     changes = {"widths": (28 * 28, 1000, 1000, 1000, 10), "views": views, "statistics": statistics}
-    description = load_recogniser().description.model_copy(update=changes)
+    description = Recogniser.load().description.model_copy(update=changes)
     recogniser, path = draw_recogniser(description), tmp_path / "index.html"
     monkeypatch.setattr(report, "write_recogniser", lambda *_: recogniser)
     for name, value in (("PAGE", path), ("CARD", tmp_path / "card.md"), ("ANSWERED", 1)):

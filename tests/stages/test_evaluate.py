@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from digits.data.tensors import PREPARED, PROBABILITIES, map_array, map_labelled
+from digits.data.predictions import VALIDATION, read_probabilities
+from digits.data.tensors import PREPARED, map_labelled
 from digits.evaluation.measures import Predictions
 from stages import evaluate, prepare, train
-from tests.conftest import ParamsWriter
+from tests.conftest import LABELS, ParamsWriter
 from tests.sandbox import CLASSES
 
 
@@ -31,7 +32,7 @@ def test_numbers_tables_and_training_agree() -> None:
     summary, trained = read_metrics("evaluation"), read_metrics("train")
     pairs = pd.read_csv("plots/confusion.csv")
     _, labels = map_labelled(PREPARED / "validation", CLASSES)
-    predictions = Predictions(labels, map_array(PROBABILITIES, np.float64, 30, CLASSES))
+    predictions = Predictions(labels, read_probabilities(VALIDATION, LABELS, 30))
     assert pairs["actual"].tolist() == labels.tolist()
     assert pairs["predicted"].tolist() == predictions.predicted.tolist()
     assert 0 < summary["errors"] == (pairs["actual"] != pairs["predicted"]).sum() < 30

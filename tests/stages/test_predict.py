@@ -3,10 +3,12 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from digits.data.predictions import TEST
 from digits.data.submission import read_ids, read_submission
-from digits.data.tensors import PREPARED, map_labelled
+from digits.data.tensors import PREPARED, Statistics, map_labelled
 from digits.errors import InputError
 from digits.evaluation.measures import negative_log_likelihood
 from digits.exact import log_softmax
@@ -23,8 +25,9 @@ def test_what_is_answered_is_averaged_over_views(project: Path, write_params: Pa
     for stage in (prepare, train, evaluate, predict):
         stage.main()
     networks, log_probabilities = [*map(MLP.of, load_model(MODEL, 16, CLASSES))], []
+    normalise = Statistics.load(PREPARED / "statistics.json").normalise
     for part in ("test", "validation"):
-        images = np.load(PREPARED / part / "images.npy")
+        images = normalise(np.load(PREPARED / part / "pixels.npy"))
         log_probabilities.append(log_softmax(infer(networks, images, load_params().predict)))
     labels = read_submission(Path("submission.csv"), read_ids(), LABELS)
     assert np.array_equal(labels, log_probabilities[0].argmax(axis=1))
@@ -35,5 +38,19 @@ def test_what_is_answered_is_averaged_over_views(project: Path, write_params: Pa
 
 @pytest.mark.parametrize("stage", [predict, train, score])
 def test_a_stage_out_of_turn_says_what_is_missing(project: Path, stage: ModuleType) -> None:
-    with pytest.raises(InputError, match=r"\w: no such file; expected what prepare writes"):
+    with pytest.raises(InputError, match=r"\w: no such file; expected (what|a recogniser) \w"):
         stage.main()
+
+
+def test_the_table_has_the_answers_of_the_submission_and_the_line_says_whose_order_it_is(
+    project: Path, write_params: ParamsWriter
+) -> None:
+    for stage in (prepare, train, evaluate):
+        stage.main()
+    assert predict.main().endswith("submission.csv, for test.csv")
+    table, submitted = pd.read_csv(TEST), pd.read_csv("submission.csv")
+    assert table["prediction"].tolist() == submitted["Label"].tolist()
+    assert table["row_index"].tolist() == list(range(12))
+    assert table["line"].tolist() == list(range(2, 14))
+    write_params({"data.test": "data/mnist/test.csv"})
+    assert predict.main().endswith("for data/mnist/test.csv, whose order is not Kaggle's")

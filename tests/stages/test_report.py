@@ -10,12 +10,10 @@ import pandas as pd
 import pytest
 
 from digits.data.answers import digests
-from digits.data.tensors import PREPARED, map_images
+from digits.data.tensors import PREPARED, map_pixels
 from digits.errors import InputError
 from digits.evaluation.label_errors import SUSPECTS, Suspect, write_suspects
-from digits.network.inference import infer
-from digits.network.model import MLP, MODEL, load_model
-from digits.params import load_params
+from digits.recogniser import Recogniser
 from stages import evaluate, prepare, report, train
 from tests.conftest import LABELS, ParamsWriter
 from tests.sandbox import CLASSES, draw_images
@@ -61,7 +59,7 @@ def test_the_recogniser_has_the_temperature_of_rows_that_were_held_out(
         write_params({"train.epochs": 1, "train.lr": 0.02, "train.rows": rows})
         for stage in (prepare, train, evaluate):
             stage.main()
-        found = report.write_recogniser(load_params()).description.temperature
+        found = Recogniser.load().description.temperature
         scaled = pd.read_csv("plots/calibration.csv").set_index("probabilities").loc["scaled"]
         assert found == (scaled["temperature"] if rows == "train" else 1.0) != 0
         assert (found == 1.0) == (rows == "all")
@@ -103,7 +101,7 @@ def test_a_page_that_cannot_hold_all_mistakes_says_how_many_it_holds(
 ) -> None:
     assert "The misclassified validation images" in report.PAGE.read_text("utf-8")
     monkeypatch.setattr("digits.report.sheet.MOST_PIXELS", 2 * 16)
-    left_out = read_data()["images"][-1][2] - 2  # but for the doubt
+    left_out = read_data()["images"][-1][2]  # but for the doubt
     write_suspects(SUSPECTS, [doubt(left_out)], LABELS)
     report.main()
     assert "The worst 2 misclassified validation images" in report.PAGE.read_text("utf-8")
@@ -125,9 +123,8 @@ def test_the_example_in_the_card_runs_and_prints_the_hash_of_logits_in_it(
         exec(example, known)
     assert f"\n\n    {printed.getvalue()}\n" in card
     assert known["logits"].shape == (7, CLASSES)
-    networks = [MLP.of(network) for network in load_model(MODEL, 16, CLASSES)]
-    images = map_images(PREPARED / "test/images.npy")[:7]
-    assert np.array_equal(known["logits"], infer(networks, images, load_params().predict))
+    expected = Recogniser.load().answer(map_pixels(PREPARED / "test", 16)[:7])
+    assert np.array_equal(known["logits"], expected)
 
 
 @pytest.mark.usefixtures("reported")
@@ -137,13 +134,13 @@ def test_what_another_stage_did_not_write_is_refused() -> None:
         ("metrics/score.json", "{"),
         ("plots/training.csv", "epoch\n1\n"),
         ("data/suspects.csv", "sha256\na\n"),
-        ("data/probabilities.npy", "x"),
-        ("models/mlp.safetensors", "x"),
+        ("data/predictions/validation.csv", "x"),
+        ("models/digits.safetensors", "x"),
     ):
         path = Path(name)
         whole = path.read_bytes()
         path.write_text(content)
-        with pytest.raises(InputError, match=f"^{name}: .*; expected (what|YAML|a network)"):
+        with pytest.raises(InputError, match=f"^{name}: .*; expected (what|YAML|a recogniser)"):
             report.main()
         path.write_bytes(whole)
     assert report.PAGE.read_bytes() == before

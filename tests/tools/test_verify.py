@@ -37,7 +37,7 @@ def test_another_byte_in_a_metric_fails_and_is_named(told: tuple[str, str]) -> N
     out, err = told
     line = r"^score +metrics/score.json +different: in Git: 1 of \d rows; row \d: .* 61.* became "
     assert re.search(line, out, re.MULTILINE)
-    assert len(re.findall(r"  same$", out, re.MULTILINE)) == 30
+    assert len(re.findall(r"  same$", out, re.MULTILINE)) == 31
     assert re.search(r"^platform: .* kernels, training on ", out, re.MULTILINE)
     assert re.search(r"^versions other than in constraints.txt: ", out, re.MULTILINE)
     [error] = err.splitlines()[-1:]
@@ -47,13 +47,13 @@ def test_another_byte_in_a_metric_fails_and_is_named(told: tuple[str, str]) -> N
 def test_other_digits_in_dvc_lock_and_files_that_no_stage_lists_are_named(rebuilt: Sandbox) -> None:
     lock, stray = CLONE / LOCK, CLONE / "plots" / "stray.png"
     before, md5 = lock.read_text(), recorded(rebuilt.folder, MODEL)
-    lock.write_text(before.replace(md5, md5[::-1]))  # as an output, and of three stages as input
+    lock.write_text(before.replace(md5, md5[::-1]))  # as an output, and of one stage as input
     stray.touch()
     found = {result.name: result.difference for result in compare("HEAD")}
     lock.write_text(before)
     stray.unlink()
     assert found[str(MODEL)] == "another hash in dvc.lock"
-    assert re.match(r"in Git: 4 of \d+ rows; row \d+: ", found["dvc.lock"])
+    assert re.match(r"in Git: 2 of [\d,]+ rows; row \d+: ", found["dvc.lock"])
     assert found["plots/stray.png"] == "not in Git"
     assert sum(map(bool, found.values())) == 3 + 1
 

@@ -13,7 +13,7 @@ async function inflate(text) {
   return (await new Response(inflated).arrayBuffer()).slice(1); // but for the line's filter, none
 }
 
-// Reads what digits/network/recogniser.py encodes, a safetensors file: a length, a header in JSON, and the numbers.
+// Reads what digits/recogniser.py encodes, a safetensors file: a length, a header in JSON, and the numbers.
 function readRecogniser(bytes) {
   const length = Number(new DataView(bytes).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, length)));

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from digits.data.straightening import straighten
 from digits.data.tensors import (
     Statistics,
-    map_images,
     map_labelled,
-    read_images,
+    map_pixels,
+    read_pixels,
     write_blocks,
 )
 from digits.errors import InputError
@@ -19,18 +19,18 @@ from digits.errors import InputError
 
 @pytest.mark.parametrize("rows", [1, 4096, 10_000])
 def test_rows_are_written_as_numpy_does_and_come_back(tmp_path: Path, rows: int) -> None:
-    path = tmp_path / "images.npy"
-    images = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3)
-    write_blocks(path, np.float32, images.shape, np.array_split(images, 7))
+    path = tmp_path / "pixels.npy"
+    images = np.arange(rows * 3).astype(np.uint8).reshape(rows, 3)
+    write_blocks(path, np.uint8, images.shape, np.array_split(images, 7))
     np.save(tmp_path / "saved.npy", images)
     assert path.read_bytes() == (tmp_path / "saved.npy").read_bytes()
-    mapped, blocks = map_images(path, pixels=3), list(read_images(path))
+    mapped, blocks = map_pixels(tmp_path, pixels=3), list(read_pixels(tmp_path, pixels=3))
     assert isinstance(mapped, np.memmap)
     assert np.array_equal(mapped, images)
     assert np.array_equal(np.concatenate(blocks), images)
     assert max(map(len, blocks)) <= 4096
     torch.from_numpy(mapped).fill_(7)
-    assert np.array_equal(map_images(path), images)
+    assert np.array_equal(map_pixels(tmp_path, 3), images)
 
 
 @pytest.mark.parametrize("straightened", [False, True])

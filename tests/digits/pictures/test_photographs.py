@@ -4,7 +4,6 @@ The latter is long: `make test LONG=1`.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +11,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from digits.data.submission import count_ids, read_submission
-from digits.network.recogniser import RECOGNISER, Recogniser, load_recogniser
-from digits.pictures.classify import classify, read
-from digits.pictures.framing import prepare
+from digits.pictures.framing import find_digits, prepare
+from digits.recogniser import RECOGNISER, Recogniser
 from tests.conftest import read_images
 from tests.photographs import KINDS, SIDE, several
 from tests.sandbox import ROOT
@@ -41,21 +39,18 @@ needs_network = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_digit_in_a_picture_of_any_kind_is_found_and_framed_as_it_was(
-    tmp_path: Path, kind: str
-) -> None:
+def test_a_digit_in_a_picture_of_any_kind_is_found_and_framed_as_it_was(kind: str) -> None:
     [drawn] = prepare(draw_digit(4), SIDE)
     framed = drawn.views[0] / 255
     content = KINDS[kind](framed.reshape(SIDE, SIDE), np.random.default_rng(0))
-    (tmp_path / "picture").write_bytes(content)
-    [found] = read(str(tmp_path / "picture"), SIDE)
+    [found] = find_digits(content, SIDE)
     differences = np.abs(found.views - framed * 255.0).mean(axis=1)
     assert differences.min() < FARTHER.get(kind, 5)
 
 
 @pytest.fixture(scope="module")
 def network() -> Recogniser:
-    return load_recogniser(ROOT / RECOGNISER)
+    return Recogniser.load(ROOT / RECOGNISER)
 
 
 @pytest.fixture(scope="module")
@@ -72,25 +67,23 @@ def known(network: Recogniser) -> Known:
     return choose
 
 
-def answer(network: Recogniser, content: bytes, folder: Path, *, sheet: bool = False) -> list[int]:
+def answer(network: Recogniser, content: bytes, *, sheet: bool = False) -> list[int]:
     """Return the likeliest class of each digit in a picture, in reading order."""
-    (folder / "picture").write_bytes(content)
-    found = read(str(folder / "picture"), SIDE, sheet=sheet)
-    return [int(classify(digit, network).argmax()) for digit in found]
+    return [int(found.label) for found in network.read(content, sheet=sheet)]
 
 
 @pytest.mark.long
 @needs_network
 @pytest.mark.parametrize("seed", range(4))
 def test_of_pictures_of_every_kind_nearly_all_are_answered_right(
-    network: Recogniser, known: Known, tmp_path: Path, seed: int
+    network: Recogniser, known: Known, seed: int
 ) -> None:
     right = {}
     for number, (kind, take) in enumerate(KINDS.items()):
         digits = known(np.random.default_rng([seed, number]))
         draws = (np.random.default_rng([seed, number, label]) for label in range(CLASSES))
         pictures = map(take, digits, draws)
-        found = [answer(network, picture, tmp_path) for picture in pictures]
+        found = [answer(network, picture) for picture in pictures]
         right[kind] = sum(one == [label] for label, one in enumerate(found))
     print(right)
     assert min(right.values()) >= 7, right
@@ -101,11 +94,11 @@ def test_of_pictures_of_every_kind_nearly_all_are_answered_right(
 @needs_network
 @pytest.mark.parametrize("seed", range(4))
 def test_ten_digits_on_a_sheet_are_answered_in_reading_order(
-    network: Recogniser, known: Known, tmp_path: Path, seed: int
+    network: Recogniser, known: Known, seed: int
 ) -> None:
     draw = np.random.default_rng(seed)
     order = draw.permutation(CLASSES)
     picture = several(list(known(draw)[order]), draw, columns=int(draw.integers(3, 6)))
-    found = answer(network, picture, tmp_path, sheet=True)
+    found = answer(network, picture, sheet=True)
     assert len(found) == CLASSES
     assert (np.array(found) == order).sum() >= 9

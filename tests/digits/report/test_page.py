@@ -17,12 +17,12 @@ from ruamel.yaml import YAML
 
 from digits.data.tensors import Statistics
 from digits.network.model import MLP
-from digits.network.recogniser import Description, Recogniser
 from digits.params import Params, Predict
+from digits.recogniser import Description, Recogniser
 from digits.report.page import Report, Tally, write_report
 from digits.report.sheet import Sheet
 from stages.report import COLUMNS
-from tests.conftest import tiny_params
+from tests.conftest import draw_novelty, tiny_params
 
 DESCRIPTION = Description(
     widths=(16, 2),
@@ -44,7 +44,7 @@ def draw_recogniser(description: Description) -> Recogniser:
         biases = [generator.normal(0, 1, outputs) for outputs, _ in shapes]
         layers = zip(weights, biases, strict=True)
         networks.append(MLP.of([(w.astype(np.float32), b.astype(np.float32)) for w, b in layers]))
-    return Recogniser(networks, description)
+    return Recogniser(networks, description, draw_novelty(description.widths))
 
 
 TABLES = {

@@ -4,16 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from PIL import Image
 
 from digits.__main__ import main
+from digits.data.predictions import TEST
 from digits.data.submission import read_ids, read_submission
 from digits.errors import run_command
-from digits.network.recogniser import RECOGNISER
-from digits.params import load_params
 from digits.pictures.reading import EXPECTED
-from stages import evaluate, predict, report, train
+from digits.recogniser import RECOGNISER, Recogniser
+from stages import evaluate, predict, train
 from stages import prepare as prepare_stage
 from tests.conftest import LABELS, ParamsWriter, read_images
 from tests.strokes import draw
@@ -29,7 +30,6 @@ def run(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     """
     for stage in (prepare_stage, train, evaluate):
         stage.main()
-    report.write_recogniser(load_params())
     for number, image in enumerate(read_images(Path("test.csv"))[1]):
         Image.fromarray(image.reshape(4, 4)).save(f"{number}.png")
 
@@ -62,17 +62,18 @@ def test_pictures_of_the_networks_size_are_answered_as_predict_answers_them(
     found = answers(run, *files)
     assert [answer["file"] for answer in found] == files
     labels = read_submission(Path("submission.csv"), read_ids(), LABELS)
-    assert [answer["label"] for answer in found] == labels.tolist()
-    for answer in found:
-        shares = answer["probabilities"]
-        assert answer["predicted"] == str(answer["label"]) == max(shares, key=shares.get)
+    assert [answer["label"] for answer in found] == list(map(str, labels.tolist()))
+    told = pd.read_csv(TEST).filter(like="probability_")
+    shares = [list(answer["probabilities"].values()) for answer in found]
+    assert shares == told.to_numpy().tolist()
+    assert all(type(answer["is_familiar"]) is bool for answer in found)
     write_params({"predict.shift": 1, "data.class_names": ["shirt", "boot", "bag"]})
     other = RECOGNISER.rename("other.safetensors")
-    report.write_recogniser(load_params())
+    evaluate.main()
     [shifted], [before] = answers(run, "0.png"), answers(run, "--model", str(other), "0.png")
     assert before == found[0]
     assert list(shifted["probabilities"]) == ["shirt", "boot", "bag"]
-    assert [*shifted["probabilities"].values()] != [*found[0]["probabilities"].values()]
+    assert Recogniser.load().description.views.shift == 1
 
 
 def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_answers(run: Run) -> None:
@@ -81,11 +82,12 @@ def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_answers(run: Ru
     Path("1.png").rename("two\nlines.png")
     out, errors = run("0.png", "text.png", "two\nlines.png", "blank.png", "none.png", "0.png")
     names, *rows = (line.split() for line in out.splitlines())
-    assert names == ["file", "place", "answer", "probability", "second", "probability"]
+    assert names == ["file", "place", "answer", "probability", "second", "probability", "familiar"]
     assert [row[0] for row in rows] == ["0.png", r"'two\nlines.png'", "0.png"]
     [told] = answers(run, "0.png")
     first, second = sorted(told["probabilities"].items(), key=lambda item: -item[1])[:2]
-    shown = [first[0], f"{first[1]:.4f}", second[0], f"{second[1]:.4f}"]
+    familiar = "yes" if told["is_familiar"] else "no"
+    shown = [first[0], f"{first[1]:.4f}", second[0], f"{second[1]:.4f}", familiar]
     assert rows[0] == ["0.png", "4x4+0+0", *shown]
     assert errors == [
         f"error: text.png: no picture of a format that is read; expected {EXPECTED}",
@@ -95,7 +97,7 @@ def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_answers(run: Ru
     ]
     assert [run(*more, "none.png")[0] for more in ([], ["--json"])] == ["", "[]\n"]
     RECOGNISER.unlink()
-    expected = f"error: {RECOGNISER}: no such file; expected a recogniser that report wrote"
+    expected = f"error: {RECOGNISER}: no such file; expected a recogniser that evaluate wrote"
     assert run("0.png") == ("", [expected])
 
 

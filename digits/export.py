@@ -20,8 +20,8 @@ from safetensors.numpy import load
 from digits.exact import SINGLE, sum_bits
 from digits.files import replacing
 from digits.network.model import FORWARD_BITS, IMAGE_BITS
-from digits.network.recogniser import Description, Recogniser, load_recogniser
 from digits.network.views import corners, view_places
+from digits.recogniser import Description, Recogniser
 
 EXPORTED = Path("models/mlp.onnx")
 # These versions are of 2020: onnxruntime has known both since 1.7. Images are uint8, so that scaled
@@ -115,7 +115,8 @@ def _mean(name: str, terms: Sequence[str]) -> Iterator[str]:
 def _constants(recogniser: Recogniser, moved: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
     """Return the tensors that the graph names, which are without dots; weights are turned."""
     parts = sorted(load(recogniser.encode()).items())  # as it comes, the order changes
-    found = {name.replace(".", "_"): values.T for name, values in parts}
+    layers = [(name, values) for name, values in parts if name.startswith("networks.")]
+    found = {name.replace(".", "_"): values.T for name, values in layers}
     statistics = recogniser.description.statistics.model_copy(update={"straightened": False})
     found["normalised"] = statistics.normalise(np.arange(256, dtype=np.uint8))
     powers = np.ldexp(np.float32(1), np.arange(-50, 128))  # `quantise` knows no smaller one
@@ -127,7 +128,7 @@ def _constants(recogniser: Recogniser, moved: NDArray[np.float32]) -> dict[str, 
 
 def main(model: Path) -> None:
     """Write a recogniser to `EXPORTED`."""
-    recogniser = load_recogniser(model)
+    recogniser = Recogniser.load(model)
     with replacing(EXPORTED) as temporary:
         temporary.write_bytes(build(recogniser).SerializeToString(deterministic=True))
     straight = recogniser.description.statistics.straightened

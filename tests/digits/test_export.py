@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,15 +13,16 @@ from digits.data.straightening import straighten
 from digits.data.tensors import Statistics
 from digits.exact import softmax
 from digits.network.model import MLP
-from digits.network.recogniser import RECOGNISER, Description, Recogniser
 from digits.params import Predict
+from digits.recogniser import RECOGNISER, Description, Recogniser
+from tests.conftest import draw_novelty
 
 pytest.importorskip("onnx", reason="ONNX comes with the extra export")
 pytest.importorskip("onnxruntime", reason="ONNX Runtime comes with the extra export")
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
-from digits.network.export import EXPORTED, build
+from digits.export import EXPORTED, build
 
 NONE = Predict(rotation=0, scale=0, shear=0, shift=0)
 ALL = Predict(rotation=20, scale=0.2, shear=0.3, shift=1.5)
@@ -52,7 +54,8 @@ def draw(
         found.append(
             MLP.of([(one.astype(np.float32), bias.astype(np.float32)) for one, bias in layers])
         )
-    return Recogniser(found, describe(widths, networks, views, statistics))
+    description = describe(widths, networks, views, statistics)
+    return Recogniser(found, description, draw_novelty(widths))
 
 
 def describe(
@@ -115,7 +118,7 @@ def test_values_of_any_size_that_are_answered_here_have_the_same_bits(size: floa
 def test_sums_that_float32_does_not_hold_are_rounded_once() -> None:
     weights = np.random.default_rng(0).uniform(0.5, 1, (3, 50 * 50)).astype(np.float32)
     light = MLP.of([(weights, np.zeros(3, np.float32))])
-    recogniser = Recogniser([light], draw([50 * 50, 3]).description)
+    recogniser = replace(draw([50 * 50, 3]), networks=[light])
     pixels = 192 + draw_pixels(50 * 50) // 4
     check_answers(build(recogniser).SerializeToString(), recogniser, pixels)
 

@@ -1,18 +1,23 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load, save
 
+from digits.data.straightening import straighten
 from digits.data.tensors import Statistics
 from digits.errors import InputError
+from digits.exact import softmax
 from digits.network.inference import infer
 from digits.network.model import MLP
-from digits.network.recogniser import Description, Recogniser, load_recogniser
 from digits.params import Predict
-from tests.conftest import draw_network
+from digits.recogniser import Description, Recogniser
+from tests.conftest import draw_network, draw_novelty
+from tests.strokes import draw
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 64), np.uint8)
 STATISTICS = Statistics(mean=127.5, std=73.9, pixels=64, straightened=True)
@@ -28,6 +33,7 @@ RECOGNISER = Recogniser(
         views=VIEWS,
         temperature=1.25,
     ),
+    draw_novelty([64, 30, 3]).limited(straighten(PIXELS[:1])),
 )
 
 
@@ -36,23 +42,83 @@ def test_a_recogniser_answers_as_its_networks_do_and_is_loaded_as_it_was_written
 ) -> None:
     path, content = tmp_path / "file", RECOGNISER.encode()
     path.write_bytes(content)
-    found = load_recogniser(path)
+    found = Recogniser.load(path)
     assert found.description == RECOGNISER.description
     assert found.encode() == content
-    assert len(content) < 0.3 * 4 * 2 * (64 * 30 + 30 * 3) + 1500
+    assert len(content) < 0.3 * 4 * 2 * (64 * 30 + 30 * 3) + 2500
     expected = infer(RECOGNISER.networks, STATISTICS.normalise(PIXELS), VIEWS)
     assert np.array_equal(found.answer(PIXELS), expected)
     alone = RECOGNISER.description.model_copy(update={"networks": 1})
-    assert found.first(1).encode() == Recogniser(RECOGNISER.networks[:1], alone).encode()
+    assert (
+        found.first(1).encode()
+        == replace(RECOGNISER, networks=RECOGNISER.networks[:1], description=alone).encode()
+    )
+
+
+def test_probabilities_are_calibrated_and_those_of_arrays_of_any_kind_the_same() -> None:
+    shares = softmax(RECOGNISER.answer(PIXELS).astype(np.float64) / 1.25)
+    expected = RECOGNISER.predict([*PIXELS])
+    assert [list(one.probabilities.values()) for one in expected] == shares.round(6).tolist()
+    assert [one.label for one in expected] == list(map(str, shares.argmax(axis=1)))
+    familiar = RECOGNISER.novelty.is_familiar(straighten(PIXELS))
+    assert [one.is_familiar for one in expected] == familiar.tolist()
+    assert 0 < familiar.sum() < len(PIXELS)
+    for batch in (
+        PIXELS.reshape(-1, 8, 8),
+        PIXELS.astype(np.int64),
+        PIXELS.astype(np.float32),
+        PIXELS / 255,
+        PIXELS,
+        tuple(PIXELS.reshape(-1, 8, 8)),
+    ):
+        assert RECOGNISER.predict(batch) == expected
+    assert (
+        RECOGNISER.predict(PIXELS[3]) == RECOGNISER.predict(PIXELS[3].reshape(8, 8)) == expected[3]
+    )
+
+
+def test_a_picture_is_answered_alike_as_a_file_its_bytes_an_image_and_an_array(
+    tmp_path: Path,
+) -> None:
+    drawn = draw(4, size=60)
+    drawn.save(path := tmp_path / "four.png")
+    expected = RECOGNISER.predict(path)
+    assert expected.place == RECOGNISER.read(path)[0].place != (0, 0, 8, 8)
+    for picture in (str(path), path.read_bytes(), drawn, np.asarray(drawn)):
+        assert RECOGNISER.predict(picture) == expected
+    assert drawn.size == (60, 60)  # a thumbnail would have changed it
+    two = Image.new("RGB", (120, 60))
+    two.paste(drawn, (0, 0))
+    two.paste(drawn, (60, 0))
+    with pytest.raises(InputError, match=r"^picture: 2 digits; expected one, or read\(\)"):
+        RECOGNISER.predict(two)
+
+
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        (np.full(64, 256), "pixels from 256 to 256"),
+        (np.full((8, 8), -0.5), "pixels from -0.5 to -0.5"),
+        (np.full((8, 8), np.nan), r"float64 of shape \(8, 8\)"),
+        (np.full((8, 8), "7"), r"<U1 of shape \(8, 8\)"),
+        (np.zeros((0, 64)), r"float64 of shape \(0, 64\)"),
+        (np.zeros((2, 3, 4, 5), np.uint8), r"Cannot handle [^\n]*"),
+        (np.zeros((5, 63), np.uint8), "blank"),
+    ],
+)
+def test_what_is_no_image_is_refused_in_one_line(image: Any, told: str) -> None:
+    with pytest.raises(InputError, match=rf"^\w+: {told}; expected [^\n]*\Z"):
+        RECOGNISER.predict(image)
 
 
 def test_weights_that_were_rounded_up_are_not_rounded_again(tmp_path: Path) -> None:
     weights = np.array(2 * [[0.999] + 63 * [1 / 64]], np.float32)  # 63.9 units become 64
     network = MLP.of([(weights, np.zeros(2, np.float32))])
     changed = {"widths": (64, 2), "networks": 1, "classes": ("0", "1")}
-    one = Recogniser([network], RECOGNISER.description.model_copy(update=changed))
+    description = RECOGNISER.description.model_copy(update=changed)
+    one = Recogniser([network], description, draw_novelty([64, 2]))
     (tmp_path / "file").write_bytes(one.encode())
-    assert np.array_equal(load_recogniser(tmp_path / "file").answer(PIXELS), one.answer(PIXELS))
+    assert np.array_equal(Recogniser.load(tmp_path / "file").answer(PIXELS), one.answer(PIXELS))
     assert one.answer(PIXELS).any()
 
 
@@ -64,7 +130,7 @@ def test_answers_that_are_not_finite_name_the_file(tmp_path: Path) -> None:
     described = {"description": RECOGNISER.description.model_dump_json()}
     (tmp_path / "file").write_bytes(save(tensors, described))
     with pytest.raises(InputError, match=r"file: the network's answers are not finite"):
-        load_recogniser(tmp_path / "file").answer(PIXELS)
+        Recogniser.load(tmp_path / "file").answer(PIXELS)
 
 
 NAME = "networks.1.layers.0"
@@ -85,6 +151,10 @@ Change = Callable[[dict[str, Any]], object]
         lambda tensors: tensors.update({f"{NAME}.unit": np.full(30, 2.0**127, np.float32)}),
         lambda tensors: tensors.update({f"{NAME}.unit": np.full(30, 2.0**-149, np.float32)}),
         lambda tensors: tensors.update({f"{NAME}.bias": np.full(30, np.inf, np.float32)}),
+        lambda tensors: tensors.update({"novelty.mean": np.zeros((3, 63), np.uint8)}),
+        lambda tensors: tensors.update({"novelty.precision": np.zeros((3, 64), np.int16)}),
+        lambda tensors: tensors.update({"novelty.limit": np.zeros(2, np.int64)}),
+        lambda tensors: tensors.pop("novelty.limit"),
     ],
 )
 def test_tensors_that_are_not_a_recognisers_are_refused(tmp_path: Path, change: Change) -> None:
@@ -92,8 +162,8 @@ def test_tensors_that_are_not_a_recognisers_are_refused(tmp_path: Path, change: 
     change(tensors)
     described = {"description": RECOGNISER.description.model_dump_json()}
     (tmp_path / "file").write_bytes(save(tensors, described))
-    with pytest.raises(InputError, match=r"expected a recogniser that report wrote$") as error:
-        load_recogniser(tmp_path / "file")
+    with pytest.raises(InputError, match=r"expected a recogniser that evaluate wrote$") as error:
+        Recogniser.load(tmp_path / "file")
     assert str(error.value).isprintable()
 
 
@@ -120,5 +190,5 @@ def test_descriptions_of_something_else_are_refused(
     described = {"description": description.model_dump_json()}
     for content in (save(load(RECOGNISER.encode()), described), b"foreign", save({})):
         (tmp_path / "file").write_bytes(content)
-        with pytest.raises(InputError, match=r"expected a recogniser that report wrote$"):
-            load_recogniser(tmp_path / "file")
+        with pytest.raises(InputError, match=r"expected a recogniser that evaluate wrote$"):
+            Recogniser.load(tmp_path / "file")
