@@ -4,8 +4,11 @@ A run that is stopped goes on after its last whole epoch when it is started agai
 same bytes. Metrics and curves grow while it runs; of several networks they are the mean at the end.
 """
 
+import sys
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
+from time import monotonic
 
 import pandas as pd
 import torch
@@ -23,6 +26,8 @@ from digits.params import load_params
 METRICS = Path("metrics/train.json")
 CURVES = Path("plots/training.csv")
 MEASURES = ("training_loss", "validation_loss", "validation_accuracy")
+ROW = "{:>18}  {:>13}  {:>15}  {:>8}  {:>11}"  # at most 80 columns
+APART = 60  # seconds between rows, where no one watches
 
 
 def load_split(classes: int) -> tuple[Labelled, Labelled]:
@@ -33,22 +38,28 @@ def load_split(classes: int) -> tuple[Labelled, Labelled]:
     return training, Labelled(torch.from_numpy(held_out), torch.from_numpy(truth))
 
 
-def train_network(trainer: Trainer, checkpoint: Checkpoint) -> None:
-    """Train to the last epoch, and keep a checkpoint; print a row for each epoch, old ones too."""
+def train_network(trainer: Trainer, checkpoint: Checkpoint, epochs: int) -> None:
+    """Train to the last of the epochs, and keep a checkpoint; print a table.
+
+    A terminal shows a row for each epoch, and how long the rest will take. Elsewhere there are the
+    first and the last, and between them one a minute. Of epochs from before there is the last.
+    """
     checkpoint.restore(trainer)
-    print("epoch  training loss  validation loss  accuracy")
-    for epoch in trainer.history:
-        print_row(epoch)
-    for epoch in trainer.run():
-        print_row(epoch)
+    print(ROW.format("", "training loss", "validation loss", "accuracy", "best so far"))
+    due = monotonic()
+    for epoch in chain(trainer.history[-1:], trainer.run()):
+        if sys.stdout.isatty() or epoch.epoch == epochs or monotonic() >= due:
+            print_row(trainer.history, epochs)
+            due = monotonic() + APART
         checkpoint.save(trainer)
         write_history(trainer.history)
 
 
-def print_row(epoch: Epoch) -> None:
-    """Print the row of an epoch in the table."""
-    losses = f"{epoch.training_loss:13.4f}  {epoch.validation_loss:15.4f}"
-    print(f"{epoch.epoch:5}  {losses}  {epoch.validation_accuracy:8.4f}", flush=True)
+def print_row(history: Sequence[Epoch], epochs: int) -> None:
+    """Print the row of the last of these epochs in the table."""
+    cells = [f"{getattr(history[-1], name):.4f}" for name in MEASURES]
+    best = max(one.validation_accuracy for one in history)
+    print(ROW.format(f"epoch {len(history)} of {epochs}", *cells, f"{best:.4f}"), flush=True)
 
 
 def write_history(history: Sequence[Epoch]) -> None:
@@ -74,7 +85,7 @@ def main() -> str:
             print(f"network {number} of {train.networks}, with seed {member.seed}")
         checkpoints.append(Checkpoint(identify((member, classes), *there)))
         trainer = Trainer(*there, classes, member)
-        train_network(trainer, checkpoints[-1])
+        train_network(trainer, checkpoints[-1], member.epochs)
         networks.append(trainer.weights())
         histories.append(trainer.history)
     save_model(networks, MODEL)

@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, starmap
 from math import isfinite, sqrt
 from statistics import fmean
+from typing import Never
 
 import torch
 from torch import Tensor
@@ -25,6 +26,9 @@ from digits.network.int8 import product
 from digits.network.model import MLP, Weights
 from digits.network.schedule import learning_rate, share_averaged
 from digits.params import Train
+
+BAR = "{desc} {percentage:3.0f}%|{bar}| {remaining} left"  # of all epochs, at their pace so far
+SAMPLED = 10  # of so many training rows, one is measured after each epoch: 2 % of its time
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,9 @@ class Epoch:
     """What one epoch came to; digests are the beginnings of a SHA-256, in hexadecimal."""
 
     epoch: int  # counted from 1
-    training_loss: float  # mean of its rows, each before its step, with labels smoothed, in nats
-    validation_loss: float  # mean negative log-likelihood after the epoch, in nats
+    minimised_loss: float  # mean of its rows, each before its step, disturbed and smoothed, in nats
+    training_loss: float  # mean negative log-likelihood after it, of a sample as it is, in nats
+    validation_loss: float  # the same of the validation rows
     validation_accuracy: float  # share of right validation rows after the epoch, from 0 to 1
     weights_sha256: str  # of all that training carries on
     draws_sha256: str  # of what was drawn so far: the order of the rows, and the generator's state
@@ -76,8 +81,8 @@ def mean_epoch(epochs: Sequence[Epoch]) -> Epoch:
     if len(epochs) == 1:
         return epochs[0]
     (number, *_), *columns = zip(*map(astuple, epochs), strict=True)
-    loss, held_out_loss, accuracy = map(fmean, columns[:3])
-    return Epoch(number, loss, held_out_loss, accuracy, *(brief(*one) for one in columns[3:]))
+    minimised, loss, held_out_loss, accuracy = map(fmean, columns[:4])
+    return Epoch(number, minimised, loss, held_out_loss, accuracy, *starmap(brief, columns[4:]))
 
 
 class Trainer:
@@ -87,6 +92,7 @@ class Trainer:
         self, training: Labelled, validation: Labelled, classes: int, params: Train
     ) -> None:
         self._training, self._validation, self._params = training, validation, params
+        self._sample = Labelled(training.images[::SAMPLED], training.labels[::SAMPLED])
         self._widths = (training.images.shape[1], *params.widths, classes)
         # On the CPU, it draws whatever is random: the network, then the order of the rows.
         self.generator = torch.Generator().manual_seed(params.seed)
@@ -113,31 +119,44 @@ class Trainer:
 
         Of the validation rows, on the device where training is.
         """
-        network, labels = MLP.of(self._layers()), self._validation.labels
-        blocks = self._validation.images.split(BLOCK)
+        return self._measure(self._validation)
+
+    def _measure(self, rows: Labelled) -> tuple[float, float]:
+        network, blocks = MLP.of(self._layers()), rows.images.split(BLOCK)
         logits = finite(torch.cat([network.answer(block, product) for block in blocks]))
-        right = logits.argmax(dim=1) == labels
-        return _mean(cross_entropy(logits, labels)), right.sum().item() / len(right)
+        right = logits.argmax(dim=1) == rows.labels
+        return _mean(cross_entropy(logits, rows.labels)), right.sum().item() / len(right)
 
     def run(self) -> Iterator[Epoch]:
         """Train to the last epoch, from wherever a checkpoint has brought it; yield each epoch.
 
         A loss, or answers, that are no longer finite are an InputError.
         """
-        rows, params = len(self._training.labels), self._params
-        if params.batch_norm and 1 in (params.batch_size, rows % params.batch_size):
-            told = f"{params.batch_size}: makes a batch of 1 of {rows} rows, without deviation"
-            expected = "another size, or train.batch_norm = false"
-            raise InputError(f"params.yaml: train.batch_size = {told}; expected {expected}")
+        rows, epochs = len(self._training.labels), self._params.epochs
+        self._refuse_a_batch_of_one(rows)
+        done, total = (number * rows for number in (len(self.history), epochs))
         pace = Pace()
         try:
-            for number in range(len(self.history) + 1, params.epochs + 1):
-                order = torch.randperm(rows, generator=self.generator)
-                loss = self._run_epoch(number, order, pace)
-                self.history.append(Epoch(number, loss, *self.validate(), *self._digests(order)))
-                yield self.history[-1]
+            with tqdm(
+                total=total, initial=done, bar_format=BAR, leave=False, disable=None, smoothing=0
+            ) as shown:
+                for number in range(len(self.history) + 1, epochs + 1):
+                    shown.set_description_str(f"epoch {number} of {epochs}", refresh=False)
+                    order = torch.randperm(rows, generator=self.generator)
+                    minimised = self._run_epoch(number, order, pace, shown)
+                    measures = (self._measure(self._sample)[0], *self.validate())
+                    self.history.append(Epoch(number, minimised, *measures, *self._digests(order)))
+                    shown.clear()  # for whatever is printed of the epoch
+                    yield self.history[-1]
         finally:
             pace.end()
+
+    def _refuse_a_batch_of_one(self, rows: int) -> None:
+        size = self._params.batch_size
+        if self._params.batch_norm and 1 in (size, rows % size):
+            told = f"{size}: makes a batch of 1 of {rows} rows, without deviation"
+            expected = "another size, or train.batch_norm = false"
+            raise InputError(f"params.yaml: train.batch_size = {told}; expected {expected}")
 
     def _digests(self, order: Tensor) -> list[str]:
         """Return those of an epoch that took its rows in this order."""
@@ -151,7 +170,7 @@ class Trainer:
         ]
 
     @torch.inference_mode()
-    def _run_epoch(self, epoch: int, order: Tensor, pace: Pace) -> float:
+    def _run_epoch(self, epoch: int, order: Tensor, pace: Pace, shown: "tqdm[Never]") -> float:
         """Take the steps of an epoch; return the mean loss of its rows."""
         params, order = self._params, order.to(self._draws.device)
         batches = order.split(params.batch_size)
@@ -159,11 +178,11 @@ class Trainer:
         rates = [learning_rate(step, params.epochs * len(batches), params) for step in steps]
         shares = [share_averaged(step, params.averaging) for step in steps]
         schedule = torch.tensor([rates, shares]).to(order.device).unbind(1)
-        shown = tqdm(batches, f"epoch {epoch}", unit=" batches", leave=False, disable=None)
         logits = []
-        for batch, at in zip(shown, schedule, strict=True):
+        for batch, at in zip(batches, schedule, strict=True):
             with pace.step():
                 logits.append(self.take_step(batch, at))
+            shown.update(len(batch))
         # Looked at when the epoch is over: a GPU would be waited for at each step.
         labels = self._training.labels[order]
         loss = _mean(cross_entropy(torch.cat(logits), labels, params.label_smoothing))

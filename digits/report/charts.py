@@ -39,7 +39,7 @@ class Chart(NamedTuple):
 
 def chart_losses(curves: pd.DataFrame) -> Chart:
     """Return the losses, in nats, by epoch."""
-    names = {"training_loss": "training, as minimised", "validation_loss": "validation"}
+    names = {"training_loss": "training", "validation_loss": "validation"}
     most = ceil(curves[[*names]].to_numpy().max() * 10) / 10
     return _by_epoch("Loss (nats)", curves, names, 0.0, most or 1.0)
 

@@ -1,9 +1,11 @@
 import json
+import re
+from collections.abc import Sequence
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -58,20 +60,38 @@ def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(
         digests = [sha256(both.encode()).hexdigest()[:12] for both in first[name] + second[name]]
         assert found[name].tolist() == digests
     assert list(Path("models").iterdir()) == [MODEL]
-    assert "\nnetwork 2 of 2, with seed 6\nepoch " in capsys.readouterr().out
+    assert "\nnetwork 2 of 2, with seed 6\n      " in capsys.readouterr().out
 
 
-def test_the_table_the_curves_and_the_metrics_agree(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_the_curves_and_the_metrics_agree(
+    monkeypatch: pytest.MonkeyPatch, write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    write_params({"train.lr": 5.0})  # so high that epochs make it worse
     train.main()
-    curves = pd.read_csv(train.CURVES)
-    columns = ["epoch", *train.MEASURES]
-    assert list(curves) == [*columns, "weights_sha256", "draws_sha256", "data_sha256"]
-    assert read_metrics() == dict(curves[columns[1:]].iloc[-1])
+    curves, columns = pd.read_csv(train.CURVES), list(train.MEASURES)
+    digests = ["weights_sha256", "draws_sha256", "data_sha256"]
+    assert list(curves) == ["epoch", "minimised_loss", *columns, *digests]
+    assert read_metrics() == dict(curves[columns].iloc[-1])
     header, *rows = capsys.readouterr().out.splitlines()
-    assert header.split("  ") == ["epoch", "training loss", "validation loss", "accuracy"]
-    printed = np.array([[float(cell) for cell in row.split()] for row in rows])
-    assert printed == pytest.approx(curves[columns].to_numpy(), abs=1e-4)
-    assert printed[:, 0].tolist() == [1, 2, 3]
+    titles = ["training loss", "validation loss", "accuracy", "best so far"]
+    assert (header.strip().split("  "), len(header)) == (titles, 73)
+    numbers, *cells = zip(*(row.rsplit(maxsplit=4) for row in rows), strict=True)
+    assert [one.strip() for one in numbers] == [f"epoch {one} of 3" for one in (1, 2, 3)]
+    best = curves["validation_accuracy"].cummax()
+    assert best.iloc[-1] > curves["validation_accuracy"].iloc[-1]
+    for found, expected in zip(cells, (*(curves[name] for name in columns), best), strict=True):
+        assert [*map(float, found)] == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_where_no_one_watches_rows_come_a_minute_apart_but_the_first_and_the_last(
+    monkeypatch: pytest.MonkeyPatch, write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_params({"train.epochs": 8})
+    monkeypatch.setattr(train, "monotonic", count(0, 16).__next__)  # looked at in each epoch
+    train.main()
+    rows = re.findall(r"epoch (\d) of 8 ", capsys.readouterr().out)
+    assert rows == ["1", "5", "8"]
 
 
 def test_curves_and_metrics_grow_while_it_trains(
@@ -80,13 +100,14 @@ def test_curves_and_metrics_grow_while_it_trains(
     write_params({"train.networks": 2})
     grown: list[int] = []
 
-    def look(_: Epoch) -> None:
+    def look(*_: object) -> None:
         if train.METRICS.exists():
             curves = pd.read_csv(train.CURVES)
             assert curves["training_loss"].iloc[-1] == read_metrics()["training_loss"]
             grown.append(len(curves))
 
     monkeypatch.setattr(train, "print_row", look)
+    monkeypatch.setattr(train, "APART", 0)
     train.main()
     assert grown == [1, 2, 3, 1, 2]
 
@@ -105,8 +126,8 @@ class Killed(BaseException):
 def die_in(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Train until a network is in an epoch, or else until the networks are to be saved."""
 
-    def die(one: Epoch | list[Weights], *_: Path) -> None:
-        if isinstance(one, list) or one.epoch == epoch:
+    def die(found: Sequence[Epoch | Weights], *_: object) -> None:
+        if not isinstance(found[-1], Epoch) or found[-1].epoch == epoch:
             raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
@@ -118,8 +139,9 @@ def die_in(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(train, "APART", 0)
     train.main()
-    expected, quiet = read_outputs(), capsys.readouterr().out
+    expected, (header, _, *rows) = read_outputs(), capsys.readouterr().out.splitlines()
     for path in OUTPUTS:
         path.unlink()
     die_in(3, monkeypatch)
@@ -127,7 +149,8 @@ def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_bytes(
     capsys.readouterr()
     train.main()
     assert read_outputs() == expected
-    assert capsys.readouterr().out == f"train: goes on after epoch 2, from {checkpoint}\n{quiet}"
+    first = f"train: goes on after epoch 2, from {checkpoint}"
+    assert capsys.readouterr().out.splitlines() == [first, header, *rows]
     assert list(Path("models").iterdir()) == [MODEL]
 
 

@@ -47,7 +47,7 @@ def test_commands_work_in_a_folder_of_a_larger_repository(subfolder: Sandbox) ->
     diff, plots = told("diff"), told("plots")
     subfolder.run("git", "checkout", ".")
     assert "| metrics/train.json | training_loss " in diff
-    assert "plots/training.csv: from epoch 1 on: training_loss; 1 of 6 rows; row 2: " in diff
+    assert "plots/training.csv: from epoch 1 on: minimised_loss; 1 of 6 rows; row 2: " in diff
     assert "- `plots/training.csv` differs\n" in plots
 
 

@@ -1,3 +1,4 @@
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -104,6 +105,10 @@ def test_the_network_that_is_kept_is_validated_with_its_averages_and_norms_folde
     answers = torch.from_numpy(MLP.of(trainer.weights()).answer(held_out.images.numpy()))
     loss = functional.cross_entropy(answers, held_out.labels).item()
     assert epoch.validation_loss == pytest.approx(loss, rel=1e-6)
+    sample = Labelled(*(part[::10] for part in (ROWS.images, ROWS.labels)))
+    theirs = torch.from_numpy(MLP.of(trainer.weights()).answer(sample.images.numpy()))
+    loss = functional.cross_entropy(theirs, sample.labels).item()
+    assert epoch.training_loss == pytest.approx(loss, rel=1e-6) != epoch.minimised_loss
     right = (answers.argmax(dim=1) == held_out.labels).sum().item()
     assert 0 < epoch.validation_accuracy == right / 30 < 1
     hidden, last = view_layers(trainer.descent.averages, (PIXELS, 8, CLASSES))
@@ -142,7 +147,31 @@ def test_epochs_take_every_row_once_in_a_new_order_and_the_schedule_runs_once(
     orders = torch.cat(batches).split(95)
     assert all(sorted(order.tolist()) == list(range(95)) for order in orders)
     assert not torch.equal(*orders)
-    # The training loss is the mean over rows, with their labels smoothed.
+    # What is minimised is the mean over rows, with their labels smoothed.
     for order, answers, epoch in zip(orders, torch.cat(logits).split(95), epochs, strict=True):
         loss = functional.cross_entropy(answers, ROWS.labels[order], label_smoothing=0.3)
-        assert epoch.training_loss == pytest.approx(loss.item(), rel=1e-6)
+        assert epoch.minimised_loss == pytest.approx(loss.item(), rel=1e-6)
+
+
+def test_a_terminal_is_told_the_epoch_and_the_time_that_is_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer, clock = begin(draw_labelled(100), epochs=4), [0.0]
+    next(trainer.run())  # in no time, and before it goes on
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
+    take_step = trainer.take_step
+
+    def take_a_minute(*found: Tensor) -> Tensor:
+        clock[0] += 60
+        return take_step(*found)
+
+    monkeypatch.setattr(trainer, "take_step", take_a_minute)
+    for epoch in trainer.run():
+        told = capsys.readouterr().err
+        rows = re.findall(r"epoch (\d) of 4 +(\d+)%[^\r]* (\d\d):\d\d left", told)
+        assert len(rows) > 2
+        for number, percent, minutes in (map(int, row) for row in rows):
+            assert number == epoch.epoch == 1 + (percent - 1) // 25
+            assert minutes == pytest.approx(40 * (1 - percent / 100), abs=1.3)  # for ten an epoch
+        assert told.endswith(" \r")  # what is printed of the epoch has a row for itself
