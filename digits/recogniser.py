@@ -115,7 +115,8 @@ class Recogniser:
         if images.shape[1:] in ((side, side), (pixels,)):
             return self._tell(as_bytes(images).reshape(-1, pixels))
         with expecting(Path("array"), ARRAY, TypeError):
-            return self._only(Image.fromarray(as_bytes(images)))
+            picture = Image.fromarray(as_bytes(images))
+        return self._only(picture)
 
     def read(self, picture: Picture, *, sheet: bool = False) -> list[Prediction]:
         """Return what it makes of the digits in a picture, in reading order.

@@ -124,7 +124,12 @@ def opened(
     """
     # A ValidationError is a ValueError; the other is of types that NumPy has not.
     damaged = (SafetensorError, KeyError, ValueError, AttributeError)
-    with expecting(path, expected, *damaged), safe_open(path, framework="np") as file:
+    # Python's errors are clearer, of a folder say.
+    with (
+        expecting(path, expected, *damaged),
+        path.open("rb"),
+        safe_open(path, framework="np") as file,
+    ):
         said = kind.model_validate_json((file.metadata() or {})[entry])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         yield said, tensors
