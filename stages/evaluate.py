@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from digits.data.classes import load_classes, name_classes
 from digits.data.csv_files import write_table
-from digits.data.tensors import PREPARED, PROBABILITIES, Statistics, map_labelled, map_pixels
+from digits.data.tensors import (
+    PREPARED,
+    PROBABILITIES,
+    Statistics,
+    map_array,
+    map_labelled,
+    map_pixels,
+)
 from digits.evaluation import calibration, measures
 from digits.evaluation.measures import Predictions
 from digits.exact import softmax
@@ -17,7 +24,7 @@ from digits.files import replacing, write_json
 from digits.network.inference import infer
 from digits.network.model import MLP, MODEL, load_model
 from digits.params import load_params
-from digits.report.figures import draw_confusion, draw_digit, draw_gallery, galleries
+from digits.report.figures import draw_confusion, draw_digit, draw_gallery, find_fonts, galleries
 
 METRICS, PLOTS = Path("metrics"), Path("plots")
 
@@ -63,11 +70,13 @@ def main() -> str:
     write_json(METRICS / "evaluation.json", evaluation)
     told = f"{errors:,} of {len(actual):,} validation images misclassified"
     told += "" if params.train.rows == "train" else " (NOT held out: trained on)"
-    draw_confusion(PLOTS / "confusion.png", confusion, told, names)
+    fonts = find_fonts(names)
+    draw_confusion(PLOTS / "confusion.png", confusion, told, names, fonts)
     clearest = predictions.hardest()[-1]
     label = f"label {names[actual[clearest]]}"
-    draw_digit(PLOTS / "digit.png", pictures[clearest], label)
+    draw_digit(PLOTS / "digit.png", pictures[clearest], label, fonts)
     size = params.evaluate.gallery
-    for name, title, tiles in galleries(predictions, pictures, names, size):
-        draw_gallery(PLOTS / f"{name}.png", title, tiles)
+    rows = map_array(PREPARED / "validation" / "rows.npy", np.int64, len(actual))
+    for name, title, tiles in galleries(predictions, pictures, rows, names, size):
+        draw_gallery(PLOTS / f"{name}.png", title, tiles, fonts)
     return f"read {MODEL}; {told}, accuracy {evaluation['accuracy']:.4f}; wrote {METRICS}, {PLOTS}"
