@@ -82,7 +82,7 @@ def test_the_readme_is_short_and_its_figures_are_those_of_the_results() -> None:
     assert len(README.splitlines()) <= 130
     row = re.compile(r"^\| `(\w+)`.*? \| ([\d.]+) \| ([\d.]+) \| (\d[\d.]*) \|$", re.MULTILINE)
     rows = row.findall(README)
-    assert len(rows) == 6
+    assert len(rows) == len(re.findall(r"^\| `\w+`", README, re.MULTILINE)) > 0
     for recipe, validation, test, seconds in rows:
         line = rf"^\| `recipes/{recipe}.yaml` \| {validation}.* \| {test} .* \| {seconds} \| "
         assert re.search(line, TEXTS[Path("docs/results.md")], re.MULTILINE), recipe

@@ -20,7 +20,6 @@ from tests.test_pipeline import STAGES
 # In the folders that stages read.
 UNREAD = {
     "train": ("pixels.npy", "rows.npy"),
-    "evaluate": ("rows.npy",),
     "predict": ("pixels.npy",),
     "report": ("images.npy",),
 }
