@@ -71,7 +71,7 @@ def test_a_stage_depends_on_the_code_and_the_params_that_it_reads_and_on_no_othe
         for file in reached(path) | reached(path.with_name("__main__.py"))
     }
     assert {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")} == modules
-    assert set(STAGES[stage]["params"]) == read_params(path)
+    assert set(STAGES[stage].get("params", [])) == read_params(path)
     assert "params.yaml" not in STAGES[stage]["deps"]
 
 

@@ -37,7 +37,8 @@ def files_read(stage: str) -> list[Path]:
     """Return the files that a stage reads, code and the page's sources aside."""
     deps = [dep for dep in STAGES[stage]["deps"] if not dep.startswith(CODE)]
     named = {"${data.train}": "train.csv", "${data.test}": "test.csv"}
-    paths = [Path("params.yaml"), *(Path(named.get(dep, dep)) for dep in deps)]
+    paths = [Path(named.get(dep, dep)) for dep in deps]
+    paths += [Path("params.yaml")] * ("params" in STAGES[stage])
     files = [file for path in paths for file in (sorted(path.glob("*")) or [path])]
     return [file for file in files if file.name not in UNREAD.get(stage, ())]
 
