@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+import types
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import stages
 from tests.sandbox import ROOT
 
 LISTED = subprocess.check_output(["git", "ls-files", "*.md"], cwd=ROOT, text=True).split()
@@ -76,6 +78,17 @@ def test_the_examples_for_other_places_answer_as_the_submission_and_each_other(
     assert (
         names["session"].run(["logits"], names["images"])[0].tobytes() == names["logits"].tobytes()
     )
+
+
+@pytest.mark.usefixtures("project")
+def test_the_stage_of_the_guide_does_what_its_test_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, test = re.findall(r"```python\n(.*?)```", TEXTS[Path("CONTRIBUTING.md")], re.DOTALL)
+    stage, names = types.ModuleType("stages.count"), dict[str, Any]()
+    exec(code, vars(stage))
+    monkeypatch.setattr(stages, "count", stage, raising=False)
+    exec(test, names)
+    [check] = [value for name, value in names.items() if name.startswith("test_")]
+    check()
 
 
 def test_the_readme_is_short_and_its_figures_are_those_of_the_results() -> None:
