@@ -14,14 +14,7 @@ from numpy.typing import NDArray
 from digits.data.classes import load_classes, name_classes
 from digits.data.csv_files import write_table
 from digits.data.predictions import VALIDATION, load_first_line, tabulate
-from digits.data.tensors import (
-    PREPARED,
-    Statistics,
-    map_array,
-    map_labels,
-    map_pixels,
-    read_pixels,
-)
+from digits.data.tensors import PREPARED, Statistics, map_array, map_labels, map_pixels, read_pixels
 from digits.evaluation import calibration, measures
 from digits.evaluation.measures import Predictions
 from digits.exact import softmax
@@ -30,7 +23,14 @@ from digits.network.model import MLP, MODEL, load_model
 from digits.novelty import Novelty
 from digits.params import Params, load_params, name_recipe
 from digits.recogniser import RECOGNISER, Description, Recogniser
-from digits.report.figures import draw_confusion, draw_digit, draw_gallery, galleries
+from digits.report.figures import (
+    Fonts,
+    draw_confusion,
+    draw_digit,
+    draw_gallery,
+    find_fonts,
+    galleries,
+)
 
 METRICS, PLOTS = Path("metrics"), Path("plots")
 
@@ -88,16 +88,32 @@ def write_metrics(
     return accuracy
 
 
-def write_answers(
-    predictions: Predictions, confusion: NDArray[np.int64], names: Sequence[str]
-) -> None:
-    """Write the answers beside the truth, and how many of which class there are."""
+def write_answers(predictions: Predictions, names: Sequence[str], title: str, fonts: Fonts) -> None:
+    """Write the answers beside the truth, and how many of which class there are, drawn as well."""
     answers = pd.DataFrame({"actual": predictions.actual, "predicted": predictions.predicted})
     write_table(PLOTS / "confusion.csv", answers.map(names.__getitem__))
+    confusion = measures.confusion_matrix(predictions.predicted, predictions.actual, len(names))
     write_table(PLOTS / "classes.csv", measures.by_class(confusion, names))
     matrix = {"rows": [f"predicted {name}" for name in names]}
     matrix |= {"columns": [f"actual {name}" for name in names], "counts": confusion.tolist()}
     write_json(METRICS / "confusion_matrix.json", matrix)
+    draw_confusion(PLOTS / "confusion.png", confusion, title, names, fonts)
+
+
+def draw(
+    predictions: Predictions,
+    pictures: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    names: Sequence[str],
+    size: int,
+    fonts: Fonts,
+) -> None:
+    """Draw an image, as a network sees it, and the galleries, each of at most `size` images."""
+    clearest = predictions.hardest()[-1]
+    label = f"label {names[predictions.actual[clearest]]}"
+    draw_digit(PLOTS / "digit.png", pictures[clearest], label, fonts)
+    for name, title, tiles in galleries(predictions, pictures, rows, names, size):
+        draw_gallery(PLOTS / f"{name}.png", title, tiles, fonts)
 
 
 def main() -> str:
@@ -117,20 +133,14 @@ def main() -> str:
     temperature = calibrated["temperature"].iloc[-1] if is_held_out else 1.0
     shares = write_recogniser(recogniser, temperature).calibrate(logits)
     write_table(VALIDATION, tabulate(shares, names, rows, load_first_line("labelled"), actual))
-    predictions = Predictions(actual, shares)
-    confusion = measures.confusion_matrix(predictions.predicted, actual, len(names))
-    write_answers(predictions, confusion, names)
     accuracy = write_metrics(logits, actual, calibrated)
-    told = (
-        f"{len(predictions.misclassified()):,} of {len(actual):,} validation images misclassified"
-    )
+    predictions = Predictions(actual, shares)
+    errors = len(predictions.misclassified())
+    told = f"{errors:,} of {len(actual):,} validation images misclassified"
     told += "" if is_held_out else " (NOT held out: trained on)"
-    draw_confusion(PLOTS / "confusion.png", confusion, told, names)
+    fonts = find_fonts(names)
+    write_answers(predictions, names, told, fonts)
     pictures = pixels.reshape(-1, statistics.side, statistics.side)
-    clearest = predictions.hardest()[-1]
-    draw_digit(PLOTS / "digit.png", pictures[clearest], f"label {names[actual[clearest]]}")
-    size = params.evaluate.gallery
-    for name, title, tiles in galleries(predictions, pictures, names, size):
-        draw_gallery(PLOTS / f"{name}.png", title, tiles)
+    draw(predictions, pictures, rows, names, params.evaluate.gallery, fonts)
     wrote = f"{RECOGNISER}, {VALIDATION}, {METRICS} and {PLOTS}"
     return f"read {MODEL}; {told}, accuracy {accuracy:.4f}; wrote {wrote}"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+import types
 from dataclasses import asdict
 from io import BytesIO
 from itertools import product
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import stages
 from tests.sandbox import ROOT
 from tests.strokes import draw
 
@@ -110,11 +112,22 @@ def test_the_examples_for_other_places_answer_as_the_submission_and_each_other(
     )
 
 
+@pytest.mark.usefixtures("project")
+def test_the_stage_of_the_guide_does_what_its_test_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    code, test = re.findall(r"```python\n(.*?)```", TEXTS[Path("CONTRIBUTING.md")], re.DOTALL)
+    stage, names = types.ModuleType("stages.count"), dict[str, Any]()
+    exec(code, vars(stage))
+    monkeypatch.setattr(stages, "count", stage, raising=False)
+    exec(test, names)
+    [check] = [value for name, value in names.items() if name.startswith("test_")]
+    check()
+
+
 def test_the_readme_is_short_and_its_figures_are_those_of_the_results() -> None:
     assert len(README.splitlines()) <= 130
     row = re.compile(r"^\| `(\w+)`.*? \| ([\d.]+) \| ([\d.]+) \| (\d[\d.]*) \|$", re.MULTILINE)
     rows = row.findall(README)
-    assert len(rows) == 6
+    assert len(rows) == len(re.findall(r"^\| `\w+`", README, re.MULTILINE)) > 0
     for recipe, validation, test, seconds in rows:
         line = rf"^\| `recipes/{recipe}.yaml` \| {validation}.* \| {test} .* \| {seconds} \| "
         assert re.search(line, TEXTS[Path("docs/results.md")], re.MULTILINE), recipe

@@ -1,40 +1,79 @@
 """Figures as PNG files, the same bytes wherever the same libraries draw them.
 
-matplotlib draws with its own defaults, whatever the user's settings are. Galleries, of images in
-rows of ten, are Pillow's: its own FreeType makes words with whole numbers, the same on any machine,
-in a third of the time that matplotlib takes to lay out as many.
+matplotlib draws with its own defaults, whatever the user's settings are, and in its own font, but
+for characters that this lacks (`find_fonts`). Galleries, of images in rows of ten, are put together
+by Pillow, in a tenth of the time that matplotlib takes to lay out as many words.
 """
 
+import sys
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import ceil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, findSystemFonts, fontManager, get_font
+from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from digits.errors import shorten
 from digits.evaluation.measures import Predictions
 from digits.files import replacing
 
+FONT = "DejaVu Sans"
+Fonts = Sequence[str]  # families that have what that lacks
 RIGHT, WRONG = "#1a7f37", "#b3261e"
 DPI = 100
 MOST_COUNTS = 30  # classes beyond which the counts of a confusion matrix would be too small to read
 COLUMNS = 10  # of a gallery
-TILE, TITLE, GAP, HEADING = 114, 52, 16, 36  # pixels
-TITLE_SIZE, HEADING_SIZE = 13, 19  # pixels
+TILE, GAP, HEADING = 114, 16, 36  # pixels
+TITLE_SIZE, LINE, HEADING_SIZE = 13, 16, 19  # pixels
 FRAME = 191  # grey of the line round an image, 0 to 255
 
 
+def find_fonts(names: Sequence[str]) -> Fonts:
+    """Return families of this machine's fonts for the characters of names that DejaVu Sans lacks.
+
+    A line on standard error tells of those that none has.
+    """
+    lacking = set(map(ord, "".join(names))) - FT2Font(findfont(FONT)).get_charmap().keys()
+    families = []
+    # Not the list that matplotlib keeps, which may be older than a font is.
+    paths = findSystemFonts() if lacking else []
+    for path in sorted(paths, key=lambda path: ("Regular" not in path, path)):
+        with suppress(RuntimeError):  # no font, or one of bitmaps
+            font = FT2Font(path)
+            if known := lacking & font.get_charmap().keys():
+                fontManager.addfont(path)
+                families.append(font.family_name)
+                lacking -= known
+    if lacking:
+        told = f"warning: no font here has {shorten(''.join(map(chr, sorted(lacking))))}"
+        hint = "pictures have boxes in their place; apt has fonts-noto-core and fonts-noto-cjk, say"
+        print(f"{told}; {hint}", file=sys.stderr)
+    return families
+
+
 @contextmanager
-def saved_figure(path: Path, width: int, height: int) -> Iterator[Figure]:
-    """Yield a figure of `width` x `height` pixels, and save it to `path` at the end."""
-    with mpl.rc_context():
+def _settings(fonts: Fonts) -> Iterator[None]:
+    """Have matplotlib's own settings, and fonts for what its own lacks."""
+    with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
+        mpl.rcParams["font.family"] = [FONT, *fonts]
+        warnings.filterwarnings("ignore", "Glyph")  # of what find_fonts has told
+        yield
+
+
+@contextmanager
+def saved_figure(path: Path, width: int, height: int, fonts: Fonts = ()) -> Iterator[Figure]:
+    """Yield a figure of `width` x `height` pixels, and save it to `path` at the end."""
+    with _settings(fonts):
         figure = Figure((width / DPI, height / DPI), DPI, layout="constrained")
         yield figure
         with replacing(path) as temporary:
@@ -42,16 +81,16 @@ def saved_figure(path: Path, width: int, height: int) -> Iterator[Figure]:
             figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def draw_digit(path: Path, image: NDArray[np.uint8], title: str) -> None:
+def draw_digit(path: Path, image: NDArray[np.uint8], title: str, fonts: Fonts = ()) -> None:
     """Draw one image, shape (side, side), large, its pixels numbered, under its title."""
-    with saved_figure(path, 400, 440) as figure:
+    with saved_figure(path, 400, 440, fonts) as figure:
         axes = figure.subplots()
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=255)
         axes.set_title(title, fontsize=16, parse_math=False)
 
 
 def draw_confusion(
-    path: Path, confusion: NDArray[np.int64], title: str, names: Sequence[str]
+    path: Path, confusion: NDArray[np.int64], title: str, names: Sequence[str], fonts: Fonts = ()
 ) -> None:
     """Draw a matrix, rows predicted and columns actual, as a heat map with its counts.
 
@@ -60,7 +99,7 @@ def draw_confusion(
     classes = len(confusion)
     errors = confusion * (1 - np.eye(classes, dtype=np.int64))
     size = min(max(550, 62 * classes + 120), 2000)
-    with saved_figure(path, size, size) as figure:
+    with saved_figure(path, size, size, fonts) as figure:
         axes = figure.subplots()
         axes.imshow(errors, cmap="Reds", vmin=0, vmax=max(1, int(errors.max())))
         if classes <= MOST_COUNTS:
@@ -76,6 +115,7 @@ def draw_confusion(
 
 
 def _write_counts(axes: Axes, confusion: NDArray[np.int64], most: int) -> None:
+    own: dict[str, Any] = {"ha": "center", "va": "center", "family": FONT}  # which has bold ones
     for (row, column), count in np.ndenumerate(confusion):
         colour, weight = "black", "normal"
         if row == column:
@@ -84,11 +124,11 @@ def _write_counts(axes: Axes, confusion: NDArray[np.int64], most: int) -> None:
             colour = "#bbbbbb"
         elif 2 * count > most:
             colour = "white"
-        axes.text(column, row, str(count), ha="center", va="center", color=colour, weight=weight)
+        axes.text(column, row, str(count), color=colour, weight=weight, **own)
 
 
 class Tile(NamedTuple):
-    """An image, shape (side, side), from 0, drawn white, to 255, black, and one or two lines."""
+    """An image, shape (side, side), from 0, drawn white, to 255, black, and its lines."""
 
     image: NDArray[np.uint8]
     title: str
@@ -98,13 +138,16 @@ class Tile(NamedTuple):
 def galleries(
     predictions: Predictions,
     pictures: NDArray[np.uint8],
+    rows: NDArray[np.int64],
     names: Sequence[str],
     size: int,
 ) -> Iterator[tuple[str, str, list[Tile]]]:
     """Yield name, title and tiles of each gallery: samples, the misclassified, the hardest.
 
-    Each shows at most `size` of the pictures, shape (rows, side, side).
+    Each shows at most `size` of the pictures, shape (rows, side, side), and says which of `rows` of
+    the labelled CSV file, from 0, each is.
     """
+    apart = [f"\u2068{name}\u2069" for name in names]  # Arabic turns no other words round
     spread = np.linspace(0, len(pictures) - 1, min(size, len(pictures))).astype(np.int64)
     wrong, hardest = predictions.misclassified(), predictions.hardest()
     shown = f"{min(size, len(wrong))} of {len(wrong)}"
@@ -119,39 +162,49 @@ def galleries(
             first, second = np.argsort(-shares, kind="stable")[:2]
             told, truth = f"predicted {names[first]}", f"\nactual {names[actual]}"
             if name == "hard":
-                told = ", ".join(f"{names[code]}: {shares[code]:.0%}" for code in (first, second))
+                told = ", ".join(f"{apart[code]}: {shares[code]:.0%}" for code in (first, second))
             elif first == actual:
                 truth = ""
-            colour = RIGHT if first == actual else WRONG
-            tiles.append(Tile(pictures[row], told + truth, colour))
+            told += f"{truth}\nrow index {rows[row]}"
+            tiles.append(Tile(pictures[row], told, RIGHT if first == actual else WRONG))
         yield name, title, tiles
 
 
-def draw_gallery(path: Path, title: str, tiles: Sequence[Tile]) -> None:
+def draw_gallery(path: Path, title: str, tiles: Sequence[Tile], fonts: Fonts = ()) -> None:
     """Draw images in rows of ten, each under its title; without any, the gallery's title alone.
 
     An image is enlarged by a whole factor, so that each of its pixels is a square of one grey.
     """
-    path_of_font = Path(mpl.get_data_path(), "fonts/ttf/DejaVuSans.ttf")
-    # Pillow's own layout, whatever libraries a machine has.
-    font = ImageFont.truetype(path_of_font, TITLE_SIZE, layout_engine=ImageFont.Layout.BASIC)
+    with _settings(fonts):
+        heading = _letter(title, HEADING_SIZE)
+        titles = [[_letter(line, TITLE_SIZE) for line in tile.title.splitlines()] for tile in tiles]
     side = max((len(tile.image) for tile in tiles), default=TILE)
     scale = max(1, TILE // side)
-    lines = (line for tile in tiles for line in tile.title.splitlines())
-    widest = ceil(max(map(font.getlength, lines), default=0))
-    width, height = max(TILE, side, widest) + GAP, max(TILE, side) + TITLE
-    rows = ceil(len(tiles) / COLUMNS)
-    gallery = Image.new("RGB", (COLUMNS * width + GAP, rows * height + HEADING + GAP), "white")
+    widest = max((words.width for lines in titles for words in lines), default=0)
+    above = LINE * (max(map(len, titles), default=0) + 1)
+    width, height = max(TILE, side, widest) + GAP, max(TILE, side) + above
+    size = COLUMNS * width + GAP, ceil(len(tiles) / COLUMNS) * height + HEADING + GAP
+    gallery = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(gallery)
-    draw.text((GAP, HEADING // 3), title, "black", font.font_variant(size=HEADING_SIZE))
-    for number, tile in enumerate(tiles):
+    draw.bitmap((GAP, HEADING - 4 - heading.height), heading, "black")
+    for number, (tile, lines) in enumerate(zip(tiles, titles, strict=True)):
         row, column = divmod(number, COLUMNS)
         enlarged = np.kron(255 - tile.image, np.ones((scale, scale), np.uint8))
         picture = Image.fromarray(np.pad(enlarged, 1, constant_values=FRAME))
-        left = GAP + column * width + (width - GAP - picture.width) // 2
-        bottom = HEADING + (row + 1) * height
-        gallery.paste(picture, (left, bottom - picture.height))
-        above = left + picture.width // 2, bottom - picture.height - 4
-        draw.text(above, tile.title, tile.colour, font, anchor="md", align="center")
+        middle, bottom = column * width + (width + GAP) // 2, HEADING + (row + 1) * height
+        gallery.paste(picture, (middle - picture.width // 2, bottom - picture.height))
+        for higher, words in enumerate(reversed(lines)):
+            end = bottom - picture.height - 4 - higher * LINE
+            draw.bitmap((middle - words.width // 2, end - words.height), words, tile.colour)
     with replacing(path) as temporary:
         gallery.save(temporary, format="png")
+
+
+def _letter(line: str, size: int) -> Image.Image:
+    """Draw a line, its letters of so many pixels, as a mask with room below for any of them."""
+    font = get_font([findfont(family) for family in mpl.rcParams["font.family"]])
+    font.set_size(size, dpi=72)
+    font.set_text(line)
+    font.draw_glyphs_to_bitmap()
+    below = max(0, size // 4 - font.get_descent() // 64)
+    return Image.fromarray(np.pad(np.asarray(font.get_image()), ((0, below), (0, 0))))

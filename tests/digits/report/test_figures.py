@@ -1,3 +1,5 @@
+import re
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -8,8 +10,10 @@ from PIL import Image
 
 from digits.evaluation.measures import Predictions
 from digits.report import figures
-from digits.report.figures import RIGHT, WRONG, Tile, draw_confusion, draw_gallery
+from digits.report.figures import RIGHT, WRONG, Tile, draw_confusion, draw_gallery, find_fonts
 
+STIX = Path(mpl.get_data_path(), "fonts/ttf/STIXGeneral.ttf")
+FOREIGN = "\u214a"  # which STIX has, and DejaVu Sans lacks
 DIGIT = np.arange(16, dtype=np.uint8).reshape(4, 4) * 16
 
 
@@ -58,16 +62,51 @@ def test_long_titles_stand_apart_from_the_next(path: Path) -> None:
     assert np.diff(written).max() >= 16
 
 
+def test_characters_that_the_own_font_lacks_are_of_a_font_of_the_machine_or_told_of(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text("no font")
+    drawn = []
+    for found, told in (([path], f"warning: no font here has '{FOREIGN}'; "), ([path, STIX], "")):
+        monkeypatch.setattr(figures, "findSystemFonts", partial(map, str, found))
+        fonts = find_fonts(["one", FOREIGN])
+        assert re.fullmatch(f"({told}.*\n)?", capsys.readouterr().err)
+        for draw in (
+            partial(draw_confusion, confusion=np.eye(2, dtype=np.int64), names=["one", FOREIGN]),
+            partial(draw_gallery, tiles=[Tile(DIGIT, FOREIGN)]),
+        ):
+            draw(path, title="", fonts=fonts)
+            drawn.append(path.read_bytes())
+    assert capsys.readouterr().err == ""
+    assert len(set(drawn)) == 4
+
+
+def test_names_that_the_own_font_has_need_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(figures, "findSystemFonts")
+    assert find_fonts(["7", "Größe", "хлопок", "قطة"]) == []
+
+
+def test_arabic_letters_are_joined_and_go_from_the_right(path: Path) -> None:
+    draw_gallery(path, "", [Tile(DIGIT, "اببب")])
+    written = np.flatnonzero((read_png(path)[40:66] < 128).any(axis=0))
+    assert np.diff(written).tolist() == [1] * 16 + [3]
+
+
 def test_galleries_show_samples_the_worst_mistakes_and_the_hardest_images() -> None:
     shares = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.5, 0.3, 0.2], [0.05, 0.05, 0.9]])
     predictions = Predictions(np.array([0, 0, 0, 1]), shares)
     pictures, names = np.arange(16, dtype=np.uint8).reshape(4, 2, 2), ("zero", "one", "two")
+    rows = np.array([8, 6, 7, 9])
     shown = {
         name: (title, [(int(image[0, 0]) // 4, words, colour) for image, words, colour in tiles])
-        for name, title, tiles in figures.galleries(predictions, pictures, names, size=3)
+        for name, title, tiles in figures.galleries(predictions, pictures, rows, names, size=3)
     }
-    wrong = [(3, "predicted two\nactual one", WRONG), (1, "predicted one\nactual zero", WRONG)]
+    wrong = [
+        (3, "predicted two\nactual one\nrow index 9", WRONG),
+        (1, "predicted one\nactual zero\nrow index 6", WRONG),
+    ]
     assert shown["misclassified"] == ("Misclassified, worst first: 2 of 2", wrong)
-    assert shown["samples"][1] == [(0, "predicted zero", RIGHT), wrong[1], wrong[0]]
+    assert shown["samples"][1] == [(0, "predicted zero\nrow index 8", RIGHT), wrong[1], wrong[0]]
     assert [row for row, *_ in shown["hard"][1]] == [2, 1, 3]
-    assert shown["hard"][1][0][1:] == ("zero: 50%, one: 30%\nactual zero", RIGHT)
+    told = "\u2068zero\u2069: 50%, \u2068one\u2069: 30%\nactual zero\nrow index 7"
+    assert shown["hard"][1][0][1:] == (told, RIGHT)
