@@ -96,13 +96,13 @@ def check_same_rows(before: Predicted, after: Predicted) -> None:
 def rank(networks: Sequence[Predicted]) -> pd.DataFrame:
     """Return a row for each network, the most accurate first, beside how it differs from the first.
 
-    Of the params it has those that differ between them. The intervals hold all together.
+    Of the params that all know, it has those that differ. The intervals hold all together.
     """
     first, *others = networks
-    keys = dict.fromkeys(key for one in networks for key in one.params)
+    keys = [key for key in first.params if all(key in one.params for one in others)]
     rows = []
     for one in sorted(networks, key=lambda network: -network.accuracy):
-        params = {key: str(one.params.get(key, "")) for key in keys}
+        params = {key: str(one.params[key]) for key in keys}
         row = {"network": one.name, **params, "validation accuracy": f"{one.accuracy:.4f}"}
         if one is not first:
             found = compare(one.actual, first.predicted, one.predicted)

@@ -6,9 +6,11 @@ from inspect import signature
 from pathlib import Path
 
 import pytest
+from dvc.api import params_show
 
 from digits.errors import InputError
-from tests.sandbox import ROOT, Sandbox
+from digits.params import PARAMS, load_yaml
+from tests.sandbox import ROOT, Proof, Sandbox
 from tools.__main__ import build_parser, run
 
 
@@ -52,6 +54,14 @@ def test_commands_work_in_a_folder_of_a_larger_repository(subfolder: Sandbox) ->
     assert "| metrics/score.json | rows " in test
     assert "plots/training.csv: from epoch 1 on: training_loss; 1 of 6 rows; row 2: " in diff
     assert "- `plots/training.csv` differs\n" in plots
+
+
+def test_dvc_tells_the_params_of_the_project_alone(
+    proof: Proof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(proof.box.folder)
+    params = load_yaml(PARAMS, "the parameters")
+    assert params_show() == params_show(repo=".") == params
 
 
 def test_a_copy_without_git_is_reproduced_and_what_needs_git_says_so(
