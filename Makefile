@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 # What is given as NAME=VALUE reaches a recipe by the environment, and is no text of its script.
-export PYTHON EXTRA REV TO STUDY RUNS
+export PYTHON EXTRA REV STUDY RUNS
 # What shells, notebooks and Git's hooks export for programs of their own.
 unexport GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE MPLBACKEND PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONWARNINGS
 READY := .venv/ready
@@ -58,8 +58,8 @@ verify: $(READY) ## Rebuild a commit from nothing, and compare every result (REV
 diff: $(READY) ## Show how metrics and training differ from those of a commit (REV=, by default the last)
 	@python -m tools diff -- "$${REV:-HEAD}"
 
-compare: $(READY) ## Say whether this network is better than that of a commit, or only luckier (REV=, TO=)
-	@python -m tools compare $${TO:+--to="$$TO"} -- "$${REV:-HEAD}"
+compare: $(READY) ## Say which networks are better, or only luckier (REV="v1.0 exp-a exp-b")
+	@set -f; python -m tools compare -- $${REV}
 
 study: $(READY) ## Run a study on Ray: recipes, seeds and folds against each other (STUDY=steps)
 	python -m $(PIP_INSTALL) --constraint constraints.txt --editable ".[studies]"

@@ -2,6 +2,8 @@
 
 import asyncio
 import getpass
+import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -78,3 +80,27 @@ def test_results_are_had_one_by_one_and_all_in_a_clone_with_nothing_to_do_and_by
     get = ("dvc", "artifacts", "get", source, "mlp", "--out=network", "--remote-config")
     colleague.run(*get, *own)
     assert is_whole(colleague.folder / "network", recorded(author.folder, MODEL))
+
+
+def test_data_of_ones_own_is_versioned_pulled_and_found_by_experiments_in_the_queue(
+    author: Sandbox, tmp_path: Path
+) -> None:
+    own = author.folder / "data" / "own"
+    shutil.copytree(author.folder / "data" / "mnist", own)
+    for name in ("train.csv", "test.csv"):
+        author.run("dvc", "add", f"data/own/{name}")
+        author.edit("params.yaml", f"data/mnist/{name}", f"data/own/{name}")
+    author.run("dvc", "remote", "add", "--default", "results", str(tmp_path / "remote"))
+    author.run("dvc", "repro")
+    author.commit("Use our own images")
+    tracked = author.run("git", "ls-files", "data/own").split()
+    assert tracked == ["data/own/test.csv.dvc", "data/own/train.csv.dvc"]
+    author.run("dvc", "push")
+    author.run("git", "clone", "--quiet", ".", str(tmp_path / "colleague"))
+    colleague = replace(author, folder=tmp_path / "colleague")
+    colleague.run("dvc", "pull")
+    assert find_run(colleague.run("dvc", "repro")) == []
+    colleague.run("dvc", "exp", "run", "--queue", "-S", "prepare.seed=7", "--name", "other")
+    colleague.run("dvc", "exp", "run", "--run-all")
+    told = colleague.run("dvc", "exp", "show", "--csv", "--only-changed", "--hide-workspace")
+    assert re.search("^other,.*,7(,|$)", told, re.MULTILINE)

@@ -23,9 +23,12 @@ def build_parser() -> ArgumentParser:
         one.set_defaults(function=function)
         return one
 
-    one = add("compare", "is this network better, or only luckier?", "compare v1.0 --to exp-abcde")
-    one.add_argument("revision", nargs="?", default="HEAD", help=f"the one before: {REVISION}")
-    one.add_argument("--to", help="the one after; by default, the working tree")
+    one = add(
+        "compare", "which networks are better, or only luckier?", "compare v1.0 icy-mink HEAD"
+    )
+    several = f"the first is what the others are held against; each is {REVISION}, or workspace"
+    one.add_argument("revisions", nargs="*", help=f"{several}; by default HEAD and workspace")
+    one.add_argument("--format", dest="form", choices=["text", "markdown", "csv"], default="text")
 
     one = add("verify", "build a commit anew, and compare every output", "verify HEAD~1")
     one.add_argument("revision", nargs="?", help="by default the last commit, if it has all")

@@ -11,9 +11,11 @@ from pathlib import Path
 from dvc.cli import main as dvc
 
 from digits.errors import InputError, shorten
+from stages.score import METRICS as SCORE
 from tools.project import JUDGED, WORKING_TREE, files_of, find_commit, git, read_recorded
 
 CURVES = Path("plots/training.csv")
+HEADING = "The test, looked at when nothing is to be chosen any more:\n"
 DRAWN = ".plots"
 # Each decides the next: the first that differs is where to look.
 _PARTS = ("data_sha256", "draws_sha256", "weights_sha256")
@@ -50,9 +52,14 @@ def _first_difference(before: Sequence[str], after: Sequence[str]) -> str:
 def diff(revision: str) -> None:
     """Say how metrics and training differ from those of a revision."""
     commit = _check_both(revision)
-    table = _run_dvc("metrics", "diff", "--md", commit)
-    told = "metrics/" in table
-    print(table.rstrip() if told else f"No metric differs from those of {revision}.", end="\n\n")
+    rows = _run_dvc("metrics", "diff", "--md", commit).strip().splitlines()
+    test = [row for row in rows[2:] if f"| {SCORE} " in row]
+    validation = [row for row in rows[2:] if row not in test]
+    for heading, part in (("", validation), (HEADING, test)):
+        if part:
+            print(heading, *rows[:2], *part, sep="\n", end="\n\n")
+    if not rows[2:]:
+        print(f"No metric differs from those of {revision}.", end="\n\n")
     with files_of(commit) as folder:
         kept = (folder / CURVES, CURVES)
         old, new = (path.read_bytes() if path.exists() else b"" for path in kept)
@@ -67,14 +74,14 @@ def plots(revision: str) -> None:
     listed = git("diff", "--name-only", "--relative", commit, "--", "plots")
     for name in listed.decode().splitlines():
         print(f"- `{name}` differs")
-    print(f"Now: open {DRAWN}/index.html")
+    print(f"Now: open {DRAWN}/index.html, which needs a network; pictures in plots/ need none")
 
 
 def _check_both(revision: str) -> str:
     """Return the commit of a revision, if its results and those here are of their own code."""
     commit = find_commit(revision)
-    for name, one in ((revision, commit), (WORKING_TREE, None)):
-        with files_of(one) as folder:
+    for name in (revision, WORKING_TREE):
+        with files_of(name) as folder:
             read_recorded(folder, name, JUDGED)
     return commit
 

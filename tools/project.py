@@ -20,7 +20,7 @@ from stages._inputs import describe_changes, hash_path, read_params
 
 LOCK = Path("dvc.lock")
 JUDGED = ("prepare", "train", "evaluate", "predict")  # what a network is compared by
-WORKING_TREE = "the working tree"
+WORKING_TREE = "workspace"  # as DVC calls it
 
 Lock = Mapping[str, Any]
 
@@ -58,9 +58,9 @@ def extract(commit: str, folder: Path) -> None:
 
 
 @contextmanager
-def files_of(revision: str | None) -> Iterator[Path]:
-    """Yield a folder with the files of a revision, for the block; of None, the working tree."""
-    if revision is None:
+def files_of(revision: str) -> Iterator[Path]:
+    """Yield a folder with the files of a revision, or of the working tree, for the block."""
+    if revision == WORKING_TREE:
         yield Path()
         return
     with TemporaryDirectory() as name:

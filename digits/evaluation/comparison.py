@@ -1,6 +1,7 @@
 """Whether two networks' answers to the same rows differ by more than chance."""
 
 from math import sqrt
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -34,9 +35,11 @@ class Comparison(NamedTuple):
         changed = self.fixed + self.broken
         return float(binomtest(self.fixed, changed).pvalue) if changed else 1.0
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the difference, both ends from -1 to 1.
+    def interval(self, comparisons: int = 1) -> tuple[float, float]:
+        """Return an interval of the difference, both ends from -1 to 1.
+
+        Of so many comparisons, all intervals hold together in 95 % of cases: each has its share of
+        the other 5 %, by Bonferroni's inequality (Dunn 1961, "Multiple comparisons among means").
 
         Newcombe (1998), "Improved confidence intervals for the difference between binomial
         proportions based on paired data", method 10: score intervals of both accuracies, joined
@@ -47,22 +50,21 @@ class Comparison(NamedTuple):
         if covariance > 0:
             covariance = max(covariance - self.rows / 2, 0)
         phi = covariance / sqrt(product) if product else 0.0
-        below, above = self._distances(a + b)
-        below_before, above_before = self._distances(a + c)
+        z = NormalDist().inv_cdf(1 - 0.025 / comparisons)
+        below, above = self._distances(a + b, z)
+        below_before, above_before = self._distances(a + c, z)
         down, up = _third_side(below, above_before, phi), _third_side(above, below_before, phi)
         return self.difference - down, self.difference + up
 
-    def _distances(self, right: int) -> tuple[float, float]:
+    def _distances(self, right: int, z: float) -> tuple[float, float]:
         """Return how far an accuracy lies above and below the ends of its own interval."""
-        low, high = wilson_interval(right, self.rows)
+        low, high = wilson_interval(right, self.rows, z)
         return right / self.rows - low, high - right / self.rows
 
-    @property
-    def verdict(self) -> str:
-        """One of "better", "worse" and "not to be told apart", at a significance of 5 %."""
-        if self.p_value >= 0.05:
-            return "not to be told apart"
-        return "better" if self.fixed > self.broken else "worse"
+    def verdict(self, comparisons: int = 1) -> str:
+        """Return what `interval` says of the later network: better, worse or not told apart."""
+        low, high = self.interval(comparisons)
+        return "better" if low > 0 else "worse" if high < 0 else "not told apart"
 
 
 def _third_side(one: float, other: float, cosine: float) -> float:

@@ -72,13 +72,15 @@ def brier_score(probabilities: NDArray[np.float64], actual: NDArray[np.int64]) -
     return fsum(((probabilities - truth) ** 2).ravel()) / len(actual)
 
 
-def wilson_interval(right: float, rows: int) -> tuple[float, float]:
-    """Return the 95 % score interval of a proportion (Wilson 1927), both ends from 0 to 1.
+def wilson_interval(right: float, rows: int, z: float = Z_95) -> tuple[float, float]:
+    """Return the score interval of a proportion (Wilson 1927), both ends from 0 to 1.
+
+    `z` is the two-sided quantile of the normal distribution, by default that of 95 %.
 
     SciPy's last bit is not the same everywhere, and these numbers are in results.
     """
-    share, square = right / rows, Z_95 * Z_95
+    share, square = right / rows, z * z
     centre = share + square / (2 * rows)
-    margin = Z_95 * sqrt(share * (1 - share) / rows + square / (4 * rows * rows))
+    margin = z * sqrt(share * (1 - share) / rows + square / (4 * rows * rows))
     low, high = ((centre + sign * margin) / (1 + square / rows) for sign in (-1, 1))
     return max(low, 0.0), min(high, 1.0)

@@ -6,16 +6,18 @@ from inspect import signature
 from pathlib import Path
 
 import pytest
+from dvc.api import params_show
 
 from digits.errors import InputError
-from tests.sandbox import ROOT, Sandbox
+from digits.params import PARAMS, load_yaml
+from tests.sandbox import ROOT, Proof, Sandbox
 from tools.__main__ import build_parser, run
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        *("compare a --to b", "verify", "diff", "plots", "recover", "doctor"),
+        *("compare a b c", "verify", "diff", "plots", "recover", "doctor"),
         *("kaggle fetch", "idx a b", "recipe a", "tutorial"),
     ],
 )
@@ -37,18 +39,29 @@ def test_commands_work_in_a_folder_of_a_larger_repository(subfolder: Sandbox) ->
         return subfolder.run("python", "-m", "tools", command)
 
     assert told("diff") == "No metric differs from those of HEAD.\n\n"
-    assert "): 0 fixed, 0 broken\n" in told("compare")
-    assert told("plots") == "Now: open .plots/index.html\n"
+    assert " not told apart\n" in told("compare")
+    assert told("plots").startswith("Now: open .plots/index.html")
     for name, old, new in (
         ("plots/training.csv", "\n1,1", "\n1,2"),
         ("metrics/train.json", '"training_loss": 1', '"training_loss": 2'),
+        ("metrics/score.json", '"rows": 60', '"rows": 61'),
     ):
         subfolder.edit(name, old, new)
     diff, plots = told("diff"), told("plots")
     subfolder.run("git", "checkout", ".")
-    assert "| metrics/train.json | training_loss " in diff
+    validation, test = diff.split("The test, looked at when nothing is to be chosen any more:\n\n")
+    assert "| metrics/train.json | training_loss " in validation
+    assert "| metrics/score.json | rows " in test
     assert "plots/training.csv: from epoch 1 on: minimised_loss; 1 of 6 rows; row 2: " in diff
     assert "- `plots/training.csv` differs\n" in plots
+
+
+def test_dvc_tells_the_params_of_the_project_alone(
+    proof: Proof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(proof.box.folder)
+    params = load_yaml(PARAMS, "the parameters")
+    assert params_show() == params_show(repo=".") == params
 
 
 def test_a_copy_without_git_is_reproduced_and_what_needs_git_says_so(
