@@ -7,7 +7,7 @@ itself). All is whole numbers, and their sums are exact in any order.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, Self
 
@@ -31,8 +31,16 @@ class Novelty:
     limit: int = 0
 
     @classmethod
-    def fit(cls, blocks: Iterable[NDArray[np.uint8]], labels: NDArray[np.int64]) -> Self:
-        """Return that of images, blocks of (rows, pixels), whose labels, (rows,), are 0 and on."""
+    def fit(
+        cls,
+        blocks: Iterable[NDArray[np.uint8]],
+        labels: NDArray[np.int64],
+        others: NDArray[np.uint8],
+    ) -> Self:
+        """Return that of images, blocks of (rows, pixels), whose labels, (rows,), are 0 and on.
+
+        The limit is the distance that the usual share of some others keep to.
+        """
         counts, start = np.bincount(labels)[:, None].astype(np.float64), 0
         sums, squares = np.zeros(()), np.zeros(())
         for images in blocks:
@@ -42,12 +50,9 @@ class Novelty:
             start += len(images)
         variance = (counts * squares - sums * sums) / (counts * counts)
         precision = np.rint(SCALE / (variance + LEAST)).astype(np.uint16)
-        return cls(np.rint(sums / counts).astype(np.uint8), precision)
-
-    def limited(self, images: NDArray[np.uint8]) -> Self:
-        """Return the same with the distance that the usual share of some images keep to."""
-        kept = ceil(USUAL * len(images))
-        return type(self)(self.mean, self.precision, int(np.sort(self.measure(images))[kept - 1]))
+        found = cls(np.rint(sums / counts).astype(np.uint8), precision)
+        limit = np.sort(found.measure(others))[ceil(USUAL * len(others)) - 1]
+        return replace(found, limit=int(limit))
 
     def is_familiar(self, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Return whether images, (rows, pixels), are no further away than that, (rows,)."""

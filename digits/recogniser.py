@@ -110,10 +110,12 @@ class Recogniser:
         side, pixels = self.description.statistics.side, self.description.statistics.pixels
         if not isinstance(images, np.ndarray):
             return self._only(images)
-        if images.shape in ((side, side), (pixels,)):
-            return self._tell(as_bytes(images).reshape(1, pixels))[0]
-        if images.shape[1:] in ((side, side), (pixels,)):
-            return self._tell(as_bytes(images).reshape(-1, pixels))
+        is_one = images.shape in ((side, side), (pixels,))
+        if is_one or images.shape[1:] in ((side, side), (pixels,)):
+            lines = as_bytes(images).reshape(-1, pixels)
+            places = len(lines) * [(0, 0, side, side)]
+            found = self._describe(lines, self.probabilities(lines), places)
+            return found[0] if is_one else found
         with expecting(Path("array"), ARRAY, TypeError):
             picture = Image.fromarray(as_bytes(images))
         return self._only(picture)
@@ -135,11 +137,6 @@ class Recogniser:
             told = f"{name_picture(picture)}: {1 + len(others)} digits"
             raise InputError(f"{told}; expected one, or read() for several")
         return first
-
-    def _tell(self, pixels: NDArray[np.uint8]) -> list[Prediction]:
-        side = self.description.statistics.side
-        places = len(pixels) * [(0, 0, side, side)]
-        return self._describe(pixels, self.probabilities(pixels), places)
 
     def _describe(
         self,

@@ -57,8 +57,8 @@ def fit_novelty(statistics: Statistics, classes: int) -> Novelty:
     """Return what training images look like, and how far away validation images are."""
     train, pixels = PREPARED / "train", statistics.pixels
     labels = map_labels(train, classes, len(map_pixels(train, pixels)))
-    fitted = Novelty.fit(map(statistics.upright, read_pixels(train, pixels)), labels)
-    return fitted.limited(statistics.upright(map_pixels(PREPARED / "validation", pixels)))
+    held_out = statistics.upright(map_pixels(PREPARED / "validation", pixels))
+    return Novelty.fit(map(statistics.upright, read_pixels(train, pixels)), labels, held_out)
 
 
 def write_recogniser(recogniser: Recogniser, temperature: float) -> Recogniser:
@@ -72,20 +72,18 @@ def write_recogniser(recogniser: Recogniser, temperature: float) -> Recogniser:
 
 def write_metrics(
     logits: NDArray[np.float32], actual: NDArray[np.int64], calibrated: pd.DataFrame
-) -> float:
-    """Write what the network's own probabilities come to; return its accuracy."""
-    raw, predictions = calibrated.iloc[0], Predictions(actual, softmax(logits))
-    errors = len(predictions.misclassified())
-    accuracy = (len(actual) - errors) / len(actual)
+) -> int:
+    """Write what the network's own probabilities come to; return how many answers are wrong."""
+    raw, errors = calibrated.iloc[0], int((logits.argmax(axis=1) != actual).sum())
     evaluation = {
-        "accuracy": accuracy,
+        "accuracy": (len(actual) - errors) / len(actual),
         "errors": errors,
         "negative_log_likelihood": raw["negative_log_likelihood"],
-        "brier_score": measures.brier_score(predictions.probabilities, actual),
+        "brier_score": measures.brier_score(softmax(logits), actual),
         "expected_calibration_error": raw["expected_calibration_error"],
     }
     write_json(METRICS / "evaluation.json", evaluation)
-    return accuracy
+    return errors
 
 
 def write_answers(predictions: Predictions, names: Sequence[str], title: str, fonts: Fonts) -> None:
@@ -133,9 +131,7 @@ def main() -> str:
     temperature = calibrated["temperature"].iloc[-1] if is_held_out else 1.0
     shares = write_recogniser(recogniser, temperature).calibrate(logits)
     write_table(VALIDATION, tabulate(shares, names, rows, load_first_line("labelled"), actual))
-    accuracy = write_metrics(logits, actual, calibrated)
-    predictions = Predictions(actual, shares)
-    errors = len(predictions.misclassified())
+    predictions, errors = Predictions(actual, shares), write_metrics(logits, actual, calibrated)
     told = f"{errors:,} of {len(actual):,} validation images misclassified"
     told += "" if is_held_out else " (NOT held out: trained on)"
     fonts = find_fonts(names)
@@ -143,4 +139,4 @@ def main() -> str:
     pictures = pixels.reshape(-1, statistics.side, statistics.side)
     draw(predictions, pictures, rows, names, params.evaluate.gallery, fonts)
     wrote = f"{RECOGNISER}, {VALIDATION}, {METRICS} and {PLOTS}"
-    return f"read {MODEL}; {told}, accuracy {accuracy:.4f}; wrote {wrote}"
+    return f"read {MODEL}; {told}, accuracy {1 - errors / len(actual):.4f}; wrote {wrote}"

@@ -92,10 +92,11 @@ def draw_network(widths: Sequence[int], seed: int = 0) -> MLP[NDArray[Any]]:
     return MLP.of(draw_weights(widths, seed))
 
 
-def draw_novelty(widths: Sequence[int], seed: int = 0) -> Novelty:
-    """Draw what the images of each class look like."""
-    drawn = np.random.default_rng(seed).integers(1, 256, (2, widths[-1], widths[0]))
-    return Novelty(drawn[0].astype(np.uint8), drawn[1].astype(np.uint16), limit=10**9)
+def draw_novelty(widths: Sequence[int]) -> Novelty:
+    """Draw what the images of each class look like; each lies on the limit, or beyond."""
+    classes = widths[-1]
+    pixels = np.random.default_rng(1).integers(0, 256, (2 * classes, widths[0]), np.uint8)
+    return Novelty.fit([pixels], np.arange(2 * classes) % classes, pixels[:1])
 
 
 def draw_labelled(rows: int, seed: int = 0) -> Labelled:

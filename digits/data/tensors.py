@@ -110,11 +110,6 @@ def map_array(path: Path, dtype: type[np.generic], *shape: int | None) -> NDArra
     return array
 
 
-def map_images(path: Path, pixels: int | None = None) -> NDArray[np.float32]:
-    """Memory-map normalised images, shape (rows, pixels), as `map_array` does."""
-    return map_array(path, np.float32, None, pixels)
-
-
 def map_pixels(directory: Path, pixels: int) -> NDArray[np.uint8]:
     """Memory-map images as they came, shape (rows, pixels), as `map_array` does."""
     return map_array(directory / "pixels.npy", np.uint8, None, pixels)
@@ -131,7 +126,7 @@ def map_labelled(
     directory: Path, classes: int, pixels: int | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Memory-map the images of `directory` and their labels, shape (rows,), as `map_array` does."""
-    images = map_images(directory / "images.npy", pixels)
+    images = map_array(directory / "images.npy", np.float32, None, pixels)
     return images, map_labels(directory, classes, len(images))
 
 
