@@ -61,9 +61,7 @@ def chart_reliability(bins: pd.DataFrame) -> Chart:
     """Return the reliability diagram, in percent: how sure it is, and how often it is right."""
     percent = bins.drop(columns="rows") * 100
     ticks = np.linspace(min(floor(percent.to_numpy().min() / 10) * 10, 90), 100, PARTS + 1).tolist()
-    across, up = (
-        Axis(f"how {does} (%)", ticks) for does in ("sure it is", "often it is right")
-    )
+    across, up = (Axis(f"how {does} (%)", ticks) for does in ("sure it is", "often it is right"))
     series = {
         name: list(zip(percent[f"{kind}_confidence"], percent[f"{kind}_accuracy"], strict=True))
         for name, kind in (("uncalibrated", "raw"), ("calibrated", "scaled"))

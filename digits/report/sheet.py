@@ -21,7 +21,7 @@ MOST_SHARES = 10  # of an image's probabilities: the largest
 
 
 class Part(NamedTuple):
-    """The training or the validation rows: pictures, labels, and their row indices, of the CSV file."""
+    """The training or the validation rows: pictures, labels, and row indices in the CSV file."""
 
     pictures: NDArray[np.uint8]  # shape (rows, side, side)
     labels: NDArray[np.int64]  # shape (rows,)

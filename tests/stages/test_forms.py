@@ -225,7 +225,9 @@ def test_images_to_predict_of_other_columns_are_refused(
 
 
 @pytest.mark.parametrize(("header", "first"), [(HEADER, 2), ([], 1)])
-def test_rows_are_counted_from_0_and_lines_as_an_editor_does(project: Path, header: list[str], first: int) -> None:
+def test_rows_are_counted_from_0_and_lines_as_an_editor_does(
+    project: Path, header: list[str], first: int
+) -> None:
     Path("train.csv").write_bytes(table(header, ROWS))
     prepare.main()
     rows = [np.load(PREPARED / part / "rows.npy") for part in ("train", "validation")]
