@@ -50,5 +50,5 @@ def test_how_sure_and_how_often_right_are_in_percent_on_two_equal_axes(
     chart = chart_reliability(pd.DataFrame(rows, columns=COLUMNS["reliability"].split()))
     assert chart.across.ticks == chart.up.ticks
     assert (chart.up.ticks[0], chart.up.ticks[-1]) == (tick, 100)
-    assert chart.series["uncalibrated"] == [pytest.approx((100 * least, 100))]
-    assert chart.series["calibrated"] == [pytest.approx((99.5, 99.8))]
+    [uncalibrated], [calibrated] = chart.series.values()
+    assert (*uncalibrated, *calibrated) == pytest.approx((100 * least, 100, 99.5, 99.8))

@@ -127,6 +127,16 @@ def test_the_head_of_the_card_tells_hubs_the_results_that_there_are(tmp_path: Pa
         ),
         (
             {"params": Params.model_validate(tiny_params({"train.rows": "all"}))},
+            "nothing on this page that is said of them is held out",
+            "7,000 validation images, which it was trained on | 98.13 % | |",
+        ),
+        (
+            {"params": Params.model_validate(tiny_params({"train.rows": "all"}))},
+            "<b>train</b> train.csv: 42,000 images to train on, 7,000 of them for validation",
+            "",
+        ),
+        (
+            {"params": Params.model_validate(tiny_params({"train.rows": "all"}))},
             "probabilities on this page are as the network gives them",
             "on all 42,000 images in train.csv. Test",
         ),
