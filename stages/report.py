@@ -1,5 +1,6 @@
 """report: a page of what the network gets wrong, and a card that says what it is."""
 
+from hashlib import md5
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,8 @@ def main() -> str:
         tables={name: read_plot(name) for name in COLUMNS},
         recogniser=recogniser,
         logits=recogniser.answer(map_pixels(PREPARED / "test", statistics.pixels)[:ANSWERED]),
+        first_line=counts["first_line"]["labelled"],
+        md5=md5(MODEL.read_bytes(), usedforsecurity=False).hexdigest(),
     )
     write_report(report, PAGE, CARD)
     told = f"{doubted} of {len(wrong)} misclassified images have a label in doubt"

@@ -1,7 +1,6 @@
 """Line charts of the page: what is on them; web/chart.html draws them."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from math import ceil, floor
 from typing import NamedTuple
 
@@ -16,15 +15,11 @@ class Axis(NamedTuple):
 
     title: str
     ticks: Sequence[float]
-    logarithmic: bool = False  # equal steps are equal factors
 
     def place(self, value: float) -> float:
         """Return where a value lies, from 0, the start, to 1; values beyond an end lie there."""
         low, high = self.ticks[0], self.ticks[-1]
-        within = min(max(value, low), high)
-        if self.logarithmic:  # of `decimal`: the last bit of `math`'s differs between machines
-            return float(Decimal(within / low).ln() / Decimal(high / low).ln())
-        return (within - low) / (high - low)
+        return (min(max(value, low), high) - low) / (high - low)
 
 
 class Chart(NamedTuple):
@@ -63,13 +58,12 @@ def _by_epoch(
 
 
 def chart_reliability(bins: pd.DataFrame) -> Chart:
-    """Return the reliability diagram, of errors: as many as are expected, and as there are."""
-    across, up = (
-        Axis(f"share of errors that it {does}", [1e-4, 1e-3, 1e-2, 0.1, 1.0], logarithmic=True)
-        for does in ("expects", "makes")
-    )
+    """Return the reliability diagram, in percent: how sure it is, and how often it is right."""
+    percent = bins.drop(columns="rows") * 100
+    ticks = np.linspace(min(floor(percent.to_numpy().min() / 10) * 10, 90), 100, PARTS + 1).tolist()
+    across, up = (Axis(f"how {does} (%)", ticks) for does in ("sure it is", "often it is right"))
     series = {
-        name: list(zip(1 - bins[f"{kind}_confidence"], 1 - bins[f"{kind}_accuracy"], strict=True))
-        for name, kind in (("as they are", "raw"), ("scaled", "scaled"))
+        name: list(zip(percent[f"{kind}_confidence"], percent[f"{kind}_accuracy"], strict=True))
+        for name, kind in (("uncalibrated", "raw"), ("calibrated", "scaled"))
     }
-    return Chart("Errors expected and made", across, up, series, even=True)
+    return Chart("How often it is right, by how sure it is", across, up, series, even=True)

@@ -73,6 +73,8 @@ class Report:
     tables: Mapping[str, pd.DataFrame]  # training, reliability and calibration, of plots/
     recogniser: Recogniser
     logits: NDArray[np.float32]  # of the first test images, (rows, classes)
+    first_line: int  # of row index 0 in the labelled file
+    md5: str  # of the network, as dvc.lock has it
 
     @property
     def architecture(self) -> str:
@@ -148,13 +150,15 @@ def write_report(report: Report, page: Path, card: Path) -> None:
     """Write the page and the model card."""
     script = "\n".join(map(_source, SCRIPTS))
     weights, networks = embed(report.recogniser)
+    train = Path(report.params.data.train)
     values = {
         "weights": weights,
         "networks": networks,
         "maps": view_maps(report.recogniser.description.views)[1:].tolist(),  # of other views
         "logits_sha256": sha256(report.logits.astype("<f4").tobytes()).hexdigest(),
         "report": report,
-        "images": Path(report.params.data.train).parent.name or "train",
+        "images": train.parent.name or "train",
+        "file": train.name,
         "by_class": by_class(report.confusion, report.names),
         "most_confused": (report.confusion - np.diag(report.confusion.diagonal())).max(),
         "losses": chart_losses(report.tables["training"]),

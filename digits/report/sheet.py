@@ -21,11 +21,11 @@ MOST_SHARES = 10  # of an image's probabilities: the largest
 
 
 class Part(NamedTuple):
-    """The training or the validation rows: pictures, labels, and their rows of the CSV file."""
+    """The training or the validation rows: pictures, labels, and row indices in the CSV file."""
 
     pictures: NDArray[np.uint8]  # shape (rows, side, side)
     labels: NDArray[np.int64]  # shape (rows,)
-    rows: NDArray[np.int64]  # shape (rows,)
+    rows: NDArray[np.int64]  # shape (rows,), from 0
 
 
 class Sheet(NamedTuple):

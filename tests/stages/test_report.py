@@ -1,6 +1,7 @@
 import json
 import re
 from contextlib import redirect_stdout
+from hashlib import md5
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -73,9 +74,11 @@ def test_the_page_holds_every_image_with_its_row_and_what_the_network_says_of_it
     found = np.zeros_like(counts)
     for actual, predicted, row, pairs in data["images"]:
         found[predicted, actual] += 1
-        assert lines[row + 1].startswith(f"{actual},")  # below the header
+        assert lines[row + data["first_line"] - 1].startswith(f"{actual},")
         assert 998 <= sum(share for _, share in pairs) <= 1002
     assert np.array_equal(found, counts)
+    page = report.PAGE.read_text(encoding="utf-8")
+    assert f"git log --oneline -S {md5(MODEL.read_bytes()).hexdigest()} -- dvc.lock" in page
     errors = counts.sum() - counts.trace()
     assert errors > 0
     assert all(actual != predicted for actual, predicted, *_ in data["images"][:errors])

@@ -66,14 +66,15 @@ function paint(canvas, pixels) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
+// Shows the probability of each class, or none.
 function showAnswers(shares) {
   const best = shares.indexOf(Math.max(...shares));
-  document.getElementById("answer").textContent = `That is ${data.names[best]} (${percent(shares[best])}).`;
-  document.getElementById("answers").replaceChildren(...shares.map((share, label) => {
-    const bar = element("i");
-    bar.style.setProperty("--share", share);
-    return element("div", {}, element("span", {}, data.names[label]), bar, element("span", {}, percent(share)));
-  }));
+  document.getElementById("answer").textContent = shares.length
+    ? `That is ${data.names[best]} (${percent(shares[best])}).` : "Draw something, or take the example.";
+  [...document.getElementById("answers").children].forEach(({ children: [, bar, said] }, label) => {
+    bar.style.setProperty("--share", shares[label] ?? 0);
+    said.textContent = shares.length ? percent(shares[label]) : "";
+  });
 }
 
 function letDraw(recogniser) {
@@ -87,9 +88,7 @@ function letDraw(recogniser) {
     trace(context, strokes, PEN * paper.width * 1.4);
     const pixels = strokes.length ? pixelsOf(strokes, data.side) : new Uint8Array(data.side * data.side);
     paint(seen, prepare(recogniser, pixels));
-    if (strokes.length) return showAnswers(softmax(answer(recogniser, pixels)));
-    document.getElementById("answer").textContent = "Draw something, or take the example.";
-    return document.getElementById("answers").replaceChildren();
+    showAnswers(strokes.length ? classify(recogniser, pixels) : []);
   };
   const place = (event) => {
     const { left, top, width } = paper.getBoundingClientRect();

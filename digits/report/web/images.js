@@ -1,6 +1,5 @@
 // The images, and the galleries that show them.
 
-const FIRST_SHOWN = 24;
 const data = JSON.parse(document.getElementById("data").textContent);
 const sprite = document.getElementById("images");
 
@@ -13,6 +12,11 @@ function element(name, properties = {}, ...children) {
 
 function percent(share) {
   return `${(100 * share).toFixed(1)}\u00a0%`;
+}
+
+// Says where an image stands: as pandas counts rows, and as editors count lines.
+function placeOf(row) {
+  return `row index ${row} (line ${row + data.first_line} of ${data.file})`;
 }
 
 function draw(canvas, index) {
@@ -52,32 +56,32 @@ function card(image) {
   const [predicted, actual] = [data.names[image.predicted], data.names[image.actual]];
   const right = image.predicted === image.actual;
   const words = element("figcaption", {}, element("span", { className: right ? "right" : "wrong" }, `predicted ${predicted}`));
-  words.append(right ? "" : ` actual ${actual}`);
+  words.append(element("span", {}, `actual ${actual}`));
   if (image.doubt !== undefined) {
     words.append(element("span", { className: "doubt" }, `label in doubt: ${data.names[image.doubt]}?`));
   }
-  words.append(element("span", { className: "row" }, `row ${image.row}`));
-  const shown = picture(image.index, `row ${image.row}, actual ${actual}`);
+  words.append(element("span", { className: "row" }, placeOf(image.row)));
+  const shown = picture(image.index, `${placeOf(image.row)}, actual ${actual}`);
   return element("figure", {}, shown, words, bars(image));
 }
 
 // Returns the card of an image whose label is in doubt.
 function suspectCard(suspect) {
   const [given, suggested] = [data.names[suspect.given], data.names[suspect.suggested]];
-  const words = element("figcaption", {}, element("span", { className: "wrong" }, `label ${given}`), ` (${percent(suspect.shares[0])})`);
+  const words = element("figcaption", {}, element("span", {}, `label ${given} (${percent(suspect.shares[0])})`));
   words.append(element("span", { className: "doubt" }, `rather ${suggested} (${percent(suspect.shares[1])})`));
-  words.append(element("span", { className: "row" }, `row ${suspect.row}, ${suspect.part}`));
-  return element("figure", {}, picture(suspect.index, `row ${suspect.row}, labelled ${given}`), words);
+  words.append(element("span", { className: "row" }, `${placeOf(suspect.row)}, ${suspect.part}`));
+  return element("figure", {}, picture(suspect.index, `${placeOf(suspect.row)}, labelled ${given}`), words);
 }
 
 // Fills a gallery; where there are many images, the others come when they are asked for.
 function fill(id, images, make = card) {
   const gallery = document.getElementById(`${id}-gallery`);
-  gallery.replaceChildren(...images.slice(0, FIRST_SHOWN).map(make));
-  if (images.length <= FIRST_SHOWN) return;
+  gallery.replaceChildren(...images.slice(0, data.first_shown).map(make));
+  if (images.length <= data.first_shown) return;
   const more = element("button", { type: "button", className: "more" }, `Show all ${images.length}`);
   more.addEventListener("click", () => {
-    const rest = images.slice(FIRST_SHOWN).map(make);
+    const rest = images.slice(data.first_shown).map(make);
     more.replaceWith(...rest);
     rest[0].tabIndex = -1;
     rest[0].focus();
@@ -85,17 +89,39 @@ function fill(id, images, make = card) {
   gallery.append(more);
 }
 
+// Lets each cell show the images that it counts. They are one stop of the Tab key, and arrow keys move
+// between them, as in the grid of the ARIA Authoring Practices.
 function showCells() {
-  const cells = document.querySelectorAll(".matrix button");
+  const cells = [...document.querySelectorAll(".matrix button")];
+  const across = data.names.length;
+  const moves = {
+    ArrowLeft: (at) => (at % across ? at - 1 : at),
+    ArrowRight: (at) => ((at + 1) % across ? at + 1 : at),
+    ArrowUp: (at) => at - across,
+    ArrowDown: (at) => at + across,
+    Home: (at, all) => (all ? 0 : at - (at % across)),
+    End: (at, all) => (all ? cells.length : at - (at % across) + across) - 1,
+  };
+  const move = (event) => {
+    const cell = cells[moves[event.key]?.(cells.indexOf(event.target), event.ctrlKey)];
+    if (!cell) return;
+    event.preventDefault();
+    cell.focus();
+  };
   const show = (chosen) => {
     const [predicted, actual] = [Number(chosen.dataset.predicted), Number(chosen.dataset.actual)];
     const found = data.images.filter((image) => image.predicted === predicted && image.actual === actual);
     for (const cell of cells) cell.setAttribute("aria-pressed", cell === chosen);
+    const images = chosen.textContent === "1" ? "image" : "images";
     const held = found.length < Number(chosen.textContent) ? ` (the hardest ${found.length} are in this page)` : "";
-    document.getElementById("cell-count").value = `${chosen.getAttribute("aria-label")} images${held}`;
+    document.getElementById("cell-count").value = `${chosen.getAttribute("aria-label")} ${images}${held}`;
     fill("cell", found);
   };
-  for (const cell of cells) cell.addEventListener("click", () => show(cell));
+  for (const cell of cells) {
+    cell.addEventListener("click", () => show(cell));
+    cell.addEventListener("keydown", move);
+    cell.addEventListener("focus", () => { for (const one of cells) one.tabIndex = one === cell ? 0 : -1; });
+  }
 }
 
 // Gives the numbers of the data their names, and images the doubt about their label.

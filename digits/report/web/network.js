@@ -28,7 +28,7 @@ function readRecogniser(bytes) {
       return { weights: tensor(`${name}.weight`, Int8Array), units: tensor(`${name}.unit`), bias: tensor(`${name}.bias`) };
     })
   ));
-  return { ...description.statistics, networks };
+  return { ...description.statistics, temperature: description.temperature, networks };
 }
 
 // Returns the nearest whole number, and of two the even one, as IEEE 754 does it.
@@ -129,6 +129,11 @@ function answer(recogniser, pixels) {
   const image = Float32Array.from(prepare(recogniser, pixels), (pixel) => (pixel - paper) / std);
   const views = data.maps.map((map) => view(quantise(image, 8), data.side, map));
   return mean([image, ...views].map((seen) => mean(networks.map((layers) => logitsOf(layers, seen)))));
+}
+
+// Returns the calibrated probability of each class for an image.
+function classify(recogniser, pixels) {
+  return softmax(Array.from(answer(recogniser, pixels), (logit) => logit / recogniser.temperature));
 }
 
 // Returns what the network is shown of an image.

@@ -8,7 +8,7 @@ if (weights) {
   // For whoever wants to try it from the console.
   Object.assign(globalThis, {
     answer: (pixels) => answer(recogniser, pixels),
-    classify: (pixels) => softmax(answer(recogniser, pixels)),
+    classify: (pixels) => classify(recogniser, pixels),
   });
 }
 // How long that took, in milliseconds.

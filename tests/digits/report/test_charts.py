@@ -3,7 +3,7 @@ from xml.etree import ElementTree as ET
 import pandas as pd
 import pytest
 
-from digits.report.charts import Axis, Chart, chart_accuracy, chart_losses
+from digits.report.charts import Axis, Chart, chart_accuracy, chart_losses, chart_reliability
 from digits.report.page import templates
 from stages.report import COLUMNS
 
@@ -13,10 +13,7 @@ def draw(chart: Chart) -> ET.Element:
 
 
 def test_values_lie_between_the_ends_of_an_axis() -> None:
-    linear, logarithmic = Axis("", (2, 4)), Axis("", (0.001, 1), logarithmic=True)
-    assert [linear.place(value) for value in (2, 2.5, 4, -1)] == [0, 0.25, 1, 0]
-    places = [logarithmic.place(value) for value in (0.001, 0.01, 1, 0, 5)]
-    assert places == pytest.approx([0, 1 / 3, 1, 0, 1])
+    assert [Axis("", (2, 4)).place(value) for value in (2, 2.5, 4, -1, 5)] == [0, 0.25, 1, 0, 1]
 
 
 def test_every_point_is_drawn_inside_and_joined_where_it_should_be() -> None:
@@ -43,3 +40,15 @@ def test_axes_reach_as_far_as_their_values_in_round_steps(epochs: int, last: int
     assert len(list(draw(losses).iter("circle"))) == 2 * epochs
     for chart in (chart_losses(curves * 0), chart_accuracy(curves * 0 + 1)):  # without errors
         assert chart.up.ticks[0] < chart.up.ticks[-1] == 1
+
+
+@pytest.mark.parametrize(("least", "tick"), [(0.57, 50), (0.993, 90)])
+def test_how_sure_and_how_often_right_are_in_percent_on_two_equal_axes(
+    least: float, tick: float
+) -> None:
+    rows = [[467, least, 1.0, 0.995, 0.998]]
+    chart = chart_reliability(pd.DataFrame(rows, columns=COLUMNS["reliability"].split()))
+    assert chart.across.ticks == chart.up.ticks
+    assert (chart.up.ticks[0], chart.up.ticks[-1]) == (tick, 100)
+    [uncalibrated], [calibrated] = chart.series.values()
+    assert (*uncalibrated, *calibrated) == pytest.approx((100 * least, 100, 99.5, 99.8))

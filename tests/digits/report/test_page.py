@@ -68,6 +68,8 @@ REPORT = Report(
     },
     recogniser=draw_recogniser(DESCRIPTION),
     logits=np.arange(4, dtype=np.float32).reshape(2, 2),
+    first_line=2,
+    md5="ed7f2d28",
 )
 LOGITS_SHA256 = sha256(pack("<4f", 0.0, 1.0, 2.0, 3.0)).hexdigest()
 DASH = "\N{EN DASH}"
@@ -100,10 +102,19 @@ def test_the_head_of_the_card_tells_hubs_the_results_that_there_are(tmp_path: Pa
     [
         (
             {},
-            "<b>98.00 %</b> 97.83 % to 98.16 % (95 %), 28,000 images",
+            "<b>98.00 %</b>, 97.83 % to 98.16 % (95 % interval), 28,000 images",
             "less 33.5 and divided by 78",
         ),
-        ({}, "131 of 7,000 images wrong", "| 7,000 validation images | 98.13 % | |"),
+        (
+            {},
+            "<b>98.13 %</b> 97.78 % to 98.42 % (95 % interval), 131 of 7,000 images wrong",
+            "| 7,000 validation images | 98.13 % | 97.78 % to 98.42 % |",
+        ),
+        ({}, "<code>git log --oneline -S ed7f2d28 -- dvc.lock</code>", ""),
+        ({}, "<b>mnist</b> mnist/train.csv: 35,000 images", "choose by the validation images"),
+        ({}, "<b>params of its own</b> 16-8-2<", "# 16-8-2\n"),
+        ({}, 'aria-label="actual a|b, predicted &lt;script&gt;: 617" style="--share: 1.00">', ""),
+        ({}, "the network was too modest, by 50.0 points", ""),
         ({}, "<b>13 of 131</b> of these", "| 28,000 test images | 98.00 % | 97.83 % to 98.16 % |"),
         ({}, "<td>1,234</td><td>50.00 %</td>", r"| a\|b | 1,234 | 50.00 % | 100.00 % |"),
         ({}, f"<td>0</td><td>{DASH}</td>", f"| 0 | {DASH} | 0.00 % |"),
@@ -117,6 +128,16 @@ def test_the_head_of_the_card_tells_hubs_the_results_that_there_are(tmp_path: Pa
         (
             {"params": Params.model_validate(tiny_params({"train.rows": "all"}))},
             "nothing on this page that is said of them is held out",
+            "7,000 validation images, which it was trained on | 98.13 % | |",
+        ),
+        (
+            {"params": Params.model_validate(tiny_params({"train.rows": "all"}))},
+            "<b>train</b> train.csv: 42,000 images to train on, 7,000 of them for validation",
+            "",
+        ),
+        (
+            {"params": Params.model_validate(tiny_params({"train.rows": "all"}))},
+            "probabilities on this page are as the network gives them",
             "on all 42,000 images in train.csv. Test",
         ),
         (
