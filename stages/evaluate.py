@@ -90,10 +90,10 @@ def write_answers(predictions: Predictions, names: Sequence[str], title: str, fo
     """Write the answers beside the truth, and how many of which class there are, drawn as well."""
     answers = pd.DataFrame({"actual": predictions.actual, "predicted": predictions.predicted})
     write_table(PLOTS / "confusion.csv", answers.map(names.__getitem__))
-    confusion = measures.confusion_matrix(predictions.predicted, predictions.actual, len(names))
+    confusion = measures.confusion_matrix(predictions.actual, predictions.predicted, len(names))
     write_table(PLOTS / "classes.csv", measures.by_class(confusion, names))
-    matrix = {"rows": [f"predicted {name}" for name in names]}
-    matrix |= {"columns": [f"actual {name}" for name in names], "counts": confusion.tolist()}
+    matrix = {"rows": [f"actual {name}" for name in names]}
+    matrix |= {"columns": [f"predicted {name}" for name in names], "counts": confusion.tolist()}
     write_json(METRICS / "confusion_matrix.json", matrix)
     draw_confusion(PLOTS / "confusion.png", confusion, title, names, fonts)
 

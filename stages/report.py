@@ -13,7 +13,7 @@ from digits.data.tensors import PREPARED, map_pixels
 from digits.evaluation.label_errors import SUSPECTS, read_suspects
 from digits.evaluation.measures import Predictions, confusion_matrix
 from digits.params import load_params, load_yaml
-from digits.recogniser import Recogniser
+from digits.recogniser import RECOGNISER, Recogniser
 from digits.report.page import Report, Tally, write_report
 from digits.report.sheet import lay_out, load_part, locate
 
@@ -56,13 +56,13 @@ def main() -> str:
         score=Tally(score["rows"], score.get("errors", 0)),
         validation=Tally(len(actual), len(wrong)),
         doubted=int(doubted),
-        confusion=confusion_matrix(answers.predicted, actual, len(labels)),
+        confusion=confusion_matrix(actual, answers.predicted, len(labels)),
         sheet=lay_out(parts, answers, suspects),
         tables={name: read_plot(name) for name in COLUMNS},
         recogniser=recogniser,
         logits=recogniser.answer(map_pixels(PREPARED / "test", statistics.pixels)[:ANSWERED]),
         first_line=counts["first_line"]["labelled"],
-        md5=md5(MODEL.read_bytes(), usedforsecurity=False).hexdigest(),
+        md5=md5(RECOGNISER.read_bytes(), usedforsecurity=False).hexdigest(),
     )
     write_report(report, PAGE, CARD)
     told = f"{doubted} of {len(wrong)} misclassified images have a label in doubt"

@@ -39,10 +39,10 @@ class Predictions:
 
 
 def confusion_matrix(
-    predicted: NDArray[np.int64], actual: NDArray[np.int64], classes: int
+    actual: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
 ) -> NDArray[np.int64]:
-    """Count rows by predicted class (rows) and actual class (columns), shape (classes, classes)."""
-    pairs = np.bincount(predicted * classes + actual, minlength=classes * classes)
+    """Count rows by actual class (rows) and predicted class (columns), shape (classes, classes)."""
+    pairs = np.bincount(actual * classes + predicted, minlength=classes * classes)
     return pairs.reshape(classes, classes)
 
 
@@ -53,7 +53,7 @@ def accuracy(confusion: NDArray[np.int64]) -> float:
 
 def by_class(confusion: NDArray[np.int64], names: Sequence[str]) -> pd.DataFrame:
     """Return class, rows, errors among them, recall and precision; a share of no rows is NaN."""
-    actual, predicted = (pd.Series(confusion.sum(axis=axis)) for axis in (0, 1))
+    actual, predicted = (pd.Series(confusion.sum(axis=axis)) for axis in (1, 0))
     right = confusion.diagonal()
     shares = {"recall": right / actual, "precision": right / predicted}
     return pd.DataFrame({"class": names, "rows": actual, "errors": actual - right, **shares})

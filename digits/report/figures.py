@@ -92,7 +92,7 @@ def draw_digit(path: Path, image: NDArray[np.uint8], title: str, fonts: Fonts = 
 def draw_confusion(
     path: Path, confusion: NDArray[np.int64], title: str, names: Sequence[str], fonts: Fonts = ()
 ) -> None:
-    """Draw a matrix, rows predicted and columns actual, as a heat map with its counts.
+    """Draw a matrix, rows actual and columns predicted, as a heat map with its counts.
 
     The colours are of the errors alone: right ones are so many that every error would look white.
     """
@@ -109,8 +109,8 @@ def draw_confusion(
             axes.set_yticks(range(classes), names, parse_math=False)
         axes.xaxis.set_label_position("top")
         axes.xaxis.tick_top()
-        axes.set_xlabel("actual")
-        axes.set_ylabel("predicted")
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("actual")
         axes.set_title(title, pad=12)
 
 

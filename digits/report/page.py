@@ -68,7 +68,7 @@ class Report:
     score: Tally  # of the test images whose label is known
     validation: Tally
     doubted: int  # of the misclassified validation images
-    confusion: NDArray[np.int64]  # of validation, predicted (rows) by actual class (columns)
+    confusion: NDArray[np.int64]  # of validation, actual (rows) by predicted class (columns)
     sheet: Sheet
     tables: Mapping[str, pd.DataFrame]  # training, reliability and calibration, of plots/
     recogniser: Recogniser

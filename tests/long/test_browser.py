@@ -135,14 +135,14 @@ def show_all(page: "Page", gallery: str) -> int:
 
 def test_cells_open_the_images_that_they_count(page: "Page", errors: NDArray[np.int64]) -> None:
     assert show_all(page, "#wrong-gallery") == errors.sum()
-    for row, column in np.argwhere(errors)[[0, -1]].tolist():
-        page.locator(f'.matrix [data-predicted="{row}"][data-actual="{column}"]').focus()
+    for actual, predicted in np.argwhere(errors)[[0, -1]].tolist():
+        page.locator(f'.matrix [data-predicted="{predicted}"][data-actual="{actual}"]').focus()
         page.keyboard.press("Enter")
         pressed = page.locator('.matrix [aria-pressed="true"]').all_inner_texts()
-        assert pressed == [str(errors[row, column])]
-        assert show_all(page, "#cell-gallery") == errors[row, column]
+        assert pressed == [str(errors[actual, predicted])]
+        assert show_all(page, "#cell-gallery") == errors[actual, predicted]
         words = page.locator("#cell-gallery figcaption").all_inner_texts()
-        assert all(text.startswith(f"predicted {row}\nactual {column}\n") for text in words)
+        assert all(text.startswith(f"predicted {predicted}\nactual {actual}\n") for text in words)
 
 
 def test_an_image_shows_the_pixels_of_its_row_and_has_words_for_who_cannot_see_it(
@@ -283,7 +283,7 @@ def test_so_does_the_largest_network_of_a_recipe_in_a_page_that_can_be_sent_on(
     changes = {"widths": (28 * 28, 1000, 1000, 1000, 10), "views": views, "statistics": statistics}
     description = Recogniser.load().description.model_copy(update=changes)
     recogniser, path = draw_recogniser(description), tmp_path / "index.html"
-    monkeypatch.setattr(report, "write_recogniser", lambda *_: recogniser)
+    monkeypatch.setattr(report.Recogniser, "load", lambda: recogniser)
     for name, value in (("PAGE", path), ("CARD", tmp_path / "card.md"), ("ANSWERED", 1)):
         monkeypatch.setattr(report, name, value)
     report.main()

@@ -42,9 +42,9 @@ def test_numbers_tables_and_training_agree() -> None:
 
     confusion = read_metrics("confusion_matrix")
     counts = np.array(confusion["counts"])
-    expected = pd.crosstab(pairs["predicted"], pairs["actual"]).reindex(range(3), fill_value=0)
+    expected = pd.crosstab(pairs["actual"], pairs["predicted"]).reindex(columns=range(3), fill_value=0)
     assert np.array_equal(counts, expected)
-    assert confusion["rows"] == ["predicted 0", "predicted 1", "predicted 2"]
+    assert confusion["rows"] == ["actual 0", "actual 1", "actual 2"]
     classes = pd.read_csv("plots/classes.csv")
     assert classes["rows"].tolist() == [10, 10, 10]
     assert classes["recall"].tolist() == (counts.diagonal() / 10).tolist()
@@ -61,7 +61,7 @@ def test_classes_have_their_names_wherever_they_are_told(write_params: ParamsWri
     names = ["T-shirt/top", "Größe, < b>", "two"]
     write_params({"data.class_names": names})
     evaluate.main()
-    assert read_metrics("confusion_matrix")["columns"] == [f"actual {name}" for name in names]
+    assert read_metrics("confusion_matrix")["columns"] == [f"predicted {name}" for name in names]
     assert pd.read_csv("plots/classes.csv")["class"].tolist() == names
     assert set(pd.read_csv("plots/confusion.csv")["actual"]) == set(names)
 

@@ -14,7 +14,7 @@ from digits.data.answers import digests
 from digits.data.tensors import PREPARED, map_pixels
 from digits.errors import InputError
 from digits.evaluation.label_errors import SUSPECTS, Suspect, write_suspects
-from digits.recogniser import Recogniser
+from digits.recogniser import RECOGNISER, Recogniser
 from stages import evaluate, prepare, report, train
 from tests.conftest import LABELS, ParamsWriter
 from tests.sandbox import CLASSES, draw_images
@@ -73,12 +73,12 @@ def test_the_page_holds_every_image_with_its_row_and_what_the_network_says_of_it
     lines = Path("train.csv").read_text().splitlines()
     found = np.zeros_like(counts)
     for actual, predicted, row, pairs in data["images"]:
-        found[predicted, actual] += 1
+        found[actual, predicted] += 1
         assert lines[row + data["first_line"] - 1].startswith(f"{actual},")
         assert 998 <= sum(share for _, share in pairs) <= 1002
     assert np.array_equal(found, counts)
     page = report.PAGE.read_text(encoding="utf-8")
-    assert f"git log --oneline -S {md5(MODEL.read_bytes()).hexdigest()} -- dvc.lock" in page
+    assert f"git log --oneline -S {md5(RECOGNISER.read_bytes()).hexdigest()} -- dvc.lock" in page
     errors = counts.sum() - counts.trace()
     assert errors > 0
     assert all(actual != predicted for actual, predicted, *_ in data["images"][:errors])

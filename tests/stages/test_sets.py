@@ -55,7 +55,7 @@ def test_a_set_goes_from_its_files_to_a_submission_in_its_form(
     assert found.iloc[:, 0].tolist() == list(map(str, ids))
     assert (found.iloc[:, 1] == truth).mean() > 0.9
     matrix = json.loads(Path("metrics/confusion_matrix.json").read_text())
-    assert matrix["columns"] == [f"actual {label}" for label in labels]
+    assert matrix["rows"] == [f"actual {label}" for label in labels]
     scored = json.loads(Path("metrics/score.json").read_text())
     assert scored["rows"] == (48 if more == "label" else 0)
     assert f'"names": {json.dumps(labels)}' in Path("report/index.html").read_text()

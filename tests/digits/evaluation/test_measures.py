@@ -13,8 +13,8 @@ PREDICTIONS = measures.Predictions(ACTUAL, PROBABILITIES)
 
 def test_accuracy_recall_and_precision_are_shares_of_the_confusion_matrix() -> None:
     assert PREDICTIONS.predicted.tolist() == [0, 1, 0, 0]
-    confusion = measures.confusion_matrix(PREDICTIONS.predicted, ACTUAL, classes=3)
-    assert confusion.tolist() == [[1, 1, 1], [0, 1, 0], [0, 0, 0]]  # predicted by actual
+    confusion = measures.confusion_matrix(ACTUAL, PREDICTIONS.predicted, classes=3)
+    assert confusion.tolist() == [[1, 0, 0], [1, 1, 0], [1, 0, 0]]  # actual by predicted
     assert measures.accuracy(confusion) == 2 / 4
     found = measures.by_class(confusion, list("abc")).to_dict("list")
     assert found.pop("precision") == pytest.approx([1 / 3, 1, np.nan], nan_ok=True)
