@@ -283,7 +283,7 @@ def test_so_does_the_largest_network_of_a_recipe_in_a_page_that_can_be_sent_on(
     changes = {"widths": (28 * 28, 1000, 1000, 1000, 10), "views": views, "statistics": statistics}
     description = Recogniser.load().description.model_copy(update=changes)
     recogniser, path = draw_recogniser(description), tmp_path / "index.html"
-    monkeypatch.setattr(report.Recogniser, "load", lambda: recogniser)
+    monkeypatch.setattr(Recogniser, "load", lambda: recogniser)
     for name, value in (("PAGE", path), ("CARD", tmp_path / "card.md"), ("ANSWERED", 1)):
         monkeypatch.setattr(report, name, value)
     report.main()
