@@ -1,10 +1,5 @@
 """A recogniser: networks and all that it takes to answer images, in one small file.
 
-    from digits.recogniser import Recogniser
-
-    recogniser = Recogniser.load("models/digits.safetensors")
-    print(recogniser.predict("photo.jpg").label)
-
 The file is safetensors. Of each layer there are `weight`, int8, shape (outputs, inputs), whole
 numbers from -64 to 64, `unit`, float32, (outputs,), the power of two that those of an output are
 multiples of, and `bias`, float32, (outputs,); there are the tensors of `Novelty`; and in the
@@ -166,9 +161,8 @@ class Recogniser:
 
     def calibrate(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return logits, (rows, classes), as probabilities that are fit to be shown, rounded."""
-        shares = softmax(logits.astype(np.float64) / self.description.temperature)
-        rounded: NDArray[np.float64] = shares.round(PLACES)
-        return rounded
+        scaled = logits.astype(np.float64) / self.description.temperature
+        return np.round(softmax(scaled), PLACES)
 
     def first(self, networks: int) -> "Recogniser":
         """Return the first networks alone."""
@@ -198,14 +192,12 @@ def as_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
     """
     if values.dtype == np.uint8:
         return values
-    if values.dtype.kind not in "biuf" or not values.size or not np.isfinite(values).all():
-        told = f"{values.dtype} of shape {values.shape}"
-    else:
-        least, most = values.min(), values.max()
-        wide = values * 255.0 if values.dtype.kind in "bf" and most <= 1 else values
-        if least >= 0 and most <= 255:
-            return np.rint(wide).astype(np.uint8)
-        told = f"pixels from {least:g} to {most:g}"
+    is_number = values.dtype.kind in "biuf" and values.size
+    if is_number and values.min() >= 0 and values.max() <= 255:  # which NaN is not
+        is_share = values.dtype.kind in "bf" and values.max() <= 1
+        return np.rint(values * 255.0 if is_share else values).astype(np.uint8)
+    told = f"{values.dtype} of shape {values.shape}"
+    told += f", from {values.min():g} to {values.max():g}" if is_number else ""
     raise InputError(f"array: {told}; expected pixels from 0 to 255, or floats from 0 to 1")
 
 

@@ -97,9 +97,9 @@ def test_a_picture_is_answered_alike_as_a_file_its_bytes_an_image_and_an_array(
 @pytest.mark.parametrize(
     ("image", "told"),
     [
-        (np.full(64, 256), "pixels from 256 to 256"),
-        (np.full((8, 8), -0.5), "pixels from -0.5 to -0.5"),
-        (np.full((8, 8), np.nan), r"float64 of shape \(8, 8\)"),
+        (np.full(64, 256), r"int64 of shape \(64,\), from 256 to 256"),
+        (np.full((8, 8), -0.5), r"float64 of shape \(8, 8\), from -0.5 to -0.5"),
+        (np.full((8, 8), np.nan), r"float64 of shape \(8, 8\), from nan to nan"),
         (np.full((8, 8), "7"), r"<U1 of shape \(8, 8\)"),
         (np.zeros((0, 64)), r"float64 of shape \(0, 64\)"),
         (np.zeros((2, 3, 4, 5), np.uint8), r"Cannot handle [^\n]*"),

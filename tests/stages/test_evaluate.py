@@ -42,7 +42,9 @@ def test_numbers_tables_and_training_agree() -> None:
 
     confusion = read_metrics("confusion_matrix")
     counts = np.array(confusion["counts"])
-    expected = pd.crosstab(pairs["actual"], pairs["predicted"]).reindex(columns=range(3), fill_value=0)
+    expected = pd.crosstab(pairs["actual"], pairs["predicted"]).reindex(
+        columns=range(3), fill_value=0
+    )
     assert np.array_equal(counts, expected)
     assert confusion["rows"] == ["actual 0", "actual 1", "actual 2"]
     classes = pd.read_csv("plots/classes.csv")
