@@ -14,7 +14,7 @@ With --json, a list with an object for each digit:
 
     file            as it was given
     label           the name of the likeliest class
-    probabilities   of each class, by its name, calibrated, rounded to 6 digits
+    probabilities   of each class, by its name, calibrated, rounded to 9 digits
     is_familiar     whether it looks like the images that the network was trained on
     place           left, top, width and height, in pixels of the picture as it is turned;
                     the table has it as WIDTHxHEIGHT+LEFT+TOP
@@ -24,7 +24,8 @@ Example: python -m digits classify --sheet page.jpg
 MODEL = "the network, as the stage evaluate writes it (this folder's: %(default)s)"
 DEFAULT = "models/digits.safetensors"
 EXPORT = """Write it to models/mlp.onnx, in the form of ONNX, which other runtimes and languages
-read: raw pixels go in; exact logits and probabilities come out. Example: python -m digits export"""
+read: raw pixels go in; exact logits, and calibrated probabilities, come out.
+Example: python -m digits export"""
 
 
 def parser() -> ArgumentParser:

@@ -31,6 +31,7 @@ Array = TypeVar("Array", NDArray[Any], "Tensor")
 
 SINGLE, DOUBLE = 24, 53  # bits of float32 and float64: whole numbers up to 2 ** so many are exact
 DIGIT = 6  # bits of a digit of int8, besides its sign: more could saturate in products of AVX2
+PLACES = 9  # after the point, of probabilities that are shown
 SMALLEST = 2.0**-50  # smaller ones would make products subnormal, which some kernels take for 0
 # By the bytes of a number: its bits, and those of its exponent, in the whole numbers of that size.
 _FORMS = {4: (SINGLE, "int32", 0xFF << 23), 8: (DOUBLE, "int64", 0x7FF << 52)}

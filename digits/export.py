@@ -5,7 +5,7 @@ between: the normalisation, the views of each image, the networks, and the means
 
 Logits are exact: bit for bit those of `Recogniser.answer`. Products are of whole numbers, whose
 sums float32 or float64 hold in whatever order they are; all else is one operation at a time that
-IEEE 754 rounds correctly. Probabilities are the runtime's own, by its own exponential.
+IEEE 754 rounds correctly. Probabilities are calibrated, by the runtime's own exponential.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,9 @@ digits (uint8[batch, {side}, {side}] pixels)
     levels = Cast<to=6>(lines)
     images = Gather(normalised, levels){nodes}
     logits = Flatten(mean)
-    probabilities = Softmax<axis=1>(logits)
+    temperature = Constant<value_float={temperature}>()
+    scaled = Div(logits, temperature)
+    probabilities = Softmax<axis=1>(scaled)
 }}"""
 # As `quantise` does it: comparisons find the largest power of two exactly, as no logarithm does.
 ROUND = """
@@ -73,7 +75,8 @@ def build(recogniser: Recogniser) -> ModelProto:
     moved = view_places(description.views, side)[1:]
     nodes = "".join(_connect(description, len(moved)))
     pixels, *_, classes = description.widths
-    form = FORM.format(side=side, pixels=pixels, classes=classes, nodes=nodes)
+    size = {"side": side, "pixels": pixels, "classes": classes}
+    form = FORM.format(**size, temperature=f"{description.temperature:.9f}", nodes=nodes)
     exported = parser.parse_model(form)
     for name, values in _constants(recogniser, moved).items():
         exported.graph.initializer.append(numpy_helper.from_array(values, name))

@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+Pixels = NDArray[np.uint8]  # shape (rows, pixels)
 LEAST = 17**2  # what is added to a variance, for pixels that are nearly always paper, or ink
 SCALE = 2**24  # of the inverse of a variance, as a whole number
 USUAL = 0.99  # share of images like those that it was trained on that are told to be such
@@ -31,12 +32,7 @@ class Novelty:
     limit: int = 0
 
     @classmethod
-    def fit(
-        cls,
-        blocks: Iterable[NDArray[np.uint8]],
-        labels: NDArray[np.int64],
-        others: NDArray[np.uint8],
-    ) -> Self:
+    def fit(cls, blocks: Iterable[Pixels], labels: NDArray[np.int64], others: Pixels) -> Self:
         """Return that of images, blocks of (rows, pixels), whose labels, (rows,), are 0 and on.
 
         The limit is the distance that the usual share of some others keep to.
@@ -54,11 +50,11 @@ class Novelty:
         limit = np.sort(found.measure(others))[ceil(USUAL * len(others)) - 1]
         return replace(found, limit=int(limit))
 
-    def is_familiar(self, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Return whether images, (rows, pixels), are no further away than that, (rows,)."""
-        return self.measure(images) <= self.limit
+    def is_familiar(self, images: Pixels) -> NDArray[np.bool_]:
+        """Return whether images, (rows, pixels), are no further away, nor blank, (rows,)."""
+        return (self.measure(images) <= self.limit) & images.any(axis=1)
 
-    def measure(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def measure(self, images: Pixels) -> NDArray[np.int64]:
         """Return the distance of images, (rows, pixels), from the nearest class, (rows,)."""
         values, mean = images.astype(np.float64), self.mean.astype(np.float64)
         precision: NDArray[Any] = self.precision.astype(np.float64)

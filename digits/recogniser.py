@@ -19,8 +19,8 @@ from safetensors.numpy import save
 
 from digits.data.tensors import Statistics
 from digits.errors import InputError, expecting
-from digits.exact import DIGIT, SMALLEST, Quantised, softmax
-from digits.network.inference import BLOCK, infer
+from digits.exact import DIGIT, PLACES, SMALLEST, Quantised, softmax
+from digits.network.inference import infer
 from digits.network.model import FORWARD_BITS, MLP, Architecture, Tensors, opened, take
 from digits.novelty import Novelty
 from digits.params import Names, Predict
@@ -28,9 +28,8 @@ from digits.pictures.framing import Place, find_digits
 from digits.pictures.reading import Picture, name_picture
 
 RECOGNISER = Path("models/digits.safetensors")
-WRITTEN = "a recogniser that evaluate wrote"
+WRITTEN = "what evaluate writes, models/digits.safetensors"
 ARRAY = "an image, (height, width) or (height, width, 3), or a batch of the network's own size"
-PLACES = 6  # after the point, which probabilities are rounded to
 
 
 class Description(Architecture):
@@ -40,7 +39,9 @@ class Description(Architecture):
     classes: Annotated[Names, Field(min_length=2)]
     statistics: Statistics  # what images are normalised with
     views: Predict
-    temperature: Annotated[float, Field(gt=0)]  # to divide logits by, if probabilities are to fit
+    temperature: Annotated[
+        float, Field(ge=1e-4, le=1e4)
+    ]  # to divide logits by, if probabilities are to fit
 
 
 @dataclass(frozen=True)
@@ -103,17 +104,25 @@ class Recogniser:
         if isinstance(images, (list, tuple)):
             return [self.predict(image) for image in images]
         side, pixels = self.description.statistics.side, self.description.statistics.pixels
-        if not isinstance(images, np.ndarray):
-            return self._only(images)
-        is_one = images.shape in ((side, side), (pixels,))
-        if is_one or images.shape[1:] in ((side, side), (pixels,)):
-            lines = as_bytes(images).reshape(-1, pixels)
-            places = len(lines) * [(0, 0, side, side)]
-            found = self._describe(lines, self.probabilities(lines), places)
-            return found[0] if is_one else found
-        with expecting(Path("array"), ARRAY, TypeError):
-            picture = Image.fromarray(as_bytes(images))
-        return self._only(picture)
+        if isinstance(images, (str, Path, bytes, Image.Image)):
+            picture: Picture = images
+        else:
+            images = np.asarray(images)
+            is_one = images.shape in ((side, side), (pixels,))
+            if is_one or images.shape[1:] in ((side, side), (pixels,)):
+                lines = as_bytes(images).reshape(-1, pixels)
+                places = len(lines) * [(0, 0, side, side)]
+                found = self._describe(lines, self.probabilities(lines), places)
+                return found[0] if is_one else found
+            with expecting(Path("array"), ARRAY, TypeError, ValueError, IndexError):
+                if 0 in images.shape:
+                    raise ValueError(f"shape {images.shape}")
+                picture = Image.fromarray(as_bytes(images))
+        first, *others = self.read(picture)
+        if others:
+            told = f"{name_picture(picture)}: {1 + len(others)} digits"
+            raise InputError(f"{told}; expected one, or read() for several")
+        return first
 
     def read(self, picture: Picture, *, sheet: bool = False) -> list[Prediction]:
         """Return what it makes of the digits in a picture, in reading order.
@@ -122,47 +131,41 @@ class Recogniser:
         large and does not touch is one. `InputError` where it is no picture, or a blank one.
         """
         digits = find_digits(picture, self.description.statistics.side, sheet=sheet)
-        means = [self.probabilities(digit.views).mean(axis=0).round(PLACES) for digit in digits]
+        means = [self.probabilities(digit.views).mean(axis=0) for digit in digits]
         places = [digit.place for digit in digits]
-        return self._describe(np.stack([digit.views[0] for digit in digits]), means, places)
-
-    def _only(self, picture: Picture) -> Prediction:
-        first, *others = self.read(picture)
-        if others:
-            told = f"{name_picture(picture)}: {1 + len(others)} digits"
-            raise InputError(f"{told}; expected one, or read() for several")
-        return first
+        first = np.stack([digit.views[0] for digit in digits])
+        return self._describe(first, np.stack(means), places)
 
     def _describe(
-        self,
-        pixels: NDArray[np.uint8],
-        probabilities: Iterable[NDArray[np.float64]],
-        places: Iterable[Place],
+        self, pixels: NDArray[Any], probabilities: NDArray[Any], places: Iterable[Place]
     ) -> list[Prediction]:
         names, upright = self.description.classes, self.description.statistics.upright(pixels)
-        told = zip(probabilities, self.novelty.is_familiar(upright).tolist(), places, strict=True)
+        shown, familiar = np.round(probabilities, PLACES), self.novelty.is_familiar(upright)
+        told = zip(probabilities, shown.tolist(), familiar.tolist(), places, strict=True)
         return [
-            Prediction(
-                names[shares.argmax()], dict(zip(names, shares.tolist(), strict=True)), *rest
-            )
-            for shares, *rest in told
+            Prediction(names[one.argmax()], dict(zip(names, shares, strict=True)), *rest)
+            for one, shares, *rest in told
         ]
 
     def answer(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Return logits, shape (rows, classes), of images of light ink on 0, (rows, pixels)."""
-        normalise, views = self.description.statistics.normalise, self.description.views
-        blocks = np.split(as_bytes(pixels), range(BLOCK, len(pixels), BLOCK))
-        answers = [infer(self.networks, normalise(block), views, self.path) for block in blocks]
-        return np.concatenate(answers)
+        lines, statistics = as_bytes(pixels), self.description.statistics
+        if lines.shape[1:] != (statistics.pixels,):
+            told = f"array: shape {lines.shape}"
+            raise InputError(f"{told}; expected (rows, {statistics.pixels})")
+        images = statistics.normalise(lines)
+        return infer(self.networks, images, self.description.views, self.path)
 
     def probabilities(self, pixels: NDArray[Any]) -> NDArray[np.float64]:
         """Return the calibrated probabilities of what `answer` takes, (rows, classes)."""
         return self.calibrate(self.answer(pixels))
 
     def calibrate(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return logits, (rows, classes), as probabilities that are fit to be shown, rounded."""
-        scaled = logits.astype(np.float64) / self.description.temperature
-        return np.round(softmax(scaled), PLACES)
+        """Return logits, (rows, classes), as calibrated probabilities."""
+        shares: NDArray[np.float64] = softmax(
+            logits.astype(np.float64) / self.description.temperature
+        )
+        return shares
 
     def first(self, networks: int) -> "Recogniser":
         """Return the first networks alone."""
@@ -186,19 +189,19 @@ class Recogniser:
 
 
 def as_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return pixels from 0 to 255, or shares of 255 if all floats are from 0 to 1, as bytes.
+    """Return pixels from 0 to 255, or shares of 255 if none is above 1, as bytes.
 
     InputError where they are others.
     """
     if values.dtype == np.uint8:
-        return values
+        return values  # where 1 is 1 of 255
     is_number = values.dtype.kind in "biuf" and values.size
     if is_number and values.min() >= 0 and values.max() <= 255:  # which NaN is not
-        is_share = values.dtype.kind in "bf" and values.max() <= 1
+        is_share = values.max() < 1 + 1e-3
         return np.rint(values * 255.0 if is_share else values).astype(np.uint8)
     told = f"{values.dtype} of shape {values.shape}"
     told += f", from {values.min():g} to {values.max():g}" if is_number else ""
-    raise InputError(f"array: {told}; expected pixels from 0 to 255, or floats from 0 to 1")
+    raise InputError(f"array: {told}; expected pixels from 0 to 255, or from 0 to 1")
 
 
 def _take_layer(

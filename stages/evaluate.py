@@ -4,8 +4,8 @@ What its probabilities are worth follows from that, so that it writes the networ
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from digits.evaluation import calibration, measures
 from digits.evaluation.measures import Predictions
 from digits.exact import softmax
 from digits.files import replacing, write_json
+from digits.network.inference import infer
 from digits.network.model import MLP, MODEL, load_model
 from digits.novelty import Novelty
 from digits.params import Params, load_params, name_recipe
@@ -35,24 +36,6 @@ from digits.report.figures import (
 METRICS, PLOTS = Path("metrics"), Path("plots")
 
 
-def load_networks(params: Params) -> Recogniser:
-    """Return the network that train wrote, with all that it takes to answer images."""
-    names = name_classes(load_classes(), params.data.class_names)
-    statistics = Statistics.load(PREPARED / "statistics.json")
-    networks = load_model(MODEL, statistics.pixels, len(names))
-    description = Description(
-        widths=(statistics.pixels, *params.train.widths, len(names)),
-        networks=len(networks),
-        recipe=name_recipe(params),
-        classes=names,
-        statistics=statistics,
-        views=params.predict,
-        temperature=1.0,
-    )
-    novelty = fit_novelty(statistics, len(names))
-    return Recogniser([MLP.of(network) for network in networks], description, novelty, MODEL)
-
-
 def fit_novelty(statistics: Statistics, classes: int) -> Novelty:
     """Return what training images look like, and how far away validation images are."""
     train, pixels = PREPARED / "train", statistics.pixels
@@ -61,13 +44,27 @@ def fit_novelty(statistics: Statistics, classes: int) -> Novelty:
     return Novelty.fit(map(statistics.upright, read_pixels(train, pixels)), labels, held_out)
 
 
-def write_recogniser(recogniser: Recogniser, temperature: float) -> Recogniser:
-    """Write a recogniser with that temperature, to be given away; return it."""
-    description = recogniser.description.model_copy(update={"temperature": temperature})
-    calibrated = replace(recogniser, description=description, path=RECOGNISER)
+def write_recogniser(
+    networks: Sequence[MLP[NDArray[Any]]],
+    names: tuple[str, ...],
+    statistics: Statistics,
+    temperature: float,
+    params: Params,
+) -> Recogniser:
+    """Write the network with all that it takes to answer images, to be given away; return it."""
+    description = Description(
+        widths=(statistics.pixels, *params.train.widths, len(names)),
+        networks=len(networks),
+        recipe=name_recipe(params),
+        classes=names,
+        statistics=statistics,
+        views=params.predict,
+        temperature=temperature,
+    )
+    recogniser = Recogniser(networks, description, fit_novelty(statistics, len(names)))
     with replacing(RECOGNISER) as temporary:
-        temporary.write_bytes(calibrated.encode())
-    return calibrated
+        temporary.write_bytes(recogniser.encode())
+    return recogniser
 
 
 def write_metrics(
@@ -117,21 +114,23 @@ def draw(
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params = load_params()
-    recogniser = load_networks(params)
-    names, statistics = recogniser.description.classes, recogniser.description.statistics
+    names = name_classes(load_classes(), params.data.class_names)
+    statistics = Statistics.load(PREPARED / "statistics.json")
+    networks = [MLP.of(one) for one in load_model(MODEL, statistics.pixels, len(names))]
     pixels = map_pixels(PREPARED / "validation", statistics.pixels)
     actual = map_labels(PREPARED / "validation", len(names), len(pixels))
     rows = map_array(PREPARED / "validation" / "rows.npy", np.int64, len(pixels))
-    logits = recogniser.answer(pixels)
+    logits = infer(networks, statistics.normalise(pixels), params.predict, MODEL)
     calibrated, reliability = calibration.summarise(logits, actual)
     write_table(PLOTS / "calibration.csv", calibrated)
     write_table(PLOTS / "reliability.csv", reliability)
-    # Of rows that were trained on, nothing is to be learnt about others.
-    is_held_out = params.train.rows == "train"
-    temperature = calibrated["temperature"].iloc[-1] if is_held_out else 1.0
-    shares = write_recogniser(recogniser, temperature).calibrate(logits)
-    write_table(VALIDATION, tabulate(shares, names, rows, load_first_line("labelled"), actual))
-    predictions, errors = Predictions(actual, shares), write_metrics(logits, actual, calibrated)
+    is_held_out, errors = params.train.rows == "train", write_metrics(logits, actual, calibrated)
+    # Of rows that were trained on, and without errors, nothing is to be learnt about others.
+    temperature = calibrated["temperature"].iloc[-1] if is_held_out and errors else 1.0
+    recogniser = write_recogniser(networks, names, statistics, temperature, params)
+    predictions = Predictions(actual, recogniser.calibrate(logits))
+    first_line = load_first_line("labelled")
+    write_table(VALIDATION, tabulate(predictions.probabilities, names, rows, first_line, actual))
     told = f"{errors:,} of {len(actual):,} validation images misclassified"
     told += "" if is_held_out else " (NOT held out: trained on)"
     fonts = find_fonts(names)

@@ -54,7 +54,8 @@ def read_predictions(name: str) -> Predicted:
         table = read_table(folder / PREDICTIONS, columns, WRITTEN, f"{name}:{PREDICTIONS}")
         stages = read_recorded(folder, name, JUDGED)["stages"]
         params = dict(leaves("", load_yaml(folder / PARAMS, "the parameters", f"{name}:{PARAMS}")))
-    held_out = _params(stages, "evaluate").get("train.rows", "train") == "train"
+    params_then = dict(leaves("", _params(stages, "evaluate")))  # of commits before, some alone
+    held_out = params_then.get("train.rows", "train") == "train"
     actual, predicted = (table[column].to_numpy(np.str_) for column in COLUMNS)
     return Predicted(name, params, _origin(stages), held_out, actual, predicted)
 
@@ -117,16 +118,11 @@ def rank(networks: Sequence[Predicted]) -> pd.DataFrame:
 
 def count_changes(before: Predicted, after: Predicted) -> pd.DataFrame:
     """Return, for each class and for all, how many rows there are, and were fixed and broken."""
-    names = sort_classes(np.unique(after.actual).tolist())
-    parts = [(name, after.actual == name) for name in names]
-    rows = []
-    for name, of in [*parts, ("all", np.full(len(after.actual), True))]:
-        part = compare(after.actual[of], before.predicted[of], after.predicted[of])
-        was, now = part.fixed + part.both_wrong, part.broken + part.both_wrong
-        rows.append((name, part.rows, was, now, part.fixed, part.broken))
-    return pd.DataFrame(
-        rows, columns=["class", "rows", "errors before", "after", "fixed", "broken"]
-    )
+    was, now = (one.predicted != one.actual for one in (before, after))
+    columns = {"rows": True, "errors before": was, "after": now}
+    table = pd.DataFrame({**columns, "fixed": was & ~now, "broken": now & ~was})
+    sums = table.groupby(after.actual).sum().loc[list(sort_classes(set(after.actual.tolist())))]
+    return pd.concat([sums, table.sum().to_frame("all").T]).rename_axis("class").reset_index()
 
 
 def main(revisions: Sequence[str], form: str) -> None:

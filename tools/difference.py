@@ -53,8 +53,8 @@ def diff(revision: str) -> None:
     """Say how metrics and training differ from those of a revision."""
     commit = _check_both(revision)
     rows = _run_dvc("metrics", "diff", "--md", commit).strip().splitlines()
-    test = [row for row in rows[2:] if f"| {SCORE} " in row]
-    validation = [row for row in rows[2:] if row not in test]
+    test = sorted(row for row in rows[2:] if f"| {SCORE} " in row)
+    validation = sorted(set(rows[2:]) - set(test))  # DVC's order changes
     for heading, part in (("", validation), (HEADING, test)):
         if part:
             print(heading, *rows[:2], *part, sep="\n", end="\n\n")

@@ -40,13 +40,13 @@ def find_commit(revision: str) -> str:
     """Return the full hash of the commit that a revision, or an experiment of DVC, names."""
     try:
         found = git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
-    except InputError as error:
+    except InputError:
         experiments = f"refs/exps/*/*/{revision or 'none'}"
         found = git("for-each-ref", "--format=%(objectname)", experiments)
         if len(found.split()) != 1:
-            expected = "expected a revision, or the one experiment of that name, of this repository"
-            deeper = "(git fetch --unshallow gets what a shallow clone lacks)"
-            raise InputError(f"{revision}: {error}; {expected} {deeper}") from None
+            told = "no revision of that name; expected a commit, branch or tag, or one experiment,"
+            deeper = "of this repository (git fetch --unshallow gets what a shallow clone lacks)"
+            raise InputError(f"{revision}: {told} {deeper}") from None
     return found.decode().strip()
 
 

@@ -65,8 +65,8 @@ def find_columns(path: Path, *, labelled: bool) -> Columns:
         _check_order(path, pixels, names)
     if not pixels or not _is_square(len(pixels)):
         raise InputError(
-            f"{path}: row 1, column {len(names)}: {len(pixels)} pixel columns; expected a "
-            f"square number of them, besides {LABELS[0]!r} and {IDS[0]!r}"
+            f"{path}: row 1, column {len(names)}: {len(pixels)} pixel columns, to "
+            f"{names[-1][:40]!r}; expected a square number, besides id and {' or '.join(LABELS)}"
         )
     if labelled and label is None:
         raise InputError(

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from digits.data.csv_files import read_table
 from digits.data.tensors import PREPARED, WRITTEN
-from digits.errors import InputError
+from digits.errors import InputError, expecting
+from digits.exact import PLACES
 from digits.params import load_yaml
 
 VALIDATION = Path("data/predictions/validation.csv")
@@ -33,18 +34,14 @@ def tabulate(
         if codes is not None:
             columns[name] = np.array(names, object)[codes]
             columns[f"{name}_probability"] = probabilities[np.arange(len(codes)), codes]
-    columns |= dict(zip(map(_of_class, names), probabilities.T, strict=True))
-    return pd.DataFrame(columns)
-
-
-def _of_class(name: str) -> str:
-    return f"probability_{name}"
+    columns |= {f"probability_{name}": of for name, of in zip(names, probabilities.T, strict=True)}
+    return pd.DataFrame(columns).round(PLACES)
 
 
 def read_probabilities(path: Path, names: Sequence[str], rows: int) -> NDArray[np.float64]:
     """Return probabilities, (rows, classes), of a table; InputError unless it is of those rows."""
-    expected = "what evaluate writes"
-    table = read_table(path, dict.fromkeys(map(_of_class, names), float), expected)
+    columns = dict.fromkeys((f"probability_{name}" for name in names), float)
+    table = read_table(path, columns, "what evaluate writes")
     if len(table) != rows:
         raise InputError(f"{path}: {len(table)} rows; expected {rows}")
     return table.to_numpy()
@@ -52,5 +49,5 @@ def read_probabilities(path: Path, names: Sequence[str], rows: int) -> NDArray[n
 
 def load_first_line(part: str) -> int:
     """Return in which line of its file row 0 is, from 1, of "labelled" or of "test" images."""
-    found: int = load_yaml(PREPARED / "counts.json", WRITTEN)["first_line"][part]
-    return found
+    with expecting(path := PREPARED / "counts.json", WRITTEN, KeyError, TypeError):
+        return int(load_yaml(path, WRITTEN)["first_line"][part])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from digits.errors import InputError
 from digits.exact import Array, namespace
-from digits.network.model import MLP, WRITTEN, mean
+from digits.network.model import MLP, mean
 from digits.network.views import views
 from digits.params import Predict
 
@@ -39,6 +39,6 @@ def infer(
 def finite(logits: Array, path: Path | None = None) -> Array:
     """Return logits; where one is not finite, raise an InputError that names their file, if any."""
     if not namespace(logits).isfinite(logits).all():
-        where, expected = (path, WRITTEN) if path else ("params.yaml: train.lr", SMALLER)
+        where, expected = (path, "a whole network") if path else ("params.yaml: train.lr", SMALLER)
         raise InputError(f"{where}: the network's answers are not finite; expected {expected}")
     return logits

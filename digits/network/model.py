@@ -123,13 +123,9 @@ def opened(
     An `InputError` names the file and what is expected, where they are not.
     """
     # A ValidationError is a ValueError; the other is of types that NumPy has not.
-    damaged = (SafetensorError, KeyError, ValueError, AttributeError)
-    # Python's errors are clearer, of a folder say.
-    with (
-        expecting(path, expected, *damaged),
-        path.open("rb"),
-        safe_open(path, framework="np") as file,
-    ):
+    faults = (SafetensorError, KeyError, ValueError, AttributeError)
+    # Python's own errors are clearer, of a folder say.
+    with expecting(path, expected, *faults), path.open("rb"), safe_open(path, "np") as file:
         said = kind.model_validate_json((file.metadata() or {})[entry])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         yield said, tensors

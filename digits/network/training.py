@@ -114,14 +114,8 @@ class Trainer:
         pairs = self._layers()
         return [(one.cpu().numpy().copy(), bias.cpu().numpy().copy()) for one, bias in pairs]
 
-    def validate(self) -> tuple[float, float]:
-        """Return mean negative log-likelihood, in nats, and accuracy, 0 to 1, or raise as `finite`.
-
-        Of the validation rows, on the device where training is.
-        """
-        return self._measure(self._validation)
-
-    def _measure(self, rows: Labelled) -> tuple[float, float]:
+    def measure(self, rows: Labelled) -> tuple[float, float]:
+        """Return mean negative log-likelihood, in nats, and accuracy, or raise as `finite`."""
         network, blocks = MLP.of(self._layers()), rows.images.split(BLOCK)
         logits = finite(torch.cat([network.answer(block, product) for block in blocks]))
         right = logits.argmax(dim=1) == rows.labels
@@ -144,7 +138,7 @@ class Trainer:
                     shown.set_description_str(f"epoch {number} of {epochs}", refresh=False)
                     order = torch.randperm(rows, generator=self.generator)
                     minimised = self._run_epoch(number, order, pace, shown)
-                    measures = (self._measure(self._sample)[0], *self.validate())
+                    measures = (self.measure(self._sample)[0], *self.measure(self._validation))
                     self.history.append(Epoch(number, minimised, *measures, *self._digests(order)))
                     shown.clear()  # for whatever is printed of the epoch
                     yield self.history[-1]

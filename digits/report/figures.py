@@ -47,7 +47,7 @@ def find_fonts(names: Sequence[str]) -> Fonts:
     # Not the list that matplotlib keeps, which may be older than a font is.
     paths = findSystemFonts() if lacking else []
     for path in sorted(paths, key=lambda path: ("Regular" not in path, path)):
-        with suppress(RuntimeError):  # no font, or one of bitmaps
+        with suppress(OSError, RuntimeError):  # no font, or one of bitmaps
             font = FT2Font(path)
             if known := lacking & font.get_charmap().keys():
                 fontManager.addfont(path)

@@ -13,7 +13,7 @@ from digits.data.predictions import TEST
 from digits.data.submission import read_ids, read_submission
 from digits.errors import run_command
 from digits.pictures.reading import EXPECTED
-from digits.recogniser import RECOGNISER, Recogniser
+from digits.recogniser import RECOGNISER, WRITTEN, Recogniser
 from stages import evaluate, predict, train
 from stages import prepare as prepare_stage
 from tests.conftest import LABELS, ParamsWriter, read_images
@@ -84,11 +84,12 @@ def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_answers(run: Ru
     names, *rows = (line.split() for line in out.splitlines())
     assert names == ["file", "place", "answer", "probability", "second", "probability", "familiar"]
     assert [row[0] for row in rows] == ["0.png", r"'two\nlines.png'", "0.png"]
-    [told] = answers(run, "0.png")
-    first, second = sorted(told["probabilities"].items(), key=lambda item: -item[1])[:2]
-    familiar = "yes" if told["is_familiar"] else "no"
-    shown = [first[0], f"{first[1]:.4f}", second[0], f"{second[1]:.4f}", familiar]
-    assert rows[0] == ["0.png", "4x4+0+0", *shown]
+    for row, file in zip(rows, ("0.png", "two\nlines.png"), strict=False):
+        [told] = answers(run, file)
+        first, second = sorted(told["probabilities"].items(), key=lambda item: -item[1])[:2]
+        familiar = "yes" if told["is_familiar"] else "no"
+        shown = [first[0], f"{first[1]:.4f}", second[0], f"{second[1]:.4f}", familiar]
+        assert row[1:] == ["4x4+0+0", *shown]
     assert errors == [
         f"error: text.png: no picture of a format that is read; expected {EXPECTED}",
         "error: blank.png: blank; expected something that stands out from its background",
@@ -97,7 +98,7 @@ def test_a_bad_picture_among_good_ones_has_a_line_and_the_others_answers(run: Ru
     ]
     assert [run(*more, "none.png")[0] for more in ([], ["--json"])] == ["", "[]\n"]
     RECOGNISER.unlink()
-    expected = f"error: {RECOGNISER}: no such file; expected a recogniser that evaluate wrote"
+    expected = f"error: {RECOGNISER}: no such file; expected {WRITTEN}"
     assert run("0.png") == ("", [expected])
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from digits.data.tensors import PREPARED, Statistics, map_pixels
 from digits.evaluation.label_errors import SUSPECTS, write_suspects
-from digits.exact import softmax
 from digits.params import Predict
 from digits.recogniser import RECOGNISER, Recogniser
 from stages import evaluate, prepare, report, train
@@ -234,13 +233,14 @@ def check_answers(page: "Page", recogniser: Recogniser, pixels: NDArray[np.uint8
     odd = noise.integers(0, 256, (4, side * side), dtype=np.uint8)
     odd[0], odd[1], odd[2, side:] = 0, 255, 0
     shown = np.concatenate([odd, pixels])
-    call = "images => images.map((image) => [[...answer(image)], classify(image)])"
-    logits, probabilities = zip(*page.evaluate(call, shown.tolist()), strict=True)
+    call = "images => images.map((one) => [[...answer(one)], classify(one), isFamiliar(one)])"
+    logits, probabilities, familiar = zip(*page.evaluate(call, shown.tolist()), strict=True)
+    upright = recogniser.description.statistics.upright(shown)
+    assert list(familiar) == recogniser.novelty.is_familiar(upright).tolist()
     expected = recogniser.answer(shown)
     # JSON loses nothing of a number, and float64 nothing of float32.
     assert np.array(logits).tobytes() == expected.astype(np.float64).tobytes()
-    calibrated = softmax(expected / np.float64(recogniser.description.temperature))
-    assert np.array(probabilities).tobytes() == calibrated.tobytes()
+    assert np.array(probabilities).tobytes() == recogniser.calibrate(expected).tobytes()
 
 
 def test_the_page_answers_as_its_recogniser_to_the_last_bit(page: "Page") -> None:

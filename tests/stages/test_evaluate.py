@@ -7,12 +7,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from digits.data.predictions import VALIDATION, read_probabilities
+from digits.data.predictions import TEST, VALIDATION, read_probabilities
+from digits.data.straightening import straighten
 from digits.data.tensors import PREPARED, map_labelled
 from digits.evaluation.measures import Predictions
-from stages import evaluate, prepare, train
+from digits.novelty import Novelty
+from digits.recogniser import Recogniser
+from stages import evaluate, predict, prepare, train
 from tests.conftest import LABELS, ParamsWriter
 from tests.sandbox import CLASSES
+
+PARTS = ("train", "validation")
 
 
 @pytest.fixture
@@ -81,3 +86,32 @@ def test_params_say_how_many_images_are_shown_and_whether_rows_are_held_out(
     assert heights[0] < heights[1]
     drawn = {picture.stem for picture in Path("plots").glob("*.png")}
     assert drawn == {"confusion", "digit", "hard", "misclassified", "samples"}
+
+
+def test_the_tables_name_the_lines_of_their_own_files_and_novelty_is_of_upright_images(
+    project: Path, write_params: ParamsWriter
+) -> None:
+    train_csv = Path("train.csv")
+    train_csv.write_text(train_csv.read_text().partition("\n")[2])  # no header
+    write_params({"train.epochs": 1, "train.lr": 0.02, "prepare.straighten": True})
+    for stage in (prepare, train, evaluate, predict):
+        stage.main()
+    for path, first in ((VALIDATION, 1), (TEST, 2)):
+        table = pd.read_csv(path)
+        assert (table["line"] - table["row_index"] == first).all()
+    straight = [straighten(np.load(PREPARED / part / "pixels.npy")) for part in PARTS]
+    labels = np.load(PREPARED / "train/labels.npy")
+    found, expected = Recogniser.load().novelty, Novelty.fit(straight[:1], labels, straight[1])
+    assert np.array_equal(found.mean, expected.mean)
+    assert np.array_equal(found.precision, expected.precision)
+    assert found.limit == expected.limit == found.measure(straight[1]).max()
+
+
+def test_without_an_error_to_calibrate_on_probabilities_are_as_they_are(
+    project: Path, write_params: ParamsWriter
+) -> None:
+    write_params({"train.epochs": 3})
+    for stage in (prepare, train, evaluate):
+        stage.main()
+    assert read_metrics("evaluation")["errors"] == 0
+    assert Recogniser.load().description.temperature == 1.0

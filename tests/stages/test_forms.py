@@ -138,7 +138,10 @@ QUOTES = "a quote alone, or within a cell; expected quotes around cells"
 REFUSED: dict[str, tuple[bytes, str]] = {
     "two labels": (with_first("y", range(90)), "row 1, column 2: 'label' beside 'y' in column 1; "),
     "no label": (table(NAMES, IMAGES.tolist()), "row 1: 'pixel0' and others; expected a column"),
-    "no square": (table(HEADER[:-1], ROWS), "row 1, column 16: 15 pixel columns; expected a squa"),
+    "no square": (
+        table(HEADER[:-1], ROWS),
+        "row 1, column 16: 15 pixel columns, to 'pixel14'; expected",
+    ),
     "0 and 1 alone": (table(HEADER, BITS), "pixels are 0 and 1 alone, which of 255 or of 1 is not"),
     "mixed scales": (SHARES + LINE, "row 92, column 2 (pixel0): 89; expected k / 255, from 0"),
     "shares of 256": (changed(pixel=lambda grey: grey / 256), "row 2, column 2 (pixel0): "),

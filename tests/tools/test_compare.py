@@ -114,12 +114,13 @@ def test_other_rows_are_refused(run: Runner) -> None:
 
 
 def test_a_network_trained_on_its_validation_rows_is_refused(run: Runner) -> None:
-    evaluate = "  evaluate:\n    params:\n      params.yaml:\n        train.rows: {}\n"
-    record("a", 0, evaluate.format("train"))
-    assert "not told apart" in run("HEAD")
-    record("a", 0, evaluate.format("all"), "all")
-    with pytest.raises(InputError, match=r"workspace: train\.rows = 'all': trained on its"):
-        run("HEAD")
+    for listed in ("train.rows: {}", "train: {{rows: {}, lr: 0.1}}"):  # commits before, and now
+        evaluate = f"  evaluate:\n    params:\n      params.yaml:\n        {listed}\n"
+        record("a", 0, evaluate.format("train"))
+        assert "not told apart" in run("HEAD")
+        record("a", 0, evaluate.format("all"), "all")
+        with pytest.raises(InputError, match=r"workspace: train\.rows = 'all': trained on its"):
+            run("HEAD")
 
 
 def test_results_of_other_params_or_code_than_the_commits_own_are_refused(run: Runner) -> None:

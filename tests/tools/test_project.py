@@ -48,7 +48,7 @@ def test_what_git_tracks_or_would_track_is_copied_as_it_is(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("revision", ["nothing", "--help", "", "HEAD\nHEAD"])
 def test_what_is_no_revision_is_refused_in_one_line(repository: None, revision: str) -> None:
-    line = "; expected a revision, or the one experiment .* --unshallow gets what a shallow clone"
+    line = "; expected a commit, branch or tag, or one experiment, .* --unshallow"
     with pytest.raises(InputError, match=line):
         find_commit(revision)
 
@@ -57,7 +57,9 @@ def test_experiments_are_found_by_the_names_that_dvc_gives_them(repository: None
     git("update-ref", "refs/exps/ab/cdef/exp-one", "HEAD~1")
     assert find_commit("exp-one") == find_commit("HEAD~1") != find_commit("HEAD")
     git("update-ref", "refs/exps/fe/dcba/exp-one", "HEAD")
-    with pytest.raises(InputError, match=r"^exp-one: .*; expected .* the one experiment of that"):
+    with pytest.raises(
+        InputError, match=r"^exp-one: no revision of that name; expected .* or one experiment,"
+    ):
         find_commit("exp-one")
 
 

@@ -66,11 +66,11 @@ function paint(canvas, pixels) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-// Shows the probability of each class, or none.
-function showAnswers(shares) {
+// Shows the probability of each class, or none, and whether it is an image of a familiar kind.
+function showAnswers(shares, familiar) {
   const best = shares.indexOf(Math.max(...shares));
   document.getElementById("answer").textContent = shares.length
-    ? `That is ${data.names[best]} (${percent(shares[best])}).` : "Draw something, or take the example.";
+    ? `That is ${data.names[best]} (${percent(shares[best])}).${familiar ? "" : " But it looks like nothing that it was trained on."}` : "Draw something, or take the example.";
   [...document.getElementById("answers").children].forEach(({ children: [, bar, said] }, label) => {
     bar.style.setProperty("--share", shares[label] ?? 0);
     said.textContent = shares.length ? percent(shares[label]) : "";
@@ -88,7 +88,7 @@ function letDraw(recogniser) {
     trace(context, strokes, PEN * paper.width * 1.4);
     const pixels = strokes.length ? pixelsOf(strokes, data.side) : new Uint8Array(data.side * data.side);
     paint(seen, prepare(recogniser, pixels));
-    showAnswers(strokes.length ? classify(recogniser, pixels) : []);
+    showAnswers(strokes.length ? classify(recogniser, pixels) : [], isFamiliar(recogniser, pixels));
   };
   const place = (event) => {
     const { left, top, width } = paper.getBoundingClientRect();

@@ -114,8 +114,10 @@ function showCells() {
     for (const cell of cells) cell.setAttribute("aria-pressed", cell === chosen);
     const images = chosen.textContent === "1" ? "image" : "images";
     const held = found.length < Number(chosen.textContent) ? ` (the hardest ${found.length} are in this page)` : "";
-    document.getElementById("cell-count").value = `${chosen.getAttribute("aria-label")} ${images}${held}`;
+    const caption = document.getElementById("cell-count");
+    caption.value = `${chosen.getAttribute("aria-label")} ${images}${held}`;
     fill("cell", found);
+    caption.scrollIntoView({ block: "center" });
   };
   for (const cell of cells) {
     cell.addEventListener("click", () => show(cell));

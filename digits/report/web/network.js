@@ -28,7 +28,9 @@ function readRecogniser(bytes) {
       return { weights: tensor(`${name}.weight`, Int8Array), units: tensor(`${name}.unit`), bias: tensor(`${name}.bias`) };
     })
   ));
-  return { ...description.statistics, temperature: description.temperature, networks };
+  const [means, precisions] = [tensor("novelty.mean", Uint8Array), tensor("novelty.precision", Uint16Array)];
+  const novelty = { means, precisions, limit: Number(tensor("novelty.limit", BigInt64Array)[0]) };
+  return { ...description.statistics, temperature: description.temperature, networks, novelty };
 }
 
 // Returns the nearest whole number, and of two the even one, as IEEE 754 does it.
@@ -134,6 +136,16 @@ function answer(recogniser, pixels) {
 // Returns the calibrated probability of each class for an image.
 function classify(recogniser, pixels) {
   return softmax(Array.from(answer(recogniser, pixels), (logit) => logit / recogniser.temperature));
+}
+
+// Returns whether an image looks like those that the network was trained on, as digits/novelty.py does it.
+function isFamiliar(recogniser, pixels) {
+  const [seen, { means, precisions, limit }] = [prepare(recogniser, pixels), recogniser.novelty];
+  const distances = data.names.map((_name, label) => seen.reduce((sum, pixel, place) => {
+    const at = label * seen.length + place;
+    return sum + precisions[at] * (pixel - means[at]) ** 2;
+  }, 0));
+  return Math.min(...distances) <= limit && seen.some(Boolean);
 }
 
 // Returns what the network is shown of an image.

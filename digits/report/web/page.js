@@ -9,6 +9,7 @@ if (weights) {
   Object.assign(globalThis, {
     answer: (pixels) => answer(recogniser, pixels),
     classify: (pixels) => classify(recogniser, pixels),
+    isFamiliar: (pixels) => isFamiliar(recogniser, pixels),
   });
 }
 // How long that took, in milliseconds.
