@@ -30,7 +30,9 @@ def test_logits_that_are_not_finite_are_an_error_in_whichever_block(
     monkeypatch.setattr("digits.network.inference.BLOCK", 3)
     images = IMAGES.copy()
     images[9] = pixel
-    with pytest.raises(InputError, match=r"^a\.safetensors: .*not finite; expected a whole network"):
+    with pytest.raises(
+        InputError, match=r"^a\.safetensors: .*not finite; expected a whole network"
+    ):
         infer(NETWORKS, images, path=Path("a.safetensors"))
     with pytest.raises(InputError, match=r"^params.yaml: train.lr: .*lr, or else .*weight_decay$"):
         infer(NETWORKS, images)
