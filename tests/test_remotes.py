@@ -44,10 +44,12 @@ def serve_ssh(folder: Path) -> int:
 
 @pytest.fixture
 def author(proof: Proof) -> Iterator[Sandbox]:
-    """Yield a sandbox in which the pipeline has run, and put its history back."""
+    """Yield a sandbox in which the pipeline has run, and put its history and results back."""
     commit = proof.box.run("git", "rev-parse", "HEAD").strip()
     yield proof.box
     proof.box.run("git", "reset", "--quiet", "--hard", commit)
+    proof.box.run("dvc", "checkout", "--quiet")
+    shutil.rmtree(proof.box.folder / "data" / "own", ignore_errors=True)
     (proof.box.folder / ".dvc" / "config.local").unlink(missing_ok=True)
 
 
