@@ -48,9 +48,9 @@ def author(proof: Proof) -> Iterator[Sandbox]:
     commit = proof.box.run("git", "rev-parse", "HEAD").strip()
     yield proof.box
     proof.box.run("git", "reset", "--quiet", "--hard", commit)
+    (proof.box.folder / ".dvc" / "config.local").unlink(missing_ok=True)
     proof.box.run("dvc", "checkout", "--quiet")
     shutil.rmtree(proof.box.folder / "data" / "own", ignore_errors=True)
-    (proof.box.folder / ".dvc" / "config.local").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("kind", ["folder", "ssh"])
