@@ -1,10 +1,10 @@
 """Benchmarks: this pipeline beside others, or on more and more rows.
 
     python -m benchmarks --runs 5
-    python -m benchmarks scale --runs 3
+    python -m benchmarks scale --runs 1 --factors 10 50 --last train
 
 Both read data/mnist as `dvc repro` left it. The first writes benchmarks/results.md and results.png,
-the second scale.md.
+the second scale.csv and scale.md, in which what it does not measure stays as it was.
 """
 
 from argparse import ArgumentParser
@@ -20,12 +20,14 @@ def main() -> None:
     parser.add_argument("what", nargs="?", choices=["compare", "scale"], default="compare")
     parser.add_argument("--runs", type=int, default=5, help="of everything, in turns")
     parser.add_argument("--peers", type=Path, default=".peers", help="the peers' environment")
+    parser.add_argument("--factors", type=int, nargs="+", choices=scale.FACTORS, help="of the rows")
+    parser.add_argument("--last", choices=scale.SCALED, default="report", help="stage of scale")
     asked = parser.parse_args()
     if asked.runs < 1:
         parser.error(f"--runs {asked.runs}: expected at least 1")
     if asked.what == "scale":
-        table = scale.measure(asked.runs)
-        show.publish("scale", scale.report(table))
+        table = scale.measure(asked.runs, asked.factors or scale.FACTORS, asked.last)
+        show.publish("scale", scale.report(scale.merge(table)))
     else:
         table = measure.compare(asked.peers / "bin" / "python", asked.runs)
         show.draw(show.FOLDER / "results.png", table)

@@ -32,7 +32,7 @@ PEERS = {
     "scikit-learn": "sklearn_classifier",
 }
 COLUMNS = ["subject", "stage", "quantity", "value"]
-INTERVAL = 0.5  # s: a look at memory costs some milliseconds of a core, which a fit would miss
+INTERVAL = 0.2  # s: a look at memory costs some milliseconds of a core, which a fit would miss
 
 Row = tuple[object, str, str, float]  # one cell for each of COLUMNS
 
@@ -46,11 +46,12 @@ def run(command: Sequence[str], folder: Path, **variables: str) -> tuple[dict[st
     """Run a command in a folder, on the CPU; return what it cost, and what it printed.
 
     "wall" is seconds, "cpu" seconds of the processors, "memory" the MB that all its processes held
-    at the worst moment, each with the pages that they share. Raises RuntimeError if it fails.
+    at the worst moment, each with the pages that they share, and "anonymous" those of them, on
+    Linux, that are of no file. Raises RuntimeError if it fails.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     own = {"DIGITS_DEVICE": "cpu", "PATH": path, "PYTHONPATH": str(ROOT)}
-    held, ended = [0.0], threading.Event()
+    held, ended = [(0, 0)], threading.Event()
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
     with subprocess.Popen(
         command, cwd=folder, env=os.environ | own | variables, stdout=PIPE, stderr=STDOUT, text=True
@@ -60,8 +61,10 @@ def run(command: Sequence[str], folder: Path, **variables: str) -> tuple[dict[st
             while not ended.wait(INTERVAL):
                 with suppress(psutil.NoSuchProcess):  # one that has ended meanwhile
                     top = psutil.Process(process.pid)
-                    everyone = (top, *top.children(recursive=True))
-                    held.append(sum(one.memory_info().rss for one in everyone) / 1e6)
+                    looks = [one.memory_info() for one in (top, *top.children(recursive=True))]
+                    files = sum(getattr(look, "shared", 0) for look in looks)
+                    resident = sum(look.rss for look in looks)
+                    held.append((resident, resident - files))
 
         thread = threading.Thread(target=watch)
         thread.start()
@@ -72,7 +75,8 @@ def run(command: Sequence[str], folder: Path, **variables: str) -> tuple[dict[st
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {output}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"wall": wall, "cpu": cpu, "memory": max(held)}, output
+    memory, anonymous = (max(sizes) / 1e6 for sizes in zip(*held, strict=True))
+    return {"wall": wall, "cpu": cpu, "memory": memory, "anonymous": anonymous}, output
 
 
 def printed(output: str, name: str) -> float:
@@ -89,9 +93,9 @@ def score(folder: Path) -> float:
     return float((given["Label"] == true["Label"]).mean())
 
 
-def write_params(folder: Path, changes: Mapping[str, object] | None = None) -> None:
-    """Write the params of the notebook's recipe to a folder."""
-    recipe = load_recipe(ROOT / "recipes/seed.yaml", changes)
+def write_params(folder: Path, name: str, changes: Mapping[str, object] | None = None) -> None:
+    """Write the params of a recipe to a folder."""
+    recipe = load_recipe(ROOT / f"recipes/{name}.yaml", changes)
     (folder / PARAMS).write_text(as_yaml(recipe.model_dump(mode="json")), encoding="utf-8")
 
 
@@ -100,7 +104,7 @@ def run_pipeline(folder: Path) -> Iterator[Row]:
     copy_files(ROOT, folder)
     shutil.copytree(ROOT / DATA, folder / DATA)
     (folder / LOCK).unlink()
-    write_params(folder)
+    write_params(folder, "seed")  # the notebook's
     git("init", "--quiet", folder=folder)
     site = {"DVC_SITE_CACHE_DIR": f"{folder}.site"}
     cost, _ = run(["dvc", "repro", "--single-item", *STAGES], folder, **site)

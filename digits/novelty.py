@@ -32,10 +32,12 @@ class Novelty:
     limit: int = 0
 
     @classmethod
-    def fit(cls, blocks: Iterable[Pixels], labels: NDArray[np.int64], others: Pixels) -> Self:
+    def fit(
+        cls, blocks: Iterable[Pixels], labels: NDArray[np.int64], others: Iterable[Pixels]
+    ) -> Self:
         """Return that of images, blocks of (rows, pixels), whose labels, (rows,), are 0 and on.
 
-        The limit is the distance that the usual share of some others keep to.
+        The limit is the distance that the usual share of some others, in blocks, keep to.
         """
         counts, start = np.bincount(labels)[:, None].astype(np.float64), 0
         sums, squares = np.zeros(()), np.zeros(())
@@ -47,8 +49,8 @@ class Novelty:
         variance = (counts * squares - sums * sums) / (counts * counts)
         precision = np.rint(SCALE / (variance + LEAST)).astype(np.uint16)
         found = cls(np.rint(sums / counts).astype(np.uint8), precision)
-        limit = np.sort(found.measure(others))[ceil(USUAL * len(others)) - 1]
-        return replace(found, limit=int(limit))
+        distances = np.sort(np.concatenate(list(map(found.measure, others))))
+        return replace(found, limit=int(distances[ceil(USUAL * len(distances)) - 1]))
 
     def is_familiar(self, images: Pixels) -> NDArray[np.bool_]:
         """Return whether images, (rows, pixels), are no further away, nor blank, (rows,)."""

@@ -40,8 +40,9 @@ def fit_novelty(statistics: Statistics, classes: int) -> Novelty:
     """Return what training images look like, and how far away validation images are."""
     train, pixels = PREPARED / "train", statistics.pixels
     labels = map_labels(train, classes, len(map_pixels(train, pixels)))
-    held_out = statistics.upright(map_pixels(PREPARED / "validation", pixels))
-    return Novelty.fit(map(statistics.upright, read_pixels(train, pixels)), labels, held_out)
+    parts = (read_pixels(folder, pixels) for folder in (train, PREPARED / "validation"))
+    fitted, held_out = (map(statistics.upright, blocks) for blocks in parts)
+    return Novelty.fit(fitted, labels, held_out)
 
 
 def write_recogniser(
@@ -120,7 +121,8 @@ def main() -> str:
     pixels = map_pixels(PREPARED / "validation", statistics.pixels)
     actual = map_labels(PREPARED / "validation", len(names), len(pixels))
     rows = map_array(PREPARED / "validation" / "rows.npy", np.int64, len(pixels))
-    logits = infer(networks, statistics.normalise(pixels), params.predict, MODEL)
+    images = map(statistics.normalise, read_pixels(PREPARED / "validation", statistics.pixels))
+    logits = np.concatenate([infer(networks, block, params.predict, MODEL) for block in images])
     calibrated, reliability = calibration.summarise(logits, actual)
     write_table(PLOTS / "calibration.csv", calibrated)
     write_table(PLOTS / "reliability.csv", reliability)

@@ -4,7 +4,8 @@ Memory is bounded by a block of pixels, plus a label or an id, and a digest, of 
 """
 
 import sys
-from collections.abc import Iterator
+from array import array
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
@@ -14,8 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from digits.data.classes import encode, save_classes, sort_classes
-from digits.data.csv_files import write_table
-from digits.data.image_table import ImageTable
+from digits.data.csv_files import writing_table
+from digits.data.image_table import Images, ImageTable
 from digits.data.split import Rows, split_rows
 from digits.data.submission import count_ids
 from digits.data.tensors import BLOCK, PREPARED, Statistics, write_blocks
@@ -25,6 +26,7 @@ from digits.params import Prepare, check_names, load_params
 
 RAW = "pixels.raw"  # of one table, a byte each
 Pixels = NDArray[np.uint8]  # shape (rows, pixels)
+Labels = NDArray[np.int64]  # shape (rows,), the class of each
 Digests = NDArray[np.uint64]
 
 
@@ -38,16 +40,13 @@ def open_tables(train: Path, test: Path) -> tuple[ImageTable, ImageTable]:
     return tables
 
 
-def copy_pixels(table: ImageTable, raw: Path, kind: str) -> tuple["pd.Series[str]", Pixels]:
-    """Return "labels" or "ids", indexed by their row in the file; map the pixels from `raw`."""
-    texts: list[str] = []  # small arrays would keep what is between them from being used again
+def copy_pixels(table: ImageTable, raw: Path, keep: Callable[[Images], None]) -> Pixels:
+    """Show each block to `keep`; write all pixels to `raw`, and map them."""
     with raw.open("wb") as file:
         for images in table.read():
-            texts += getattr(images, kind).tolist()
+            keep(images)
             file.write(images.pixels.data)
-    rows = pd.RangeIndex(len(texts)) + table.columns.first_row
-    pixels = np.memmap(raw, np.uint8, "r").reshape(-1, len(table.columns.pixels))
-    return pd.Series(texts, rows, str), pixels
+    return np.memmap(raw, np.uint8, "r").reshape(-1, len(table.columns.pixels))
 
 
 def read_blocks(pixels: Pixels, rows: Rows) -> Iterator[Pixels]:
@@ -55,15 +54,32 @@ def read_blocks(pixels: Pixels, rows: Rows) -> Iterator[Pixels]:
     return (pixels[block] for block in np.array_split(rows, len(rows) // BLOCK + 1))
 
 
-def find_classes(table: ImageTable, labels: "pd.Series[str]") -> tuple[str, ...]:
-    """Return the labels that there are, in order, if they can be classes, of two rows at least."""
-    codes, found = pd.factorize(labels)
+def copy_labelled(table: ImageTable, raw: Path) -> tuple[tuple[str, ...], Labels, Pixels]:
+    """Return the classes, and of each row its class; write all pixels to `raw`, and map them."""
+    first, codes = dict[str, int](), array("q")  # row of each label, in the order of these
+
+    def keep(images: Images) -> None:
+        found = images.labels.drop_duplicates()
+        for label, row in zip(found, found.index, strict=True):
+            first.setdefault(label, row)
+        codes.frombytes(encode(images.labels, tuple(first)).tobytes())
+
+    pixels, rows = copy_pixels(table, raw, keep), np.frombuffer(codes, np.int64)
+    labels = pd.Series(list(first), list(first.values()), str)
+    classes = find_classes(table, labels, np.bincount(rows))
+    return classes, encode(labels, classes)[rows], pixels
+
+
+def find_classes(
+    table: ImageTable, labels: "pd.Series[str]", counts: NDArray[np.int64]
+) -> tuple[str, ...]:
+    """Return labels, indexed by their first row, in order, if all can be classes, of two rows."""
     column = table.columns.label or 0
-    table.refuse(column, len(found) < 2, labels, "two classes or more")
-    table.refuse(column, np.bincount(codes)[codes] < 2, labels, "two rows of each class")
+    table.refuse(column, len(labels) < 2, labels, "two classes or more")
+    table.refuse(column, counts < 2, labels, "two rows of each class")
     with expecting(table.path, "other labels", ValueError):
-        check_names(list(found))
-    return sort_classes(found)
+        check_names(list(labels))
+    return sort_classes(labels)
 
 
 def write_part(folder: Path, pixels: Pixels, rows: Rows) -> Digests:
@@ -78,9 +94,7 @@ def write_part(folder: Path, pixels: Pixels, rows: Rows) -> Digests:
 
 def write_labelled(directory: Path, table: ImageTable, params: Prepare) -> list[Digests]:
     """Write all that comes of labelled images; return digests of training and validation."""
-    texts, pixels = copy_pixels(table, directory / RAW, "labels")
-    classes = find_classes(table, texts)
-    labels = encode(texts, classes)
+    classes, labels, pixels = copy_labelled(table, directory / RAW)
     training, validation = split_rows(table.path, params, labels, classes)
     with expecting(table.path, "images", ValueError):
         fitted = read_blocks(pixels, training)
@@ -100,12 +114,15 @@ def write_labelled(directory: Path, table: ImageTable, params: Prepare) -> list[
 
 def write_test(directory: Path, table: ImageTable) -> Digests:
     """Write the images to predict, and their ids; return their digests."""
-    ids, pixels = copy_pixels(table, directory / RAW, "ids")
-    column, rows = table.columns.id, np.arange(len(pixels))
-    ids = count_ids(len(rows)) if column is None else ids.rename(table.columns.names[column])
+    texts, column = list[str](), table.columns.id  # of images that bring none, none are kept
+    pixels = copy_pixels(table, directory / RAW, lambda images: texts.extend(images.ids))
+    ids = pd.Series(texts, pd.RangeIndex(len(texts)) + table.columns.first_row, str)
     table.refuse(column or 0, ids.duplicated(), ids, "ids that differ")
-    write_table(directory / "ids.csv", ids.to_frame())
-    return write_part(directory / "test", pixels, rows)
+    own = count_ids(len(pixels)) if column is None else [ids.rename(table.columns.names[column])]
+    with writing_table(directory / "ids.csv") as write:
+        for block in own:
+            write(block.to_frame())
+    return write_part(directory / "test", pixels, np.arange(len(pixels)))
 
 
 def count_copies(training: Digests, validation: Digests, test: Digests) -> dict[str, int]:
@@ -113,9 +130,17 @@ def count_copies(training: Digests, validation: Digests, test: Digests) -> dict[
 
     A count is wrong with a probability of at most the pairs of rows / 2**64, 1e-10 for MNIST.
     """
-    within = np.isin(validation, training)
-    across = np.isin(test, np.concatenate([training, validation]))
+    for known in (training, validation):
+        known.sort()  # in place: np.isin copies them five times
+    within, across = are_in(training, validation), are_in(training, test) | are_in(validation, test)
     return {"validation_in_training": int(within.sum()), "test_in_labelled": int(across.sum())}
+
+
+def are_in(known: Digests, rows: Digests) -> NDArray[np.bool_]:
+    """Return whether digests are among those that are known, and sorted."""
+    places = np.searchsorted(known, rows)
+    found: NDArray[np.bool_] = known[np.minimum(places, len(known) - 1)] == rows
+    return found
 
 
 def main() -> str:

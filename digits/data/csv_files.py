@@ -1,16 +1,18 @@
 """Small tables as CSV, read and written whole by pandas; `digits.data.lines` has the large ones."""
 
-import warnings
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pandas.errors import ParserWarning
 
 from digits.errors import expecting, shorten
 from digits.files import replacing
+
+BLOCK = 4096  # rows
 
 
 def read_table(
@@ -21,21 +23,35 @@ def read_table(
     An `InputError` tells if no such file is at `path`, called `name` there if given, or it is not
     what is `expected`, has fewer rows than `least`, an empty cell, or a number that is not finite.
     """
+    return pd.concat(read_blocks(path, columns, expected, name, least, rows=sys.maxsize))
+
+
+def read_blocks(
+    path: Path,
+    columns: Mapping[str, type],
+    expected: str,
+    name: str = "",
+    least: int = 1,
+    rows: int = BLOCK,
+) -> Iterator[pd.DataFrame]:
+    """Yield what `read_table` returns, in blocks of so many rows, which bounds memory."""
+    start = 0
     with (
-        expecting(Path(name or path), expected, ValueError, OverflowError, ParserWarning),
-        warnings.catch_warnings(),
+        expecting(Path(name or path), expected, ValueError, OverflowError),
         path.open("rb") as file,
     ):
-        warnings.simplefilter("error", ParserWarning)
-        table = pd.read_csv(
-            file, dtype=dict(columns), index_col=False, na_filter=False, skip_blank_lines=False
-        )
-        if not {*columns} <= {*table} or len(table) < least:
-            raise ValueError(f"{len(table)} rows of {shorten(list(table))}")
-        chosen = table[list(columns)]
-        for row in np.flatnonzero((~chosen.map(_is_told)).any(axis=1))[:1].tolist():
-            raise ValueError(f"row {row + 2}: {shorten(chosen.iloc[row].tolist())}")
-        return chosen
+        for table in pd.read_csv(
+            file, dtype=dict(columns), na_filter=False, skip_blank_lines=False, chunksize=rows
+        ):
+            # What is too much in all rows becomes their names.
+            is_even = isinstance(table.index, pd.RangeIndex)
+            if not is_even or not {*columns} <= {*table} or start + len(table) < least:
+                raise ValueError(f"{len(table)} rows of {shorten(list(table))}")
+            chosen = table[list(columns)]
+            for row in np.flatnonzero((~chosen.map(_is_told)).any(axis=1))[:1].tolist():
+                raise ValueError(f"row {start + row + 2}: {shorten(chosen.iloc[row].tolist())}")
+            start += len(table)
+            yield chosen
 
 
 def _is_told(cell: str | float) -> bool:
@@ -44,5 +60,14 @@ def _is_told(cell: str | float) -> bool:
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table, without its index."""
-    with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+    with writing_table(path) as write:
+        write(table)
+
+
+@contextmanager
+def writing_table(path: Path) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """Yield what writes some rows of a table, without its index, after those before them."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        yield lambda rows: rows.to_csv(
+            file, header=not file.tell(), index=False, lineterminator="\n"
+        )

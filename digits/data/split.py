@@ -22,7 +22,8 @@ def split_rows(
     if not 1 <= count < len(labels):
         raise InputError(f"{where} in {train}; expected from 1 to {len(labels) - 1}")
     chosen = stratified_split(labels, count, params.seed)
-    for code in np.setdiff1d(labels, labels[~chosen])[:1]:
+    left = np.bincount(labels[~chosen], minlength=len(classes))
+    for code in np.flatnonzero(left == 0)[:1]:
         lacking = f"leave none of class {classes[code]!r} to train on"
         raise InputError(f"{where} {lacking}; expected fewer")
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)

@@ -50,11 +50,13 @@ def load_part(folder: Path, classes: int, statistics: Statistics) -> Part:
 
 def locate(suspects: pd.DataFrame, parts: Mapping[str, Part]) -> pd.DataFrame:
     """Return the suspects whose label is still the given one, with their `place` and its `part`."""
-    tables = []
+    known, tables = set(suspects["sha256"]), []
     for name, part in parts.items():
-        digested = list(digests(part.pictures))
-        rows = pd.DataFrame({"sha256": digested, "given": part.labels, "part": name})
-        tables.append(rows.rename_axis("place").reset_index())
+        is_known = (digest in known for digest in digests(part.pictures))
+        places = np.flatnonzero(np.fromiter(is_known, np.bool_, len(part.pictures)))
+        digested = pd.Series(list(digests(part.pictures[places])), dtype=str)
+        columns = {"place": places, "sha256": digested, "given": part.labels[places]}
+        tables.append(pd.DataFrame(columns).assign(part=name))
     return suspects.merge(pd.concat(tables), on=["sha256", "given"])
 
 

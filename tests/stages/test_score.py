@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from digits.data.answers import ANSWERS, write_answers
@@ -21,7 +22,7 @@ def run(answered: int, predicted: list[int]) -> tuple[str, dict[str, object]]:
     ANSWERS.parent.mkdir(parents=True, exist_ok=True)
     write_answers(ANSWERS, PIXELS[:answered], LABELS[:answered])
     save_classes(CLASSES, ("0", "1", "2"))
-    write_table(IDS, count_ids(12).to_frame())
+    write_table(IDS, pd.concat(count_ids(12)).to_frame())
     write_submission(Path("submission.csv"), count_ids(len(predicted)), map(str, predicted))
     told = score.main()
     written: dict[str, object] = json.loads(score.METRICS.read_text())
