@@ -51,7 +51,7 @@ def run(command: Sequence[str], folder: Path, **variables: str) -> tuple[dict[st
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     own = {"DIGITS_DEVICE": "cpu", "PATH": path, "PYTHONPATH": str(ROOT)}
-    held, ended = [(0, 0)], threading.Event()
+    held, ended = [(0.0, 0.0)], threading.Event()
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
     with subprocess.Popen(
         command, cwd=folder, env=os.environ | own | variables, stdout=PIPE, stderr=STDOUT, text=True
@@ -60,11 +60,7 @@ def run(command: Sequence[str], folder: Path, **variables: str) -> tuple[dict[st
         def watch() -> None:
             while not ended.wait(INTERVAL):
                 with suppress(psutil.NoSuchProcess):  # one that has ended meanwhile
-                    top = psutil.Process(process.pid)
-                    looks = [one.memory_info() for one in (top, *top.children(recursive=True))]
-                    files = sum(getattr(look, "shared", 0) for look in looks)
-                    resident = sum(look.rss for look in looks)
-                    held.append((resident, resident - files))
+                    held.append(look_at_memory(process.pid))
 
         thread = threading.Thread(target=watch)
         thread.start()
@@ -75,8 +71,17 @@ def run(command: Sequence[str], folder: Path, **variables: str) -> tuple[dict[st
     if process.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {output}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    memory, anonymous = (max(sizes) / 1e6 for sizes in zip(*held, strict=True))
+    memory, anonymous = map(max, zip(*held, strict=True))
     return {"wall": wall, "cpu": cpu, "memory": memory, "anonymous": anonymous}, output
+
+
+def look_at_memory(pid: int) -> tuple[float, float]:
+    """Return the MB that a process and its children hold, and those of them that are of no file."""
+    top = psutil.Process(pid)
+    held = [one.memory_info() for one in (top, *top.children(recursive=True))]
+    files = sum(getattr(one, "shared", 0) for one in held)  # which only Linux tells
+    resident = sum(one.rss for one in held)
+    return resident / 1e6, (resident - files) / 1e6
 
 
 def printed(output: str, name: str) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.measure import COLUMNS, DATA, ROOT, STAGES, Row, rows_of, run, write_params
-from benchmarks.show import FOLDER, Medians, render
+from benchmarks.show import FOLDER, render
 from digits.data.csv_files import write_table
 from digits.data.image_table import write_images
 
@@ -71,12 +71,9 @@ def merge(table: pd.DataFrame) -> pd.DataFrame:
     return together
 
 
-def microseconds(medians: Medians, stage: str, factor: int) -> float:
-    """Return the time for each row that the stage reads."""
-    return medians(factor, stage) * 1e6 / (READ.get(stage, TRAIN) * factor)
-
-
 def report(table: pd.DataFrame) -> str:
     """Return the results in Markdown."""
-    names = {"stages": SCALED, "factors": FACTORS, "microseconds": microseconds}
-    return render("scale.md.jinja", table, **names)
+    wide = table.pivot_table("value", ["subject", "stage"], "quantity", "median")
+    rows = [factor * READ.get(stage, TRAIN) for factor, stage in wide.index]
+    wide["microseconds"] = wide["wall"] * 1e6 / rows
+    return render("scale.md.jinja", table, stages=SCALED, factors=FACTORS, costs=wide.T.to_dict())

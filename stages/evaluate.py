@@ -77,7 +77,7 @@ def write_metrics(
         "accuracy": (len(actual) - errors) / len(actual),
         "errors": errors,
         "negative_log_likelihood": raw["negative_log_likelihood"],
-        "brier_score": measures.brier_score(softmax(logits), actual),
+        "brier_score": measures.brier_score(measures.by_blocks(softmax, logits), actual),
         "expected_calibration_error": raw["expected_calibration_error"],
     }
     write_json(METRICS / "evaluation.json", evaluation)
@@ -130,7 +130,7 @@ def main() -> str:
     # Of rows that were trained on, and without errors, nothing is to be learnt about others.
     temperature = calibrated["temperature"].iloc[-1] if is_held_out and errors else 1.0
     recogniser = write_recogniser(networks, names, statistics, temperature, params)
-    predictions = Predictions(actual, recogniser.calibrate(logits))
+    predictions = Predictions(actual, measures.by_blocks(recogniser.calibrate, logits))
     first_line = load_first_line("labelled")
     write_table(VALIDATION, tabulate(predictions.probabilities, names, rows, first_line, actual))
     told = f"{errors:,} of {len(actual):,} validation images misclassified"

@@ -1,6 +1,7 @@
 """prepare: CSV to normalised tensors, split into training, validation and test.
 
-Memory is bounded by a block of pixels, plus a label or an id, and a digest, of each row.
+Memory is bounded by a block of pixels, plus a class, an index and a digest of each row, of 8 bytes
+each, and its id, if it brings one.
 """
 
 import sys
@@ -56,16 +57,14 @@ def read_blocks(pixels: Pixels, rows: Rows) -> Iterator[Pixels]:
 
 def copy_labelled(table: ImageTable, raw: Path) -> tuple[tuple[str, ...], Labels, Pixels]:
     """Return the classes, and of each row its class; write all pixels to `raw`, and map them."""
-    first, codes = dict[str, int](), array("q")  # row of each label, in the order of these
+    first, codes = dict[str, tuple[int, int]](), array("q")  # number and row of each label
 
     def keep(images: Images) -> None:
-        found = images.labels.drop_duplicates()
-        for label, row in zip(found, found.index, strict=True):
-            first.setdefault(label, row)
-        codes.frombytes(encode(images.labels, tuple(first)).tobytes())
+        for label, row in zip(images.labels, images.labels.index, strict=True):
+            codes.append(first.setdefault(label, (len(first), row))[0])
 
     pixels, rows = copy_pixels(table, raw, keep), np.frombuffer(codes, np.int64)
-    labels = pd.Series(list(first), list(first.values()), str)
+    labels = pd.Series(list(first), [row for _, row in first.values()], str)
     classes = find_classes(table, labels, np.bincount(rows))
     return classes, encode(labels, classes)[rows], pixels
 

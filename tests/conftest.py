@@ -96,7 +96,7 @@ def draw_novelty(widths: Sequence[int]) -> Novelty:
     """Draw what the images of each class look like; each lies on the limit, or beyond."""
     classes = widths[-1]
     pixels = np.random.default_rng(1).integers(0, 256, (2 * classes, widths[0]), np.uint8)
-    return Novelty.fit([pixels], np.arange(2 * classes) % classes, pixels[:1])
+    return Novelty.fit([pixels], np.arange(2 * classes) % classes, [pixels[:1]])
 
 
 def draw_labelled(rows: int, seed: int = 0) -> Labelled:

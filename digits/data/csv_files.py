@@ -1,4 +1,4 @@
-"""Small tables as CSV, read and written whole by pandas; `digits.data.lines` has the large ones."""
+"""Tables as CSV, whole or in blocks; those of images are in `digits.data.image_table`."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,8 +12,6 @@ import pandas as pd
 from digits.errors import expecting, shorten
 from digits.files import replacing
 
-BLOCK = 4096  # rows
-
 
 def read_table(
     path: Path, columns: Mapping[str, type], expected: str, name: str = "", least: int = 1
@@ -23,16 +21,16 @@ def read_table(
     An `InputError` tells if no such file is at `path`, called `name` there if given, or it is not
     what is `expected`, has fewer rows than `least`, an empty cell, or a number that is not finite.
     """
-    return pd.concat(read_blocks(path, columns, expected, name, least, rows=sys.maxsize))
+    return pd.concat(read_blocks(path, columns, expected, sys.maxsize, name, least))
 
 
 def read_blocks(
     path: Path,
     columns: Mapping[str, type],
     expected: str,
+    rows: int,
     name: str = "",
     least: int = 1,
-    rows: int = BLOCK,
 ) -> Iterator[pd.DataFrame]:
     """Yield what `read_table` returns, in blocks of so many rows, which bounds memory."""
     start = 0

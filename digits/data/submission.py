@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from digits.data.classes import UNKNOWN, encode
-from digits.data.csv_files import BLOCK, read_blocks, writing_table
-from digits.data.tensors import PREPARED, WRITTEN
+from digits.data.csv_files import read_blocks, writing_table
+from digits.data.tensors import BLOCK, PREPARED, WRITTEN
 from digits.errors import InputError, expecting, shorten
 
 SUBMISSION = Path("submission.csv")
@@ -36,7 +36,7 @@ def read_ids(path: Path = IDS) -> Ids:
     """
     with expecting(path, WRITTEN, ValueError), path.open(encoding="utf-8") as file:
         name = file.readline().strip()
-    for table in read_blocks(path, {name: str}, WRITTEN):
+    for table in read_blocks(path, {name: str}, WRITTEN, BLOCK):
         yield table[name]
 
 
@@ -62,7 +62,7 @@ def read_submission(path: Path, ids: Ids, classes: Sequence[str]) -> NDArray[np.
     found, start, first = [], 0, next(ids)
     names = _columns(first)
     expected = f"the columns {' and '.join(names)}, an id and a label in each row"
-    tables = read_blocks(path, dict.fromkeys(names, str), expected, least=0)
+    tables = read_blocks(path, dict.fromkeys(names, str), expected, BLOCK, least=0)
     for own, table in zip_longest(chain([first], ids), tables, fillvalue=pd.DataFrame()):
         if len(own) != len(table):
             rows = start + len(table) + sum(map(len, tables))

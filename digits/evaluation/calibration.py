@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from digits import exact
 from digits.data.split import stratified_folds
-from digits.evaluation.measures import Predictions, negative_log_likelihood
+from digits.evaluation.measures import Predictions, by_blocks, negative_log_likelihood
 
 BINS = 15  # of equally many rows, to within one; of fewer rows, as many
 UNIT = 2.0**-40  # of the whole numbers that gaps are summed in, which no order of them changes
@@ -36,8 +36,8 @@ def summarise(
     scaled = scale_crosswise(logits, actual)
     kinds = ("raw", logits, 1.0), ("scaled", scaled, temperature(logits, actual))
     for kind, values, divisor in kinds:
-        predictions = Predictions(actual, exact.softmax(values))
-        loss = negative_log_likelihood(exact.log_softmax(values), actual)
+        predictions = Predictions(actual, by_blocks(exact.softmax, values))
+        loss = negative_log_likelihood(by_blocks(exact.log_softmax, values), actual)
         rows.append((kind, expected_error(predictions), loss, divisor))
         table = bins(predictions)
         columns["rows"] = table["rows"]
@@ -86,8 +86,9 @@ def temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> floa
     # The logarithm of the inverse; the likelihood rises in it up to where it is greatest.
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        shares = exact.softmax(wide * exact.exp(np.array(middle)))
-        expected = fsum(exact.total(shares * wide, 1).tolist())
+        shares = by_blocks(exact.softmax, wide * exact.exp(np.array(middle)))
+        shares *= wide
+        expected = fsum(exact.total(shares, 1).tolist())
         low, high = (middle, high) if expected < own else (low, middle)
     return float(exact.exp(np.array(-(low + high) / 2)))
 

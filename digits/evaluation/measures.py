@@ -1,14 +1,16 @@
 """Measures of predictions. Sums of floats are exact (`math.fsum`), so that no order matters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import fsum, sqrt
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+BLOCK = 4096  # rows, which bounds memory, and which a cache holds
 Z_95 = 1.959963984540054  # two-sided 95 % quantile of the normal distribution
 
 
@@ -36,6 +38,13 @@ class Predictions:
         # One class after the other: NumPy's own order of a sum is not promised.
         sums = sum((self.probabilities * self.probabilities).T)
         return np.argsort(sums, kind="stable")
+
+
+def by_blocks(
+    function: Callable[[NDArray[Any]], NDArray[np.float64]], rows: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return what a function makes of rows, each by itself, in blocks."""
+    return np.concatenate([function(one) for one in np.split(rows, range(BLOCK, len(rows), BLOCK))])
 
 
 def confusion_matrix(

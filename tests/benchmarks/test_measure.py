@@ -17,7 +17,7 @@ WORK = "import time; end = time.process_time() + 0.3\nwhile time.process_time() 
 def test_time_and_memory_of_a_child_count_for_the_whole_command(tmp_path: Path) -> None:
     outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {HOLD!r}], check=True)"
     cost, output = run([sys.executable, "-c", outer], tmp_path)
-    assert 200 < cost["memory"] < 400
+    assert 200 < cost["anonymous"] < cost["memory"] < 400
     assert cost["wall"] > 1.5
     assert printed(output, "held") == 2
     worked, _ = run([sys.executable, "-c", WORK], tmp_path)
@@ -25,6 +25,20 @@ def test_time_and_memory_of_a_child_count_for_the_whole_command(tmp_path: Path) 
     assert worked["cpu"] > 0.3 > slept["cpu"]
     with pytest.raises(RuntimeError, match="no such thing"):
         run([sys.executable, "-c", "import sys; sys.exit('no such thing')"], tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells them apart")
+def test_mapped_pages_are_no_anonymous_memory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(200_000_000))
+    lines = (
+        "import mmap, time",
+        "file = open('file')",
+        "pages = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)",
+        "sum(pages[::4096])",
+        "time.sleep(1)",
+    )
+    cost, _ = run([sys.executable, "-c", "\n".join(lines)], tmp_path)
+    assert cost["anonymous"] < 50 < 200 < cost["memory"]
 
 
 def test_a_score_is_the_share_of_right_labels(

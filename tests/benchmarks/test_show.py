@@ -40,10 +40,11 @@ def test_the_page_of_the_scale_says_by_how_much_time_and_memory_grow() -> None:
         (factor, stage, quantity, value * factor)
         for factor in scale.FACTORS
         for stage in scale.SCALED
-        for quantity, value in (("wall", 0.14), ("memory", 100.0))
+        for quantity, value in (("wall", 0.14), ("memory", 300.0), ("anonymous", 100.0))
     ]
     table = pd.DataFrame(rows, columns=COLUMNS)
     lines = scale.report(table).splitlines()
-    assert "| predict | 0.1 (0.1 to 0.1) | 0.4 (0.4 to 0.4) | 1.4 (1.4 to 1.4) |" in lines
+    assert "| predict | 0.1 | 1.4 | 7.0 | +400% |" in lines
     assert "| predict | 5 | 5 | 5 | +0% |" in lines  # 0.14 s for 28,000 rows
-    assert "| predict | 100 | 300 | 1000 | +900% |" in lines
+    assert "| predict | 100 | 1000 | 5000 | +400% |" in lines
+    assert "| predict | 300 | 3000 | 15000 | +400% |" in lines

@@ -13,7 +13,7 @@ IMAGES = np.clip(CENTRES[LABELS] + DRAW.normal(0, 20, (300, 16)), 0, 255).astype
 
 
 def test_means_and_distances_are_those_of_exact_fractions() -> None:
-    found = Novelty.fit(np.array_split(IMAGES, 7), LABELS, IMAGES)
+    found = Novelty.fit(np.array_split(IMAGES, 7), LABELS, [IMAGES])
     expected = []
     for label in range(3):
         columns = [list(map(int, column)) for column in IMAGES[label == LABELS].T]
@@ -30,6 +30,6 @@ def test_means_and_distances_are_those_of_exact_fractions() -> None:
 
 @pytest.mark.parametrize("rows", [1, 99, 100, 300])
 def test_all_but_one_in_a_hundred_of_the_images_of_the_limit_are_familiar(rows: int) -> None:
-    found = Novelty.fit([IMAGES], LABELS, IMAGES[:rows])
+    found = Novelty.fit([IMAGES], LABELS, np.array_split(IMAGES[:rows], 3))
     assert (~found.is_familiar(IMAGES[:rows])).sum() == rows // 100
     assert not found.is_familiar(255 - IMAGES).any()

@@ -101,7 +101,7 @@ def test_the_tables_name_the_lines_of_their_own_files_and_novelty_is_of_upright_
         assert (table["line"] - table["row_index"] == first).all()
     straight = [straighten(np.load(PREPARED / part / "pixels.npy")) for part in PARTS]
     labels = np.load(PREPARED / "train/labels.npy")
-    found, expected = Recogniser.load().novelty, Novelty.fit(straight[:1], labels, straight[1])
+    found, expected = Recogniser.load().novelty, Novelty.fit(straight[:1], labels, straight[1:])
     assert np.array_equal(found.mean, expected.mean)
     assert np.array_equal(found.precision, expected.precision)
     assert found.limit == expected.limit == found.measure(straight[1]).max()

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from pathlib import Path
 from types import ModuleType
 
@@ -6,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from digits.data.image_table import write_images
 from digits.data.predictions import TEST
 from digits.data.submission import read_ids, read_submission
 from digits.data.tensors import PREPARED, Statistics, map_labelled
@@ -17,7 +19,7 @@ from digits.network.model import MLP, MODEL, load_model
 from digits.params import load_params
 from stages import evaluate, predict, prepare, score, train
 from tests.conftest import LABELS, ParamsWriter
-from tests.sandbox import CLASSES
+from tests.sandbox import CLASSES, draw_images
 
 
 def test_what_is_answered_is_averaged_over_views(project: Path, write_params: ParamsWriter) -> None:
@@ -54,3 +56,22 @@ def test_the_table_has_the_answers_of_the_submission_and_the_line_says_whose_ord
     assert table["line"].tolist() == list(range(2, 14))
     write_params({"data.test": "data/mnist/test.csv"})
     assert predict.main().endswith("for data/mnist/test.csv, whose order is not Kaggle's")
+
+
+def test_ten_times_the_images_need_nowhere_near_ten_times_the_memory(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for stage in (prepare, train, evaluate):
+        stage.main()
+    for module in ("tensors", "submission"):
+        monkeypatch.setattr(f"digits.data.{module}.BLOCK", 100)
+    peaks = []
+    for rows in (1000, 10_000):
+        write_images(Path("test.csv"), draw_images(rows)[0])
+        prepare.main()
+        tracemalloc.start()
+        predict.main()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert len(pd.read_csv(TEST)) == len(pd.read_csv("submission.csv")) == 10_000
+    assert peaks[1] < 1.5 * peaks[0]
