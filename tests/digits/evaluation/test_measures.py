@@ -2,6 +2,7 @@ from math import log
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from digits.evaluation import measures
@@ -48,3 +49,15 @@ def test_the_wilson_interval_is_that_of_scipy(right: int, rows: int) -> None:
     expected = binomtest(right, rows).proportion_ci(method="wilson")
     found = measures.wilson_interval(right, rows)
     assert found == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_blocks_of_rows_come_to_what_all_rows_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measures, "BLOCK", 3)
+    seen = []
+
+    def double(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        seen.append(len(rows))
+        return 2 * rows
+
+    assert np.array_equal(measures.by_blocks(double, PROBABILITIES), 2 * PROBABILITIES)
+    assert seen == [3, 1]
