@@ -19,7 +19,7 @@ from stages.train import load_split
 def main() -> None:
     """Fit once."""
     train, device, classes = load_params().train, choose_device(), len(load_classes())
-    training, validation = (rows.to(device) for rows in load_split(classes))
+    training, validation = (rows.to(device) for rows in load_split(classes, train.rows))
     trainer = Trainer(training, validation, classes, train)
     start = perf_counter()
     for one in trainer.run():

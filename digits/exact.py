@@ -75,11 +75,16 @@ class Quantised(Generic[Array]):
         high = (whole + 2 ** (DIGIT - 1)) >> DIGIT
         return xp.asarray(xp.stack([high, whole - (high << DIGIT)], 1), dtype=xp.int8)
 
+    @classmethod
+    def within(cls, values: Array, power: Array, bits: int) -> "Quantised[Array]":
+        """Return float32 values as multiples, at most 2 ** bits, of what `power_within` found."""
+        return Quantised(_snap(values, power, bits), power, bits)
+
     def coarser(self, bits: int) -> "Quantised[Array]":
         """Return the values as multiples of a larger unit, so that they have no more bits."""
         if bits >= self.bits:
             return self
-        return Quantised(_snap(self.values, self.power, bits), self.power, bits)
+        return Quantised.within(self.values, self.power, bits)
 
 
 def quantise(values: Array, bits: int, axis: int | None = None) -> Quantised[Array]:
@@ -88,19 +93,20 @@ def quantise(values: Array, bits: int, axis: int | None = None) -> Quantised[Arr
     Bits are at most 22. All have one unit, or each line along `axis` its own; errors are half of
     it. Beyond 2 ** 100 values become infinity or NaN.
     """
-    power = _power_within(values, axis)
-    return Quantised(_snap(values, power, bits), power, bits)
+    return Quantised.within(values, power_within(values, axis), bits)
 
 
 def rounded(values: Array, bits: int) -> Array:
     """Return float32 or float64 values, of any shape, rounded as `quantise` does it."""
-    return _snap(values, _power_within(values), bits)
+    return _snap(values, power_within(values), bits)
 
 
-def _power_within(values: Array, axis: int | None = None) -> Array:
+def power_within(values: Array, axis: int | None = None) -> Array:
     """Return the largest magnitude without its mantissa: a power of two, at least a tiny one."""
     xp, (_, integer, exponent) = namespace(values), _FORMS[values.dtype.itemsize]
     lines = {} if axis is None else {"axis": axis, "keepdims": True}
+    if not values.shape[axis or 0]:
+        return xp.full_like(values.sum(), SMALLEST)
     most = xp.maximum(xp.amax(values, **lines), -xp.amin(values, **lines))
     power = (most.view(getattr(xp, integer)) & exponent).view(values.dtype)
     return xp.clip(power, SMALLEST, None)
@@ -143,13 +149,14 @@ def product(left: Quantised[Array], right: Quantised[Array], out: Array | None =
     return out
 
 
-def total(values: Array, axis: int = 0) -> Array:
+def total(values: Array, axis: int = 0, terms: int = 0, power: Array | None = None) -> Array:
     """Return the sum of float32 or float64 values along an axis, in float64.
 
-    Each is rounded to a 2 ** (log2(terms) - 53) of the largest magnitude of all.
+    Each is rounded to a 2 ** (log2(terms) - 53) of the largest magnitude in its line. Values may be
+    a part of so many terms, of which `power_within` returns that power.
     """
-    terms, wide = max(values.shape[axis], 1), widened(values)
-    return rounded(wide, DOUBLE - 1 - ceil(log2(terms))).sum(axis)
+    wide, bits = widened(values), DOUBLE - 1 - ceil(log2(terms or max(values.shape[axis], 1)))
+    return _snap(wide, power_within(wide, axis) if power is None else power, bits).sum(axis)
 
 
 def widened(values: Array) -> Array:

@@ -1,7 +1,8 @@
 """The process of a stage: alone in its folder, and ended with the one that started it.
 
 A pipeline that is killed leaves its stage behind, which would write its results in the midst of the
-next run. So a stage looks whether what started it is still there, and holds a lock.
+next run. So a stage looks whether what started it is still there, and holds a lock. Of the workers
+that torchrun starts, the first of all holds it, unless a stage that has it has started them.
 """
 
 import os
@@ -16,16 +17,39 @@ from threading import Thread
 from filelock import FileLock, Timeout
 from psutil import STATUS_ZOMBIE, NoSuchProcess, Process
 
-from digits.errors import run_command
+from digits.errors import InputError, run_command
 
 DVC = Path(".dvc/tmp")  # where DVC has its own locks
 RUNNING = DVC / "running.lock"
+STARTED = "DIGITS_STARTED"  # in the environment of workers that a stage has started
+SHORTLY = 5  # seconds
 
 
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage's `main` in this folder, as `run_command` does."""
     end_with_parent()
-    run_command(alone()(main))
+    run_command(giving_up()(alone()(main)))
+
+
+def is_worker() -> bool:
+    """Return whether torchrun has started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+@contextmanager
+def giving_up() -> Iterator[None]:
+    """Have torchrun end, not start again, the workers that raise an InputError: as they all do."""
+    try:
+        yield
+    except InputError as error:
+        if not is_worker():
+            raise
+        if os.environ["LOCAL_RANK"] != "0":
+            time.sleep(SHORTLY)  # for the first to say it
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which torchrun will send in its turn
+        os.kill(os.getppid(), signal.SIGTERM)
+        sys.exit(1)
 
 
 def end_with_parent() -> None:
@@ -50,10 +74,19 @@ def _follow(starter: Process) -> None:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Hold a lock, which ends with its process, however that ends; wait while another has it."""
+    """Hold a lock, which ends with its process, however that ends; wait while another has it.
+
+    Workers do not wait for long, but raise `InputError`.
+    """
+    if is_worker() and (STARTED in os.environ or os.environ["RANK"] != "0"):
+        yield
+        return
     try:
-        lock = FileLock(RUNNING, timeout=0).acquire()
+        lock = FileLock(RUNNING, timeout=SHORTLY if is_worker() else 0).acquire()
     except Timeout:
+        if is_worker():
+            told = f"{RUNNING}: another run of a stage in this folder"
+            raise InputError(f"{told}; expected none beside these workers") from None
         print("waiting for another stage that runs in this folder", file=sys.stderr, flush=True)
         lock = FileLock(RUNNING).acquire()
     with lock:

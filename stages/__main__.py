@@ -62,6 +62,8 @@ def main() -> None:
     name = parser.parse_args().stage
     for variable in [variable for variable in os.environ if variable.startswith(FOREIGN)]:
         del os.environ[variable]
+    # Of torch, where workers lose one another: what there is to be told, they tell themselves.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     from digits.process import run_stage  # noqa: PLC0415
 
     run_stage(partial(import_and_run, name))

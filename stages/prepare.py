@@ -6,7 +6,7 @@ each, and its id, if it brings one.
 
 import sys
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,15 @@ from digits.data.csv_files import writing_table
 from digits.data.image_table import Images, ImageTable
 from digits.data.split import Rows, split_rows
 from digits.data.submission import count_ids
-from digits.data.tensors import BLOCK, PREPARED, Statistics, write_blocks
+from digits.data.tensors import (
+    BLOCK,
+    DIGESTS,
+    IMAGES,
+    PREPARED,
+    Statistics,
+    digest_rows,
+    write_blocks,
+)
 from digits.errors import InputError, expecting
 from digits.files import replacing, write_json
 from digits.params import Prepare, check_names, load_params
@@ -91,6 +99,30 @@ def write_part(folder: Path, pixels: Pixels, rows: Rows) -> Digests:
     return np.fromiter(digests, np.uint64, len(rows))
 
 
+def write_images(
+    directory: Path,
+    pixels: Pixels,
+    labels: NDArray[np.int64],
+    statistics: Statistics,
+    parts: Mapping[str, Rows],
+) -> None:
+    """Write the images of these rows, one part after the other, and the sum of their digests."""
+    sums = {name: np.zeros(4, np.uint64) for name in parts}
+
+    def normalised() -> Iterator[NDArray[np.float32]]:
+        first = 0
+        for name, rows in parts.items():
+            for block in np.array_split(rows, len(rows) // BLOCK + 1):
+                images = statistics.normalise(pixels[block])
+                sums[name] += digest_rows(images, labels[block], first)
+                first += len(block)
+                yield images
+
+    shape = sum(map(len, parts.values())), statistics.pixels
+    write_blocks(directory / IMAGES.name, np.float32, shape, normalised())
+    write_json(directory / DIGESTS.name, {name: one.tolist() for name, one in sums.items()})
+
+
 def write_labelled(directory: Path, table: ImageTable, params: Prepare) -> list[Digests]:
     """Write all that comes of labelled images; return digests of training and validation."""
     classes, labels, pixels = copy_labelled(table, directory / RAW)
@@ -98,12 +130,11 @@ def write_labelled(directory: Path, table: ImageTable, params: Prepare) -> list[
     with expecting(table.path, "images", ValueError):
         fitted = read_blocks(pixels, training)
         statistics = Statistics.measure(fitted, straightened=params.straighten)
+    parts = {"training": training, "validation": validation}
+    write_images(directory, pixels, labels, statistics, parts)
     digests = []
     for name, rows in (("train", training), ("validation", validation)):
         digests.append(write_part(directory / name, pixels, rows))
-        blocks = map(statistics.normalise, read_blocks(pixels, rows))
-        shape = len(rows), statistics.pixels
-        write_blocks(directory / name / "images.npy", np.float32, shape, blocks)
         np.save(directory / name / "labels.npy", labels[rows])
         np.save(directory / name / "rows.npy", rows)
     save_classes(directory / "classes.json", classes)

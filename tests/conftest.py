@@ -16,6 +16,7 @@ from torch import nn
 from digits.data.image_table import ImageTable, write_images
 from digits.network.model import MLP, Weights
 from digits.network.training import Labelled
+from digits.network.workers import ALONE, Share
 from digits.novelty import Novelty
 from digits.params import as_yaml
 from stages import prepare
@@ -103,6 +104,11 @@ def draw_labelled(rows: int, seed: int = 0) -> Labelled:
     """Draw images as tensors, from 0 to 1, with their labels."""
     pixels, labels = draw_images(rows, seed)
     return Labelled(torch.from_numpy(pixels).float() / 255, torch.from_numpy(labels))
+
+
+def share_of(rows: int) -> Share:
+    """Return the share of a worker that is alone."""
+    return ALONE.deal(torch.arange(rows), rows)[0]
 
 
 @pytest.fixture

@@ -7,13 +7,15 @@ A directory of prepared data holds
     counts.json             how many rows there are, how many stand on both sides, and in which
                             line of its file, from 1, row 0 is, of labelled and of test images
     ids.csv                 what a submission calls the test images by
-    train/, validation/     pixels.npy (rows, pixels) uint8, as they came, images.npy, of the same
-                            shape, float32, labels.npy (rows,) int64, and rows.npy (rows,) int64:
-                            the row index in the CSV file, from 0
+    images.npy              (rows, pixels) float32, of the training rows, and then of the others
+    digests.json            sums of these rows' digests, of training and validation
+    train/, validation/     pixels.npy (rows, pixels) uint8, as they came, labels.npy (rows,) int64,
+                            and rows.npy (rows,) int64: the row index in the CSV file, from 0
     test/                   pixels.npy
 """
 
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from math import isqrt, sqrt
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -27,6 +29,7 @@ from digits.errors import InputError, expecting
 from digits.params import Section
 
 PREPARED = Path("data/prepared")
+IMAGES, DIGESTS = PREPARED / "images.npy", PREPARED / "digests.json"
 WRITTEN = "what prepare writes"
 BLOCK = 4096  # rows
 
@@ -82,6 +85,20 @@ class Statistics(Section):
             return cls.model_validate_json(path.read_bytes())
 
 
+class Digests(Section):
+    """What `digest_rows` returns of all training and of all validation rows."""
+
+    training: Annotated[tuple[int, int, int, int], Field(strict=False)]
+    validation: Annotated[tuple[int, int, int, int], Field(strict=False)]
+
+    @classmethod
+    def load(cls) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Read those that prepare wrote; an `InputError` tells if these are none."""
+        with expecting(DIGESTS, WRITTEN, ValueError, OverflowError):
+            found = cls.model_validate_json(DIGESTS.read_bytes())
+            return np.array(found.training, np.uint64), np.array(found.validation, np.uint64)
+
+
 def write_blocks(
     path: Path, kind: type[np.generic], shape: tuple[int, int], blocks: Iterable[NDArray[Any]]
 ) -> None:
@@ -122,15 +139,28 @@ def read_pixels(directory: Path, pixels: int) -> Iterator[NDArray[np.uint8]]:
         yield map_pixels(directory, pixels)[start : start + BLOCK]
 
 
-def map_labelled(
-    directory: Path, classes: int, pixels: int | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Memory-map the images of `directory` and their labels, shape (rows,), as `map_array` does."""
-    images = map_array(directory / "images.npy", np.float32, None, pixels)
-    return images, map_labels(directory, classes, len(images))
+def digest_rows(
+    images: NDArray[np.float32], labels: NDArray[np.int64], first: int
+) -> NDArray[np.uint64]:
+    """Return the sum of rows' digests, modulo 2 ** 64 in each of four parts, shape (4,).
+
+    Images have the shape (rows, pixels), labels (rows,). A row's digest is the SHA-256 of its
+    index, of which the first has `first`, its label and its image; whoever adds them up, in any
+    order, comes to one sum (AdHash: Bellare and Micciancio 1997, "A new paradigm for collision-free
+    hashing: incrementality at reduced cost").
+    """
+    found = np.zeros(4, np.uint64)
+    for start in range(0, len(labels), BLOCK):
+        rows = zip(images[start : start + BLOCK], labels[start : start + BLOCK], strict=True)
+        told = (
+            sha256(b"%d %d " % (index, label) + image.tobytes()).digest()
+            for index, (image, label) in enumerate(rows, first + start)
+        )
+        found += np.frombuffer(b"".join(told), "<u8").reshape(-1, 4).sum(axis=0)
+    return found
 
 
-def map_labels(directory: Path, classes: int, rows: int) -> NDArray[np.int64]:
+def map_labels(directory: Path, classes: int, rows: int | None = None) -> NDArray[np.int64]:
     """Memory-map labels, from 0 to `classes` - 1, shape (rows,), as `map_array` does."""
     path = directory / "labels.npy"
     labels: NDArray[np.int64] = map_array(path, np.int64, rows)

@@ -1,5 +1,6 @@
 """Affine maps: where an image that is turned, scaled, sheared or shifted has its pixels from."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -11,14 +12,24 @@ PLACES = 256  # between two pixels, along each axis: with an image's 8 bits, sam
 _MAP_BITS, _POSITION_BITS = 13, 9
 
 
-def move(draws: Array, side: int, params: Affine) -> Array:
+def _all(lines: Quantised[Array]) -> Quantised[Array]:
+    return lines
+
+
+def move(
+    draws: Array,
+    side: int,
+    params: Affine,
+    chosen: Callable[[Quantised[Array]], Quantised[Array]] = _all,
+) -> Array:
     """Return where each pixel comes from, in pixels off the centre, shape (rows, 2, pixels).
 
     Places are scaled along both axes, sheared, turned about the centre and then shifted. How far
-    each, draws say, from -1 to 1, shape (6, rows): turn, shear, and two of scale and of shift.
+    each, draws say, from -1 to 1, shape (6, rows): turn, shear, and two of scale and of shift. Of
+    the lines that `maps` returns, two for each row, `chosen` may keep some.
     """
     positions = _positions(side, namespace(draws), draws.device)
-    places: Array = product(maps(draws, params), positions)
+    places: Array = product(chosen(maps(draws, params)), positions)
     return places.reshape(-1, 2, side * side)
 
 

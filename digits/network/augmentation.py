@@ -14,35 +14,39 @@ from torch import Tensor
 from torch.nn import functional
 
 from digits import exact
-from digits.exact import Quantised, quantise, rounded
+from digits.exact import Quantised, quantise
 from digits.network.affine import PLACES, move
 from digits.network.draws import Draws
 from digits.network.int8 import product
 from digits.network.model import IMAGE_BITS
+from digits.network.workers import Share
 from digits.params import Augment
 
 REACH = 3  # deviations: as far as a Gaussian is felt
 NOISE_BITS, GAUSSIAN_BITS = 8, 11
 
 
-def augment(images: Tensor, params: Augment, draws: Draws) -> Tensor:
-    """Return images, (rows, pixels), each with its pixels from other places, interpolated."""
-    rows, side = len(images), isqrt(images.shape[1])
-    places = move(draws.uniform(6, rows) * 2 - 1, side, params)
+def augment(images: Tensor, power: Tensor, params: Augment, draws: Draws, share: Share) -> Tensor:
+    """Return images, (own rows, pixels), each with pixels from other places, interpolated.
+
+    They are rounded by what `exact.power_within` returns of all images, or more of them.
+    """
+    rows, side = share.rows, isqrt(images.shape[1])
+    places = move(draws.uniform(6, rows) * 2 - 1, side, params, share.lines)
     if params.elastic:
         gaussian = _gaussian(side, params.smoothness, draws.device)
         points = len(gaussian.values)
         noise = draws.uniform(2 * rows * points, points) * 2 - 1
-        places.add_(_smooth(noise, gaussian).view_as(places) * params.elastic)
-    return sample(rounded(images, IMAGE_BITS), places)
+        places.add_(_smooth(noise, gaussian, share).view_as(places) * params.elastic)
+    return sample(Quantised.within(images, power, IMAGE_BITS).values, places)
 
 
-def _smooth(noise: Tensor, gaussian: Quantised[Tensor]) -> Tensor:
-    """Return noise, (fields * points, points), as turned fields, (fields * side, side)."""
+def _smooth(noise: Tensor, gaussian: Quantised[Tensor], share: Share) -> Tensor:
+    """Return noise, (fields * points, points), as turned fields of own rows, each (side, side)."""
     points, side = gaussian.values.shape
     along_one = product(quantise(noise, NOISE_BITS), gaussian)
     turned = along_one.view(-1, points, side).transpose(1, 2).reshape(-1, points)
-    return product(quantise(turned, NOISE_BITS), gaussian)
+    return product(share.lines(quantise(turned, NOISE_BITS)), gaussian)
 
 
 def sample(images: Tensor, places: Tensor) -> Tensor:

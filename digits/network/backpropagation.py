@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from digits import exact
-from digits.exact import SINGLE, Quantised, quantise
+from digits.exact import SINGLE, Quantised
 from digits.network.draws import Draws
 from digits.network.int8 import product
 from digits.network.model import FORWARD_BITS, IMAGE_BITS
 from digits.network.normalisation import EPSILON, Normalised
+from digits.network.workers import Share
 from digits.params import Train
 
 # At least and at most: with 8 for all errors, `plain` comes to 0.0017 less on validation; more than
@@ -66,35 +67,48 @@ class Passed(NamedTuple):
     normalised: Normalised | None  # what batch normalisation made of its sums, if there is any
 
 
+class Batch(NamedTuple):
+    """A worker's rows of a batch."""
+
+    images: Tensor  # shape (rows, pixels)
+    labels: Tensor  # shape (rows,)
+    power: Tensor  # what `exact.power_within` returns of all images, these and others
+    share: Share
+
+
 def backpropagate(
     network: Sequence[Layer],
     gradient: Sequence[Layer],
-    images: Tensor,
-    labels: Tensor,
+    batch: Batch,
     draws: Draws,
     params: Train,
 ) -> Tensor:
-    """Return a batch's logits, (rows, classes); write the gradient of its mean loss.
+    """Return the logits of a worker's rows, (rows, classes); write the gradient of the mean loss.
 
-    Running statistics move as well. Images have the shape (rows, pixels), labels (rows,).
+    That is of all rows, by this worker's lines of weights, and by all else. Running statistics
+    move as well.
     """
-    logits, passed = _go_forward(network, images, draws, params)
-    errors = slope(logits, labels, params.label_smoothing)
+    share = batch.share
+    logits, passed = _go_forward(network, batch, draws, params)
+    errors, factors = slope(logits, batch.labels, params.label_smoothing, share.rows), []
     for layer, by_layer, one in reversed(list(zip(network, gradient, passed, strict=True))):
         if one.normalised:
             by_gains, by_bias, errors = one.normalised.differentiate(errors, layer.norm[0])
             by_layer.norm[0].copy_(by_gains)
             by_layer.bias.copy_(by_bias)
-        wrong = quantise(errors, _backward_bits(len(errors)))
-        product(one.inputs.coarser(FORWARD_BITS).T, wrong, out=by_layer.weights)
-        if not one.normalised:
-            by_layer.bias.copy_(wrong.values.sum(dim=0, dtype=torch.float64))
+        wrong = share.quantise(errors, _backward_bits(share.rows))
+        factors.append((one.inputs.coarser(FORWARD_BITS), wrong))
         if one is not passed[0]:
             coarser = wrong.coarser(_backward_bits(errors.shape[1]))
             errors = product(coarser, one.weights.T)
             errors = torch.ops.aten.threshold_backward(errors, one.values, 0)
             if params.dropout:
                 errors.mul_(1 / (1 - params.dropout))
+    for by_layer, (inputs, wrong) in zip(gradient, share.gather(factors[::-1]), strict=True):
+        own = share.workers.shard(len(by_layer.weights))
+        product(inputs.T, wrong, out=by_layer.weights[own])
+        if not by_layer.norm:
+            by_layer.bias.copy_(wrong.values.sum(dim=0, dtype=torch.float64))
     return logits
 
 
@@ -105,42 +119,51 @@ def _backward_bits(terms: int) -> int:
 
 
 def _go_forward(
-    network: Sequence[Layer], images: Tensor, draws: Draws, params: Train
+    network: Sequence[Layer], batch: Batch, draws: Draws, params: Train
 ) -> tuple[Tensor, list[Passed]]:
     """Return the logits, and what each layer leaves for the way back."""
-    values, passed = _disturb(images, params.input_noise, draws), list[Passed]()
-    for number, layer in enumerate(network, start=1):
-        inputs = quantise(values, FORWARD_BITS if passed else IMAGE_BITS)
-        weights = quantise(layer.weights, FORWARD_BITS)
-        sums, normalised = product(inputs, weights), None
+    share, passed = batch.share, list[Passed]()
+    values = _disturb(batch.images, params.input_noise, draws, share)
+    quantised = share.workers.quantise([layer.weights for layer in network])
+    power = None if params.input_noise else batch.power
+    for number, (layer, weights) in enumerate(zip(network, quantised, strict=True), start=1):
+        inputs = share.quantise(values, FORWARD_BITS if passed else IMAGE_BITS, power)
+        (sums, normalised), power = (product(inputs, weights), None), None
         if layer.norm:
             gains, means, variances = layer.norm
-            normalised = Normalised.of(sums, means, variances)
+            normalised = Normalised.of(sums, means, variances, share)
             sums = normalised.scaled(gains)
+            if not (params.hidden_noise or params.dropout):
+                power = normalised.power_passed(gains, layer.bias)
         passed.append(Passed(values, inputs, weights, normalised))
         values = sums.add_(layer.bias)
         if number < len(network):
-            values = _disturb(values, params.hidden_noise, draws).relu_()
-            values = _drop(values, params.dropout, draws)
+            values = _disturb(values, params.hidden_noise, draws, share).relu_()
+            values = _drop(values, params.dropout, draws, share)
     return values, passed
 
 
-def _disturb(values: Tensor, deviation: float, draws: Draws) -> Tensor:
+def _disturb(values: Tensor, deviation: float, draws: Draws, share: Share) -> Tensor:
     # Rasmus et al. (2015, "Semi-supervised learning with ladder networks", section 3).
-    return values + draws.normal(*values.shape) * deviation if deviation else values
-
-
-def _drop(values: Tensor, share: float, draws: Draws) -> Tensor:
-    # Srivastava et al. (2014, "Dropout: a simple way to prevent neural networks from overfitting").
-    if not share:
+    if not deviation:
         return values
-    return values * (draws.uniform(*values.shape) >= share) * (1 / (1 - share))
+    return values + draws.normal(share.rows, values.shape[1])[share.own] * deviation
 
 
-def slope(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Return the gradient of the mean cross-entropy by the logits, shape (rows, classes)."""
-    rows, classes = logits.shape
-    shares = exact.softmax(logits)
+def _drop(values: Tensor, dropped: float, draws: Draws, share: Share) -> Tensor:
+    # Srivastava et al. (2014, "Dropout: a simple way to prevent neural networks from overfitting").
+    if not dropped:
+        return values
+    kept = draws.uniform(share.rows, values.shape[1])[share.own] >= dropped
+    return values * kept * (1 / (1 - dropped))
+
+
+def slope(logits: Tensor, labels: Tensor, label_smoothing: float, rows: int) -> Tensor:
+    """Return the gradient of the cross-entropy's mean over so many rows by logits, of their shape.
+
+    Logits, (own rows, classes), are of some or all of these rows.
+    """
+    classes, shares = logits.shape[1], exact.softmax(logits)
     shares.sub_(label_smoothing / classes)
     hit = torch.full_like(shares[:, :1], label_smoothing - 1)
     return exact.over(shares.scatter_add_(1, labels[:, None], hit), rows).to(torch.float32)

@@ -101,13 +101,18 @@ def test_a_sum_is_that_of_whole_numbers_in_any_order_and_parts(
 ) -> None:
     values = draw(seed, terms, 3).to(dtype) / 3
     order = torch.randperm(terms, generator=torch.Generator().manual_seed(seed))
-    units = 2.0 ** -(52 - math.ceil(math.log2(terms))) * values.double().abs().max().item()
-    for column, found in zip(values.T.tolist(), total(values).tolist(), strict=True):
-        assert abs(Fraction(found) - sum(map(Fraction, column))) <= terms * units
+    bits = 52 - math.ceil(math.log2(terms))
+    for column, found in zip(values.T, total(values), strict=True):
+        units = 2.0**-bits * column.double().abs().max().item()
+        expected = sum(map(Fraction, column.tolist()))
+        assert abs(Fraction(found.item()) - expected) <= terms * units
+        snapped = exact.rounded(column.double(), bits).tolist()
+        assert found.item() == float(sum(map(Fraction, snapped)))
+        power = exact.power_within(column.double())
+        parts = [total(part, 0, terms, power) for part in column[order].tensor_split(3)]
+        assert sum(parts).item() == found.item()
     assert torch.equal(total(values[order]), total(values))
     assert torch.equal(total(values.T.contiguous(), 1), total(values))
-    snapped = exact.rounded(values.double(), 52 - math.ceil(math.log2(terms)))
-    assert total(values).tolist() == [float(sum(map(Fraction, one))) for one in snapped.T.tolist()]
 
 
 @pytest.mark.parametrize("dim", [None, 0, 1])

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -7,6 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from digits import process
+from digits.errors import InputError
 from tests.sandbox import ROOT
 
 STAGE = """
@@ -79,3 +82,43 @@ def test_a_stage_ends_tidily_when_it_or_what_started_it_is_ended(folder: Path, n
         stage.wait(timeout=3)
         starter.kill()
     assert not [*folder.glob("result*")]
+
+
+WORKER = {"TORCHELASTIC_RUN_ID": "group", "RANK": "0", "LOCAL_RANK": "0"}
+
+
+def become_worker(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
+    monkeypatch.setattr(process, "SHORTLY", 0.1)
+    for name, value in (WORKER | changes).items():
+        monkeypatch.setenv(name, value)
+
+
+def test_workers_run_beside_each_other_but_not_beside_another_group(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with process.alone():
+        for changes in ({"RANK": "1"}, {process.STARTED: "1"}):
+            with monkeypatch.context() as patch:
+                become_worker(patch, **changes)
+                with process.alone():
+                    pass
+        become_worker(monkeypatch)
+        with pytest.raises(InputError, match=r"running\.lock: another run of a stage in this fol"):
+            process.alone().__enter__()
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_what_a_worker_cannot_do_is_said_once_and_ends_the_group(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rank: str
+) -> None:
+    become_worker(monkeypatch, LOCAL_RANK=rank)
+    done = list[object]()
+    monkeypatch.setattr("time.sleep", done.append)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("os.kill", lambda *whom: done.append(whom))
+    with pytest.raises(SystemExit) as ended, process.giving_up():
+        raise InputError("one line")
+    assert (ended.value.code, capsys.readouterr().err) == (1, "error: one line\n")
+    # The first of a machine says it; the others would, if it did not.
+    waited = [process.SHORTLY] if rank == "1" else []
+    assert done == [*waited, (os.getppid(), signal.SIGTERM)]

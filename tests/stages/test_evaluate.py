@@ -9,7 +9,7 @@ from PIL import Image
 
 from digits.data.predictions import TEST, VALIDATION, read_probabilities
 from digits.data.straightening import straighten
-from digits.data.tensors import PREPARED, map_labelled
+from digits.data.tensors import PREPARED, map_labels
 from digits.evaluation.measures import Predictions
 from digits.novelty import Novelty
 from digits.recogniser import Recogniser
@@ -36,7 +36,7 @@ def read_metrics(name: str) -> dict[str, Any]:
 def test_numbers_tables_and_training_agree() -> None:
     summary, trained = read_metrics("evaluation"), read_metrics("train")
     pairs = pd.read_csv("plots/confusion.csv")
-    _, labels = map_labelled(PREPARED / "validation", CLASSES)
+    labels = map_labels(PREPARED / "validation", CLASSES)
     predictions = Predictions(labels, read_probabilities(VALIDATION, LABELS, 30))
     assert pairs["actual"].tolist() == labels.tolist()
     assert pairs["predicted"].tolist() == predictions.predicted.tolist()

@@ -10,7 +10,7 @@ import pytest
 from digits.data.image_table import write_images
 from digits.data.predictions import TEST
 from digits.data.submission import read_ids, read_submission
-from digits.data.tensors import PREPARED, Statistics, map_labelled
+from digits.data.tensors import PREPARED, Statistics, map_labels
 from digits.errors import InputError
 from digits.evaluation.measures import negative_log_likelihood
 from digits.exact import log_softmax
@@ -34,7 +34,7 @@ def test_what_is_answered_is_averaged_over_views(project: Path, write_params: Pa
     labels = read_submission(Path("submission.csv"), read_ids(), LABELS)
     assert np.array_equal(labels, log_probabilities[0].argmax(axis=1))
     found = json.loads(Path("metrics/evaluation.json").read_text())["negative_log_likelihood"]
-    _, actual = map_labelled(PREPARED / "validation", CLASSES)
+    actual = map_labels(PREPARED / "validation", CLASSES)
     assert found == negative_log_likelihood(log_probabilities[1], actual)
 
 

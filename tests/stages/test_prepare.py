@@ -7,11 +7,11 @@ import pytest
 
 from digits.data.image_table import write_images
 from digits.data.straightening import straighten
-from digits.data.tensors import PREPARED, Statistics, map_labelled, map_pixels
+from digits.data.tensors import IMAGES, PREPARED, Digests, Statistics, digest_rows, map_pixels
 from digits.errors import InputError
 from stages import prepare
 from tests.conftest import PIXELS, ParamsWriter
-from tests.sandbox import CLASSES, draw_images
+from tests.sandbox import draw_images
 
 PARTS = ("train", "validation")
 
@@ -36,20 +36,23 @@ def test_parts_hold_each_row_once_in_order_normalised_by_training_pixels_alone(
     write_images(Path("train.csv"), pixels, labels)
     prepare.main()
     statistics = Statistics.load(PREPARED / "statistics.json")
-    for part in PARTS:
-        images, held = map_labelled(PREPARED / part, CLASSES)
-        rows = rows_of(part)
+    images, first = np.load(IMAGES), 0
+    for part, digest in zip(PARTS, Digests.load(), strict=True):
+        rows, held = rows_of(part), np.load(PREPARED / part / "labels.npy")
         assert rows == sorted(rows)
         assert np.array_equal(map_pixels(PREPARED / part, 16), pixels[rows])
-        assert np.array_equal(statistics.normalise(pixels[rows]), images)
+        own = images[first : first + len(rows)]
+        assert np.array_equal(statistics.normalise(pixels[rows]), own)
         assert np.array_equal(held, labels[rows])
+        assert np.array_equal(digest_rows(own, held, first), digest)
+        first += len(rows)
     assert len(rows_of("validation")) == 30
     assert sorted(rows_of("train") + rows_of("validation")) == list(range(90))
     assert np.array_equal(map_pixels(PREPARED / "test", 16), draw_images(12, seed=1)[0])
     training = straighten(pixels[rows_of("train")])
     expected = [training.mean(), training.std()]
     assert [statistics.mean, statistics.std] == pytest.approx(expected, rel=1e-14)
-    normalised = np.load(PREPARED / "train" / "images.npy").astype(np.float64)
+    normalised = images[: len(training)].astype(np.float64)
     assert [normalised.mean(), normalised.std()] == pytest.approx([0, 1], abs=1e-7)
 
 

@@ -2,7 +2,6 @@ import json
 import re
 from collections.abc import Sequence
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,9 @@ import pandas as pd
 import pytest
 import torch
 
+from digits.data.tensors import IMAGES
 from digits.errors import InputError
+from digits.network.checkpoint import Checkpoint
 from digits.network.model import MODEL, Weights, encode, load_model
 from digits.network.training import Epoch
 from stages import prepare, train
@@ -88,7 +89,9 @@ def test_where_no_one_watches_rows_come_a_minute_apart_but_the_first_and_the_las
     monkeypatch: pytest.MonkeyPatch, write_params: ParamsWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_params({"train.epochs": 8})
-    monkeypatch.setattr(train, "monotonic", count(0, 16).__next__)  # looked at in each epoch
+    clock = [0.0]
+    monkeypatch.setattr(train, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(Checkpoint, "save", lambda *_: clock.__setitem__(0, clock[0] + 16))
     train.main()
     rows = re.findall(r"epoch (\d) of 8 ", capsys.readouterr().out)
     assert rows == ["1", "5", "8"]
@@ -117,6 +120,19 @@ def test_a_loss_that_is_not_finite_writes_no_model(write_params: ParamsWriter) -
     with pytest.raises(InputError, match=r"train\.lr: the loss is nan in epoch 1; expected a smal"):
         train.main()
     assert not any(path.exists() for path in OUTPUTS)
+
+
+def test_images_that_prepare_did_not_write_are_not_trained_on(write_params: ParamsWriter) -> None:
+    for rows in ("all", "train"):
+        write_params({"train.rows": rows})
+        train.main()
+    images = IMAGES.read_bytes()
+    for place in (-1, -33 * 16 * 4):  # of the validation and of the training rows
+        changed = bytearray(images)
+        changed[place] ^= 1
+        IMAGES.write_bytes(changed)
+        with pytest.raises(InputError, match=r"images\.npy: not the rows that prepare wrote"):
+            train.main()
 
 
 class Killed(BaseException):

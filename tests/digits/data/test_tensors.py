@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from digits.data.straightening import straighten
 from digits.data.tensors import (
     Statistics,
-    map_labelled,
+    map_array,
+    map_labels,
     map_pixels,
     read_pixels,
     write_blocks,
@@ -63,6 +64,12 @@ def test_statistics_are_loaded_as_they_were_saved(tmp_path: Path) -> None:
 RIGHT = np.ones((2, 4), np.float32)
 
 
+def read(folder: Path) -> list[int]:
+    images = map_array(folder / "images.npy", np.float32, None, 4)
+    labels: list[int] = map_labels(folder, 3, len(images)).tolist()
+    return labels
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
@@ -79,8 +86,8 @@ def test_arrays_that_prepare_did_not_write_are_refused(
 ) -> None:
     np.save(tmp_path / "images.npy", RIGHT)
     np.save(tmp_path / "labels.npy", np.array([0, 2]))
-    assert map_labelled(tmp_path, classes=3, pixels=4)[1].tolist() == [0, 2]
+    assert read(tmp_path) == [0, 2]
     np.save(tmp_path / "images.npy", images)
     np.save(tmp_path / "labels.npy", np.array(labels))
     with pytest.raises(InputError, match=message):
-        map_labelled(tmp_path, classes=3, pixels=4)
+        read(tmp_path)

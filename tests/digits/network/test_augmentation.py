@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from digits.exact import power_within
 from digits.network.affine import PLACES
 from digits.network.augmentation import augment
 from digits.network.draws import Draws
 from digits.params import Augment
+from tests.conftest import share_of
 
 NONE = Augment(rotation=0, scale=0, shear=0, shift=0, elastic=0, smoothness=4)
 ONE_AFTER_THE_OTHER = {"scale": 0.5, "shear": 0.5, "rotation": 90, "shift": 1}
@@ -18,7 +20,8 @@ ONE_AFTER_THE_OTHER = {"scale": 0.5, "shear": 0.5, "rotation": 90, "shift": 1}
 
 def distort(images: Tensor, *, seed: int = 0, **strengths: Any) -> Tensor:
     draws = Draws(torch.Generator().manual_seed(seed), torch.device("cpu"))
-    return augment(images, NONE.model_copy(update=strengths), draws)
+    params, share = NONE.model_copy(update=strengths), share_of(len(images))
+    return augment(images, power_within(images), params, draws, share)
 
 
 @pytest.mark.parametrize("side", [5, 28, 32])

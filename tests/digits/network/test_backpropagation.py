@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digits.exact import quantise
-from digits.network import backpropagation, normalisation
-from digits.network.backpropagation import Layer, backpropagate, slope, view_layers
+from digits.exact import power_within, quantise
+from digits.network import backpropagation, normalisation, workers
+from digits.network.backpropagation import Batch, Layer, backpropagate, slope, view_layers
 from digits.network.draws import Draws
 from digits.network.training import draw_network
 from digits.params import Train
-from tests.conftest import tiny_params
+from tests.conftest import share_of, tiny_params
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -55,8 +55,9 @@ class Case:
     def differentiate(self) -> tuple[Tensor, list[Layer], list[Tensor]]:
         """Return logits, gradient, and the running statistics after it."""
         gradient = self.view_gradient(torch.full_like(self.values, torch.nan))
-        layers, batch = view_layers(self.values.clone(), self.widths), (self.images, self.labels)
-        logits = backpropagate(layers, gradient, *batch, begin_draws(), self.params)
+        layers, share = view_layers(self.values.clone(), self.widths), share_of(len(self.labels))
+        batch = Batch(self.images, self.labels, power_within(self.images), share)
+        logits = backpropagate(layers, gradient, batch, begin_draws(), self.params)
         return logits, gradient, [one for layer in layers for one in layer.norm[1:]]
 
     def expect(self) -> tuple[Tensor, list[Layer], list[Tensor]]:
@@ -107,6 +108,7 @@ def test_logits_and_gradients_are_those_of_autograd_but_for_few_bits(
     case = Case.draw(widths, 256, **knobs)
     logits, layers, statistics = case.expect()
     assert 1e-3 < differ(case.differentiate()[0], logits) < 0.2
+    monkeypatch.setattr(workers, "FORWARD_BITS", 20)
     for kind, bits in (("FORWARD_BITS", 20), ("IMAGE_BITS", 20), ("BACKWARD_BITS", (20, 20))):
         monkeypatch.setattr(backpropagation, kind, bits)
     monkeypatch.setattr(normalisation, "BITS", 20)
@@ -129,7 +131,7 @@ def test_products_are_of_8_bits_of_images_6_of_all_else_and_as_many_back_as_floa
     hidden = (inputs.values.double() @ first).float() + layers[0].bias
     passed_on = quantise(hidden.relu(), 6).values.double()
     assert torch.equal(logits, (passed_on @ second).float() + layers[1].bias)
-    wrong = quantise(slope(logits, case.labels, 0), bits)
+    wrong = quantise(slope(logits, case.labels, 0, rows), bits)
     assert torch.equal(by_second.weights, (passed_on.T @ wrong.values.double()).float())
     assert torch.equal(by_second.bias, wrong.values.double().sum(dim=0).float())
     errors = wrong.coarser(9).values.double() @ second.T  # fewer through a wide layer

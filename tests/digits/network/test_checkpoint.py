@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from digits.network import checkpoint
+from digits.network import checkpoint, training
 from digits.network.checkpoint import Checkpoint, identify
-from digits.network.training import Labelled, Trainer
+from digits.network.training import Trainer
 from digits.params import Augment, Train, load_params
 from tests.conftest import draw_labelled
 from tests.sandbox import CLASSES
@@ -53,6 +53,30 @@ def test_a_run_that_was_stopped_ends_in_the_same_state(
     assert content(trainer) == content(quiet)
 
 
+def test_a_run_that_was_stopped_within_an_epoch_ends_in_the_same_state(
+    train: Train, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(training, "ROWS", 30)  # of 95, in batches of 10
+    train = train.model_copy(update={"averaging": 0.9, "dropout": 0.2, "schedule": "one_cycle"})
+    quiet, trainer, kept = begin(train), begin(train), Checkpoint("0" * 64)
+    list(quiet.run())
+    pauses = iter(range(5))  # 3 in an epoch
+
+    def pause() -> None:
+        if next(pauses) == 4:
+            kept.save(trainer)
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        list(trainer.run(pause))
+    fresh = begin(train)
+    kept.restore(fresh)
+    assert len(fresh.losses) == 2
+    assert "goes on after epoch 1 and some of the next, from" in capsys.readouterr().out
+    list(fresh.run())
+    assert content(fresh) == content(quiet)
+
+
 @pytest.mark.parametrize("damage", ["short", "bit", "foreign"])
 def test_a_damaged_or_foreign_checkpoint_is_reported_and_ignored(
     train: Train, capsys: pytest.CaptureFixture[str], damage: str
@@ -77,19 +101,10 @@ def test_params_rows_and_the_librarys_code_decide_a_runs_name(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "__file__", str(tmp_path / "network" / "checkpoint.py"))
-    code, rows, images = tmp_path / "exact.py", draw_labelled(9), draw_labelled(9).images
+    code, other = tmp_path / "exact.py", train.model_copy(update={"lr": 0.2})
     code.write_text("one")
-    images[0, 0] += 1
-    names = [
-        identify((train,), rows),
-        identify((train.model_copy(update={"lr": 0.2}),), rows),
-        identify((train, 3), rows),
-        identify((train,), Labelled(images, rows.labels)),
-        identify((train,), Labelled(rows.images, rows.labels.flip(0))),
-        identify((train,), Labelled(rows.images.reshape(-1, 1), rows.labels)),
-        identify((train,), rows, rows),
-    ]
+    names = [identify(*one) for one in ((train, 3, "a"), (other, 3, "a"), (train, 3, "b"))]
     code.write_text("two")
-    assert len({*names, identify((train,), rows)}) == 8
+    assert len({*names, identify(train, 3, "a")}) == 4
     code.write_text("one")
-    assert identify((train,), draw_labelled(9)) == names[0]
+    assert identify(train.model_copy(), 3, "a") == names[0]

@@ -3,6 +3,7 @@ import torch
 
 from digits.network import descent
 from digits.network.descent import Descent
+from digits.network.workers import ALONE
 from digits.params import Train
 from tests.conftest import tiny_params
 
@@ -22,7 +23,7 @@ def test_a_step_is_that_of_torch_and_averages_take_their_share_of_all_values(
     *kinds, statistics = [kind.clone() for kind in values.split(SIZES)]
     averages = values.clone()
     params = Train(**tiny_params({})["train"] | changes | {"batch_norm": True})
-    found = Descent(values, WIDTHS, params)
+    found = Descent(values, WIDTHS, params, ALONE)
     [one, other], pairs = found.gradient, zip(kinds, decays, strict=True)
     groups = [{"params": [kind], "weight_decay": decay} for kind, decay in pairs]
     optimiser = torch.optim.SGD(groups, lr=0.2, momentum=0.9, nesterov=nesterov)

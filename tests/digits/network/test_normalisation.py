@@ -2,6 +2,7 @@ import torch
 
 from digits.exact import rounded
 from digits.network.normalisation import Normalised
+from tests.conftest import share_of
 
 ROWS, WIDTH = 600, 6
 
@@ -12,7 +13,8 @@ def draw(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def normalise(values: torch.Tensor) -> Normalised:
-    return Normalised.of(values.clone(), torch.zeros(WIDTH), torch.ones(WIDTH))
+    share = share_of(len(values))
+    return Normalised.of(values.clone(), torch.zeros(WIDTH), torch.ones(WIDTH), share)
 
 
 def test_sums_are_of_12_bits_and_the_same_in_any_order() -> None:

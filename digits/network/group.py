@@ -1,0 +1,130 @@
+"""The group of workers: torchrun starts it, on one machine or several, and again if one ends.
+
+DIGITS_WORKERS=4 dvc repro
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from hashlib import sha256
+
+import torch
+from torch import distributed
+
+from digits.errors import InputError
+from digits.network.workers import ALONE, Workers, losing
+from digits.params import Train
+from digits.process import STARTED, is_worker
+
+ENDPOINT = "PET_RDZV_ENDPOINT"  # as torchrun reads it: the machine where a group of several meets
+RESTARTS = "3"  # of the group, unless PET_MAX_RESTARTS, which torchrun reads, says so
+PATIENCE = 300  # seconds until a worker that does not answer is given up
+
+
+def read_variable(name: str, otherwise: int) -> int:
+    """Return a whole number above 0 from the environment; `InputError` if it is something else."""
+    text = os.environ.get(name, "") or str(otherwise)
+    if not text.isdecimal() or not int(text):
+        raise InputError(f"environment: {name} = {text!r}; expected a whole number above 0")
+    return int(text)
+
+
+def asked() -> int:
+    """Return how many workers this machine is to start, 0 if none: this process does it all."""
+    found = read_variable("DIGITS_WORKERS", 1)
+    return 0 if is_worker() or (found == 1 and ENDPOINT not in os.environ) else found
+
+
+def refuse_many(workers: int, params: Train) -> None:
+    """Raise `InputError` where there are more workers than rows in a batch."""
+    if workers > params.batch_size:
+        told = f"environment: {workers} workers, and {params.batch_size} rows in a batch"
+        raise InputError(f"{told}; expected no more workers than rows")
+
+
+def start(workers: int, module: str, argument: str) -> None:
+    """Run a module in so many workers, and with those of other machines, if any are named.
+
+    That is done by torchrun's variables: PET_RDZV_ENDPOINT, PET_NNODES and others. `InputError`
+    where none answers there, or a worker ends again and again.
+    """
+    threads = max((os.cpu_count() or 1) // workers, 1)
+    defaults = {"PET_MAX_RESTARTS": RESTARTS, "PET_RDZV_BACKEND": "c10d"}
+    # Otherwise, workers that start again find the addresses of those before (torch 2.13).
+    defaults |= {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    for name, value in {**defaults, "OMP_NUM_THREADS": str(threads), STARTED: "1"}.items():
+        os.environ.setdefault(name, value)
+    logging.disable()  # of torchrun: what there is to be told, workers tell, or what follows
+    # They read the variables as they are imported, and take long for it.
+    from torch.distributed import run  # noqa: PLC0415
+    from torch.distributed.elastic import rendezvous  # noqa: PLC0415
+    from torch.distributed.elastic.multiprocessing import SignalException, errors  # noqa: PLC0415
+
+    endpoint = os.environ.get(ENDPOINT)
+    alone = [] if endpoint else ["--standalone"]
+    options = [*alone, "--nproc-per-node", str(workers), "--module", module, argument]
+    try:
+        run.run(run.parse_args(options))
+    except SignalException:
+        sys.exit(1)  # a worker has said why
+    except errors.ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        told = f"worker {rank}: ended with status {failure.exitcode}"
+        tries = f"PET_MAX_RESTARTS = {os.environ['PET_MAX_RESTARTS']}"
+        raise InputError(f"{told}, after {tries}; expected it to live") from None
+    except rendezvous.RendezvousError:
+        told = f"environment: {ENDPOINT} = {endpoint!r}: no group answers"
+        raise InputError(f"{told}; expected HOST:PORT of the machine that starts it") from None
+
+
+def keep_apart(local: int, workers: int) -> None:
+    """Leave to each worker of this machine cores of its own: to be moved takes long."""
+    if hasattr(os, "sched_setaffinity"):  # macOS has none
+        cores = sorted(os.sched_getaffinity(0))
+        own = cores[len(cores) * local // workers : len(cores) * (local + 1) // workers]
+        os.sched_setaffinity(0, own or {cores[local % len(cores)]})
+
+
+@contextmanager
+def join(device: torch.device, same: Mapping[str, object]) -> Iterator[Workers]:
+    """Yield this worker of the group that it was started in, if in any.
+
+    `InputError` on each of them where one has not the same as the first, of what is named.
+    """
+    if not is_worker():
+        yield ALONE
+        return
+    rank, size, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    if local:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    keep_apart(local, int(os.environ["LOCAL_WORLD_SIZE"]))
+    gpu = device.type == "cuda"
+    if gpu and local >= torch.cuda.device_count():
+        told = f"environment: worker {local} of this machine has no GPU of its own"
+        raise InputError(f"{told}; expected no more workers than GPUs, or DIGITS_DEVICE = 'cpu'")
+    if gpu:
+        torch.cuda.set_device(local)
+    patience = timedelta(seconds=read_variable("DIGITS_PATIENCE", PATIENCE))
+    with losing():
+        distributed.init_process_group("nccl" if gpu else "gloo", timeout=patience)
+    workers = Workers(rank, size, not local, torch.device("cuda", local) if gpu else device)
+    try:
+        compare(workers, {"torch": torch.__version__.partition("+")[0], **same})
+        yield workers
+    finally:
+        distributed.destroy_process_group()
+
+
+def compare(workers: Workers, same: Mapping[str, object]) -> None:
+    """Raise `InputError` where a worker has not the same as the first, of what is named."""
+    own = torch.tensor([list(sha256(repr(one).encode()).digest()) for one in same.values()])
+    found = workers.gather(own)
+    for rank, theirs in enumerate(found):
+        for name, one, first in zip(same, theirs, found[0], strict=True):
+            if not torch.equal(one, first):
+                raise InputError(
+                    f"worker {rank}: {name}: not as worker 0 has it; expected the same"
+                )
