@@ -23,7 +23,7 @@ WHEELS = (
     *("matplotlib", "contourpy", "cycler", "fonttools", "kiwisolver", "packaging", "pillow"),
     *("pyparsing", "python-dateutil", "six"),
     *("pydantic", "pydantic-core", "annotated-types", "typing-extensions", "typing-inspection"),
-    *("filelock", "fsspec", "mpmath", "networkx", "sympy"),
+    *("filelock", "fsspec", "mpmath", "networkx", "psutil", "sympy"),
 )
 
 
