@@ -100,9 +100,8 @@ def write_history(history: Sequence[Epoch]) -> None:
 def main() -> str:
     """Run the stage; return what it did, in words."""
     params, device = load_params(), choose_device()
-    count = asked()
-    refuse_many(count, params.train)
-    if count:
+    if count := asked():
+        refuse_many(count, params.train)
         start(count, "stages", "train")
         return f"trained in workers, {count} of them on this machine"
     classes = load_classes()

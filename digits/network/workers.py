@@ -129,7 +129,7 @@ class Workers:
 
     def complete(self, vector: Tensor, parts: Sequence[Sequence[slice]]) -> None:
         """Take each worker's parts of a vector from it, in place."""
-        if self.size > 1:
+        if self.size > 1 and len(vector):
             pieces = [[vector[part] for part in one] for one in parts]
             self.swap([pieces[self.rank]] * self.size, pieces)
 
