@@ -49,26 +49,47 @@ def namespace(values: object) -> Any:  # noqa: ANN401
 class Quantised(Generic[Array]):
     """A matrix of whole multiples of a unit."""
 
-    values: Array  # float32, shape (rows, columns)
+    numbers: Array  # shape (rows, columns): these, float32, or how many units, int8 or int16
     power: Array  # unit times 2 ** (bits - 1): of all, shape (), or of each row or column
     bits: int  # no value is more than 2 ** bits units
     turned: "Quantised[Array] | None" = None  # what this is the transpose of, if of anything
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows and columns there are."""
+        rows, columns = self.numbers.shape
+        return rows, columns
+
+    @property
     def T(self) -> "Quantised[Array]":  # noqa: N802  (as arrays have it)
         """The transpose."""
         power = self.power.mT if self.power.ndim else self.power
-        return Quantised(self.values.mT, power, self.bits, self)
+        return Quantised(self.numbers.mT, power, self.bits, self)
 
     @property
     def unit(self) -> Array:
         """What all values are multiples of; infinite where they are not finite any more."""
-        return self.power * 2.0 ** (SINGLE - self.bits) * 2.0 ** (1 - SINGLE)
+        return unit(self.power, self.bits)
+
+    @cached_property
+    def values(self) -> Array:
+        """The multiples, float32, shape (rows, columns)."""
+        if not self._is_whole:
+            return self.numbers
+        if self.turned:
+            return self.turned.values.mT
+        xp = namespace(self.numbers)
+        return xp.asarray(self.numbers, dtype=xp.float32) * self.unit
+
+    @property
+    def _is_whole(self) -> bool:
+        return self.numbers.dtype.itemsize < 4  # noqa: PLR2004  (bytes of float32)
 
     @cached_property
     def digits(self) -> Array:
         """The digits of the whole numbers, the higher ones first, int8, (rows, digits, columns)."""
-        xp, whole = namespace(self.values), self.values / self.unit
+        xp = namespace(self.numbers)
+        whole = self.numbers if self._is_whole else self.values / self.unit
         if self.bits <= DIGIT:
             return xp.asarray(whole, dtype=xp.int8)[:, None]
         whole = xp.asarray(whole, dtype=xp.int16)
@@ -85,6 +106,11 @@ class Quantised(Generic[Array]):
         if bits >= self.bits:
             return self
         return Quantised.within(self.values, self.power, bits)
+
+
+def unit(power: Array, bits: int) -> Array:
+    """Return the unit of values of so many bits, of which `power_within` has returned a power."""
+    return power * 2.0 ** (SINGLE - bits) * 2.0 ** (1 - SINGLE)
 
 
 def quantise(values: Array, bits: int, axis: int | None = None) -> Quantised[Array]:
@@ -138,8 +164,8 @@ def product(left: Quantised[Array], right: Quantised[Array], out: Array | None =
     The left may have a unit for each row, the right one for each column. Only the sign of a zero
     shows what has multiplied them.
     """
-    xp = namespace(left.values)
-    if sum_bits(left.bits + right.bits, left.values.shape[1]) <= SINGLE:
+    xp = namespace(left.numbers)
+    if sum_bits(left.bits + right.bits, left.shape[1]) <= SINGLE:
         return xp.matmul(left.values, right.values, out=out)
     wide = [xp.asarray(one.values, dtype=xp.float64) for one in (left, right)]
     found = xp.asarray(wide[0] @ wide[1], dtype=xp.float32)

@@ -15,9 +15,9 @@ LARGE = 3 * 2**16  # numbers of a product's largest matrix, from which int8 take
 def product(left: Quantised[Tensor], right: Quantised[Tensor], out: Tensor | None = None) -> Tensor:
     """Return what `exact.product` does."""
     # Where a dimension is 1, torch 2.13's product of int8 may read a transposed matrix wrongly.
-    (rows, terms), columns = left.values.shape, right.values.shape[1]
+    (rows, terms), columns = left.shape, right.shape[1]
     short, *long = sorted((rows, terms, columns))
-    pays = short > 1 and prod(long) >= LARGE and _has_int8(left.values.device)
+    pays = short > 1 and prod(long) >= LARGE and _has_int8(left.numbers.device)
     if pays and sum_bits(left.bits + right.bits, terms) <= SINGLE:
         # One has one digit, and the other as many, or is no transpose and has two.
         few, more = (left, right) if left.bits < right.bits else (right, left)
@@ -32,7 +32,7 @@ def _multiply_digits(left: Quantised[Tensor], right: Quantised[Tensor]) -> Tenso
     columns = right.turned.digits[:, 0].T if right.turned else right.digits.flatten(1)
     found = torch._int_mm(lines, columns)  # noqa: SLF001
     # Each row's digits follow one another, be they of the left or of the right.
-    parts = found.view(len(left.values), -1, right.values.shape[1]).unbind(1)
+    parts = found.view(left.shape[0], -1, right.shape[1]).unbind(1)
     return parts[0] if len(parts) == 1 else parts[1].add_(parts[0], alpha=2**DIGIT)
 
 

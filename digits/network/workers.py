@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from digits import exact
 from digits.errors import one_line
-from digits.exact import DIGIT, Quantised, power_within, quantise
+from digits.exact import Quantised, power_within, quantise, unit
 from digits.network.model import FORWARD_BITS
 
 ALIGNED = 8  # bytes
@@ -64,6 +64,12 @@ class Workers:
 
     def swap(self, given: Sequence[Sequence[Tensor]], taken: Sequence[Sequence[Tensor]]) -> None:
         """Give each worker its tensors, and take those that it has for this one, all contiguous."""
+        for one, own in zip(taken[self.rank], given[self.rank], strict=True):
+            one.copy_(own)
+        given, taken = (
+            [part if rank != self.rank else [] for rank, part in enumerate(parts)]
+            for parts in (given, taken)
+        )
         sent = [[_pack(one) for one in ours] for ours in given]
         lengths = [[one.nbytes + -one.nbytes % ALIGNED for one in theirs] for theirs in taken]
         everything = torch.cat([one for ours in sent for one in ours])
@@ -110,9 +116,8 @@ class Workers:
         found = torch.zeros(known[most][-1], dtype=torch.uint8, device=self.device)
         if self.rank == most:
             found = torch.frombuffer(bytearray(content), dtype=torch.uint8).to(self.device)
-        given = [found if self.rank == most else found[:0]]
-        taken = [[found] if rank == most else [] for rank in range(self.size)]
-        self.swap([given] * self.size, taken)
+        parts = [[found if rank == most else found[:0]] for rank in range(self.size)]
+        self.swap([parts[self.rank]] * self.size, parts)
         return found.cpu().numpy().tobytes()
 
     def largest(self, values: Tensor) -> Tensor:
@@ -153,7 +158,7 @@ class Workers:
             known, before = found.amax(0), known
             if torch.equal(known, before):
                 self._known = known
-                return list(map(_scale, whole, known, repeat(FORWARD_BITS)))
+                return list(map(Quantised, whole, known, repeat(FORWARD_BITS)))
 
 
 ALONE = Workers()
@@ -179,7 +184,7 @@ class Share(NamedTuple):
 
     def lines(self, matrix: Quantised[Tensor]) -> Quantised[Tensor]:
         """Return those lines of a matrix, with as many for each row, that are of own rows."""
-        columns = matrix.values.shape[1]
+        columns = matrix.shape[1]
         found = matrix.values.view(self.rows, -1)[self.own].view(-1, columns)
         return Quantised(found, matrix.power, matrix.bits)
 
@@ -205,7 +210,7 @@ class Share(NamedTuple):
             whole.append(found)
         self.workers.swap(given, taken)
         return [
-            (_scale(a, one.power, one.bits), _scale(b, other.power, other.bits))
+            (Quantised(a, one.power, one.bits), Quantised(b, other.power, other.bits))
             for (a, b), (one, other) in zip(whole, factors, strict=True)
         ]
 
@@ -219,16 +224,7 @@ def _pack(values: Tensor) -> Tensor:
 
 def _count(values: Tensor, power: Tensor, bits: int, kind: torch.dtype) -> Tensor:
     """Return values, rounded as `Quantised.within` does it, as whole numbers of their unit."""
-    return (values / Quantised(values, power, bits).unit).round_().to(kind)
-
-
-def _scale(whole: Tensor, power: Tensor, bits: int) -> Quantised[Tensor]:
-    """Return whole numbers as multiples of a unit."""
-    values = whole.to(torch.float32)
-    found = Quantised(values.mul_(Quantised(values, power, bits).unit), power, bits)
-    if bits <= DIGIT:
-        found.__dict__["digits"] = whole[:, None]  # which it would find out again
-    return found
+    return (values / unit(power, bits)).round_().to(kind)
 
 
 @contextmanager

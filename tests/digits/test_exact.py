@@ -81,8 +81,8 @@ def test_a_product_is_that_of_whole_numbers_in_any_order_and_parts(
     some, others = order[: terms // 2], order[terms // 2 :]
 
     def multiply_some(chosen: Tensor) -> Tensor:
-        chosen_left = replace(left, values=left.values[:, chosen])
-        return product(chosen_left, replace(right, values=right.values[chosen]))
+        chosen_left = replace(left, numbers=left.numbers[:, chosen])
+        return product(chosen_left, replace(right, numbers=right.numbers[chosen]))
 
     with multiplying(digits=digits):
         found = [product(left, right), product(right.T, left.T).T, multiply_some(order)]
@@ -92,6 +92,20 @@ def test_a_product_is_that_of_whole_numbers_in_any_order_and_parts(
         if terms > 1 and sum(bits) + math.ceil(math.log2(terms)) <= 24:
             found.append(multiply_some(some) + multiply_some(others))
     assert all(torch.equal(one, expected) for one in found)
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(6, torch.int8), (12, torch.int16)])
+def test_whole_numbers_of_a_unit_are_the_values_that_they_stand_for(
+    bits: int, kind: torch.dtype
+) -> None:
+    expected = quantise(draw(0, 5, 7), bits)
+    numbers = (expected.values / expected.unit).to(kind)
+    for one, other in (
+        (found := Quantised(numbers, expected.power, bits), expected),
+        (found.T, expected.T),
+    ):
+        assert torch.equal(one.values, other.values)
+        assert torch.equal(one.digits, other.digits)
 
 
 @few

@@ -1,9 +1,18 @@
 import os
+from queue import Queue
+from threading import Event, Thread, get_native_id
 
 import pytest
 
 from digits.errors import InputError
-from digits.network.group import asked, compare, keep_apart, read_variable, refuse_many
+from digits.network.group import (
+    asked,
+    compare,
+    keep_apart,
+    not_preempting,
+    read_variable,
+    refuse_many,
+)
 from digits.network.workers import Workers
 from digits.params import Train
 from tests.conftest import tiny_params
@@ -63,3 +72,16 @@ def test_workers_share_the_cores(
     for local in range(workers):
         keep_apart(local, workers)
     assert given == expected if expected else all(len(one) == 1 for one in given)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="there are no policies here")
+def test_what_starts_meanwhile_takes_no_core_from_others_and_this_thread_is_as_before() -> None:
+    started, end = Queue[int](), Event()
+    before = os.sched_getscheduler(0)
+    with not_preempting():
+        thread = Thread(target=lambda: (started.put(get_native_id()), end.wait()))
+        thread.start()
+    assert os.sched_getscheduler(started.get()) == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == before
+    end.set()
+    thread.join()
