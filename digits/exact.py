@@ -83,7 +83,7 @@ class Quantised(Generic[Array]):
 
     @property
     def _is_whole(self) -> bool:
-        return self.numbers.dtype.itemsize < 4  # noqa: PLR2004  (bytes of float32)
+        return self.numbers.dtype.itemsize < 4  # bytes of float32
 
     @cached_property
     def digits(self) -> Array:

@@ -28,7 +28,7 @@ SHORTLY = 5  # seconds
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage's `main` in this folder, as `run_command` does."""
     end_with_parent()
-    run_command(giving_up()(alone()(main)))
+    giving_up()(run_command)(alone()(main))
 
 
 def is_worker() -> bool:
@@ -38,15 +38,15 @@ def is_worker() -> bool:
 
 @contextmanager
 def giving_up() -> Iterator[None]:
-    """Have torchrun end, not start again, the workers that raise an InputError: as they all do."""
+    """Have torchrun end, not start again, workers that end with a line for a person to mend."""
     try:
         yield
-    except InputError as error:
-        if not is_worker():
+    except SystemExit as ended:
+        if not is_worker() or not str(ended.code).startswith("error: "):
             raise
         if os.environ["LOCAL_RANK"] != "0":
-            time.sleep(SHORTLY)  # for the first to say it
-        print(f"error: {error}", file=sys.stderr, flush=True)
+            time.sleep(SHORTLY)  # for the first, which says it if it is told of all
+        print(ended.code, file=sys.stderr, flush=True)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which torchrun will send in its turn
         os.kill(os.getppid(), signal.SIGTERM)
         sys.exit(1)
@@ -60,8 +60,13 @@ def end_with_parent() -> None:
 
 
 def _starter() -> Process:
-    """Return the nearest parent that does more than run this very command, as DVC's shell does."""
+    """Return the nearest parent that does more than run this very command, as DVC's shell does.
+
+    That of a worker may be of the same command, and starts it.
+    """
     command, own = " ".join(sys.orig_argv[1:]), Process()
+    if is_worker() and (parent := own.parent()):
+        return parent
     return next((one for one in own.parents() if command not in " ".join(one.cmdline())), own)
 
 

@@ -65,7 +65,7 @@ class Checkpoint:
 
         Of several workers' checkpoints, they all take the one that is the furthest.
         """
-        content = self._read()
+        content = self._read() if trainer.workers.leads else b""
         content = trainer.workers.furthest(content, *_progress(content))
         if not content:
             return
@@ -76,7 +76,7 @@ class Checkpoint:
         trainer.begun, trainer.losses = tensors["begun"], tensors["losses"].tolist()
         trainer.history = _load_history(tensors["history"])
         within = " and some of the next" if trainer.losses else ""
-        print(f"train: goes on after epoch {len(trainer.history)}{within}, from {self.path}")
+        print(f"train: goes on after epoch {len(trainer.history)}{within}")
 
     def _read(self) -> bytes:
         """Return what was saved, if anything was, and it is whole."""
@@ -86,8 +86,8 @@ class Checkpoint:
             content = self.path.read_bytes()
         if self._digest(content[32:]) == content[:32]:
             return content[32:]
-        told = "damaged, or of another run; expected its own checkpoint"
-        print(f"warning: {self.path}: {told}; training starts at the first epoch", file=sys.stderr)
+        told = "damaged, or of another run, and not used; expected a checkpoint of this one"
+        print(f"warning: {self.path}: {told}", file=sys.stderr)
         return b""
 
     def _digest(self, content: bytes) -> bytes:

@@ -31,7 +31,8 @@ def describe_device(device: torch.device) -> str:
     """Return what does the arithmetic on a device, in words."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"the CPU, with up to {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"the CPU, with up to {threads} threads" if threads > 1 else "the CPU, with a thread"
 
 
 class Pace:

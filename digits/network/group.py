@@ -5,30 +5,34 @@ DIGITS_WORKERS=4 dvc repro
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from datetime import timedelta
 from hashlib import sha256
+from io import StringIO
 
 import torch
 from torch import distributed
 
-from digits.errors import InputError
+from digits.errors import InputError, one_line, shorten
 from digits.network.workers import ALONE, Workers, losing
 from digits.params import Train
 from digits.process import STARTED, is_worker
 
 ENDPOINT = "PET_RDZV_ENDPOINT"  # as torchrun reads it: the machine where a group of several meets
 RESTARTS = "3"  # of the group, unless PET_MAX_RESTARTS, which torchrun reads, says so
+DIGITS = 6  # of a number of the environment, at most
 PATIENCE = 300  # seconds until a worker that does not answer is given up
 
 
 def read_variable(name: str, otherwise: int) -> int:
-    """Return a whole number above 0 from the environment; `InputError` if it is something else."""
+    """Return a number, from 1 to 999,999, of the environment; `InputError` if it is no such one."""
     text = os.environ.get(name, "") or str(otherwise)
-    if not text.isdecimal() or not int(text):
-        raise InputError(f"environment: {name} = {text!r}; expected a whole number above 0")
+    if not text.isdecimal() or len(text) > DIGITS or not int(text):
+        told = f"environment: {name} = {shorten(text)}"
+        raise InputError(f"{told}; expected a whole number from 1 to 999999")
     return int(text)
 
 
@@ -49,35 +53,69 @@ def start(workers: int, module: str, argument: str) -> None:
     """Run a module in so many workers, and with those of other machines, if any are named.
 
     That is done by torchrun's variables: PET_RDZV_ENDPOINT, PET_NNODES and others. `InputError`
-    where none answers there, or a worker ends again and again.
+    where one is wrong, none answers there, or a worker ends again and again.
     """
-    threads = max((os.cpu_count() or 1) // workers, 1)
+    machines, alone = os.environ.get("PET_NNODES", "1"), ENDPOINT not in os.environ
+    if alone and machines != "1":
+        told = f"environment: PET_NNODES = {machines!r}, and no {ENDPOINT}"
+        raise InputError(f"{told}; expected HOST:PORT of the machine that starts the group")
+    set_variables(workers)
+    logging.disable()  # of torchrun: what there is to be told, workers tell, or what follows
+    # It reads the variables as it is imported, and takes long for it.
+    from torch.distributed import run  # noqa: PLC0415
+
+    options = ["--nproc-per-node", str(workers), "--module", module, argument]
+    options = ["--standalone", *options] if alone else options
+    with telling(), redirect_stderr(StringIO()) as said:
+        try:
+            arguments = run.parse_args(options)
+        except SystemExit:
+            raise ValueError(said.getvalue().rpartition("error: ")[2]) from None
+    with telling():
+        run.run(arguments)
+
+
+def set_variables(workers: int) -> None:
+    """Set those that torchrun and the workers that it starts read, but for what is set already."""
+    if sys.flags.ignore_environment:  # so does this process
+        for name in [one for one in os.environ if one.startswith("PYTHON")]:
+            del os.environ[name]
+    threads = max(torch.get_num_threads() // workers, 1)
     defaults = {"PET_MAX_RESTARTS": RESTARTS, "PET_RDZV_BACKEND": "c10d"}
     # Otherwise, workers that start again find the addresses of those before (torch 2.13).
     defaults |= {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
     for name, value in {**defaults, "OMP_NUM_THREADS": str(threads), STARTED: "1"}.items():
         os.environ.setdefault(name, value)
-    logging.disable()  # of torchrun: what there is to be told, workers tell, or what follows
-    # They read the variables as they are imported, and take long for it.
-    from torch.distributed import run  # noqa: PLC0415
-    from torch.distributed.elastic import rendezvous  # noqa: PLC0415
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Raise an `InputError` where torchrun cannot start workers, or gives them up."""
+    from torch.distributed.elastic import rendezvous  # noqa: PLC0415  (as above)
     from torch.distributed.elastic.multiprocessing import SignalException, errors  # noqa: PLC0415
 
-    endpoint = os.environ.get(ENDPOINT)
-    alone = [] if endpoint else ["--standalone"]
-    options = [*alone, "--nproc-per-node", str(workers), "--module", module, argument]
     try:
-        run.run(run.parse_args(options))
-    except SignalException:
+        yield
+    except ValueError as error:
+        told, expected = one_line(error), "variables PET_ as torchrun reads them"
+    except SignalException as error:
+        if error.sigval == signal.SIGINT:
+            raise KeyboardInterrupt from None
         sys.exit(1)  # a worker has said why
     except errors.ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        told = f"worker {rank}: ended with status {failure.exitcode}"
         tries = f"PET_MAX_RESTARTS = {os.environ['PET_MAX_RESTARTS']}"
-        raise InputError(f"{told}, after {tries}; expected it to live") from None
+        told = f"worker {rank} ended with status {failure.exitcode}, after {tries}"
+        expected = "it to live"
+    except rendezvous.RendezvousTimeoutError:
+        told = f"PET_NNODES = {os.environ.get('PET_NNODES')!r}: fewer came in time"
+        expected = "as many machines"
     except rendezvous.RendezvousError:
-        told = f"environment: {ENDPOINT} = {endpoint!r}: no group answers"
-        raise InputError(f"{told}; expected HOST:PORT of the machine that starts it") from None
+        told = f"{ENDPOINT} = {os.environ.get(ENDPOINT)!r}: no group answers"
+        expected = "HOST:PORT of the machine that starts it"
+    else:
+        return
+    raise InputError(f"environment: {told}; expected {expected}")
 
 
 def keep_apart(local: int, workers: int) -> None:
@@ -115,13 +153,14 @@ def join(device: torch.device, same: Mapping[str, object]) -> Iterator[Workers]:
     if not is_worker():
         yield ALONE
         return
-    rank, size, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    rank, size, local, among = (int(os.environ[name]) for name in names)
     if local:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    keep_apart(local, int(os.environ["LOCAL_WORLD_SIZE"]))
+    keep_apart(local, among)
     gpu = device.type == "cuda"
-    if gpu and local >= torch.cuda.device_count():
-        told = f"environment: worker {local} of this machine has no GPU of its own"
+    if gpu and among > (gpus := torch.cuda.device_count()):
+        told = f"environment: {among} workers on this machine, and {gpus} GPUs"
         raise InputError(f"{told}; expected no more workers than GPUs, or DIGITS_DEVICE = 'cpu'")
     if gpu:
         torch.cuda.set_device(local)

@@ -238,9 +238,12 @@ class Trainer:
             # Looked at now and then: a GPU would be waited for at each step.
             rows = torch.cat(taken)
             _, own = self.workers.deal(rows, self._training.rows)
-            labels = self._training.labels[own]
-            losses = cross_entropy(torch.cat(logits), labels, params.label_smoothing)
-            loss = self.workers.total(losses, len(rows)).item()
+            blocks = zip(torch.cat(logits).split(BLOCK), own.split(BLOCK), strict=True)
+            losses = [
+                cross_entropy(one, self._training.labels[part], params.label_smoothing)
+                for one, part in blocks
+            ]
+            loss = self.workers.total(torch.cat(losses), len(rows)).item()
             if not isfinite(loss):
                 told = f"the loss is {loss} in epoch {epoch}"
                 raise InputError(f"params.yaml: train.lr: {told}; expected {SMALLER}")

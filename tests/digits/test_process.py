@@ -108,17 +108,28 @@ def test_workers_run_beside_each_other_but_not_beside_another_group(
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])
+@pytest.mark.parametrize("error", [InputError("one line"), MemoryError("more")])
 def test_what_a_worker_cannot_do_is_said_once_and_ends_the_group(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rank: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rank: str,
+    error: Exception,
 ) -> None:
-    become_worker(monkeypatch, LOCAL_RANK=rank)
+    become_worker(monkeypatch, LOCAL_RANK=rank, DIGITS_STARTED="1")
     done = list[object]()
     monkeypatch.setattr("time.sleep", done.append)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr("os.kill", lambda *whom: done.append(whom))
-    with pytest.raises(SystemExit) as ended, process.giving_up():
-        raise InputError("one line")
-    assert (ended.value.code, capsys.readouterr().err) == (1, "error: one line\n")
+    monkeypatch.setattr(process, "end_with_parent", lambda: None)
+
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        process.run_stage(fail)
+    line = {InputError: "one line", MemoryError: "not enough memory (more); expected enough for"}
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith(f"error: {line[type(error)]}")
     # The first of a machine says it; the others would, if it did not.
     waited = [process.SHORTLY] if rank == "1" else []
     assert done == [*waited, (os.getppid(), signal.SIGTERM)]

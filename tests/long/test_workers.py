@@ -187,6 +187,40 @@ def test_where_none_answers_is_told_in_one_line(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("PET_NNODES=two", "invalid literal for int() with base 10: 'two'; expected variables PET"),
+        ("PET_MAX_RESTARTS=x", "argument --max-restarts/--max_restarts: invalid int value: 'x';"),
+        ("PET_RDZV_ENDPOINT=here:x", "The port number of the rendezvous endpoint 'here:x' must be"),
+        ("PET_RDZV_CONF=is_host=1,join_timeout=2", "PET_NNODES = '2:2': fewer came in time; exp"),
+    ],
+)
+def test_variables_that_cannot_be_used_are_told_in_one_line(
+    variable: str, told: str, tmp_path: Path
+) -> None:
+    name, _, value = variable.partition("=")
+    folder = prepare(FAST, tmp_path / "run")
+    line = refuse(start(folder, 1, **{**meet(29475, 0), name: value}))
+    assert line.startswith(f"environment: {told}")
+
+
+def test_several_machines_that_are_not_told_where_to_meet_are_refused(tmp_path: Path) -> None:
+    line = refuse(start(prepare(FAST, tmp_path / "run"), 2, PET_NNODES="2"))
+    assert line.startswith("environment: PET_NNODES = '2', and no PET_RDZV_ENDPOINT; expected")
+
+
+def test_a_variable_of_python_reaches_no_worker_of_a_stage_that_reads_none(tmp_path: Path) -> None:
+    folder = prepare(FAST, tmp_path / "run")
+    for name in ("digits", "stages"):
+        (folder / name).symlink_to(ROOT / name)
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch/__init__.py").write_text("raise SystemExit('another torch')")
+    command = [sys.executable, "-E", "-m", "stages", "train"]
+    variables = {"PYTHONPATH": str(tmp_path), "DIGITS_WORKERS": "2", "DIGITS_DEVICE": "cpu"}
+    subprocess.run(command, cwd=folder, env=os.environ | variables, check=True)
+
+
 def test_a_second_group_in_a_folder_is_refused(long_run: Path, quiet: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command = [*torchrun, "--nproc-per-node=2", "-m", "stages", "train"]

@@ -161,11 +161,10 @@ def test_a_run_that_is_killed_goes_on_and_ends_in_the_same_bytes(
     for path in OUTPUTS:
         path.unlink()
     die_in(3, monkeypatch)
-    [checkpoint] = Path("models").iterdir()
     capsys.readouterr()
     train.main()
     assert read_outputs() == expected
-    first = f"train: goes on after epoch 2, from {checkpoint}"
+    first = "train: goes on after epoch 2"
     assert capsys.readouterr().out.splitlines() == [first, header, *rows]
     assert list(Path("models").iterdir()) == [MODEL]
 

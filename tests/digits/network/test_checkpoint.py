@@ -72,7 +72,7 @@ def test_a_run_that_was_stopped_within_an_epoch_ends_in_the_same_state(
     fresh = begin(train)
     kept.restore(fresh)
     assert len(fresh.losses) == 2
-    assert "goes on after epoch 1 and some of the next, from" in capsys.readouterr().out
+    assert "goes on after epoch 1 and some of the next\n" in capsys.readouterr().out
     list(fresh.run())
     assert content(fresh) == content(quiet)
 
@@ -92,8 +92,8 @@ def test_a_damaged_or_foreign_checkpoint_is_reported_and_ignored(
     kept.restore(fresh)
     assert content(fresh) == content(begin(train))
     assert capsys.readouterr().err == (
-        f"warning: {kept.path}: damaged, or of another run; expected its own checkpoint; "
-        "training starts at the first epoch\n"
+        f"warning: {kept.path}: damaged, or of another run, and not used; "
+        "expected a checkpoint of this one\n"
     )
 
 

@@ -33,10 +33,10 @@ def test_workers_are_started_where_they_are_asked_for_but_by_none_of_them(
     assert asked() == 0
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "2.5", "two"])
+@pytest.mark.parametrize("text", ["0", "-1", "2.5", "two", "1000000"])
 def test_a_variable_that_is_no_number_is_told(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("DIGITS_WORKERS", text)
-    line = f"environment: DIGITS_WORKERS = '{text}'; expected a whole number above 0"
+    line = f"environment: DIGITS_WORKERS = '{text}'; expected a whole number from 1 to 999999"
     with pytest.raises(InputError, match=line):
         read_variable("DIGITS_WORKERS", 1)
 
@@ -77,9 +77,14 @@ def test_workers_share_the_cores(
 @pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="there are no policies here")
 def test_what_starts_meanwhile_takes_no_core_from_others_and_this_thread_is_as_before() -> None:
     started, end = Queue[int](), Event()
+
+    def wait() -> None:
+        started.put(get_native_id())
+        end.wait()
+
     before = os.sched_getscheduler(0)
     with not_preempting():
-        thread = Thread(target=lambda: (started.put(get_native_id()), end.wait()))
+        thread = Thread(target=wait)
         thread.start()
     assert os.sched_getscheduler(started.get()) == os.SCHED_BATCH
     assert os.sched_getscheduler(0) == before
