@@ -99,8 +99,9 @@ def test_any_number_of_workers_trains_the_network_of_one_process(name: str, tmp_
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a run that takes some seconds, and that nothing disturbed."""
-    folder = prepare(FAST, tmp_path_factory.mktemp("long") / "quiet", {"train.epochs": 200})
+    """Return the folder of a run that nothing disturbed, long enough for all kills."""
+    epochs = {"train.epochs": 100 + 50 * KILLS}
+    folder = prepare(FAST, tmp_path_factory.mktemp("long") / "quiet", epochs)
     finish(start(folder, 1))
     return folder
 
