@@ -18,6 +18,8 @@ from stages._inputs import hash_path
 from tests.sandbox import ROOT, Proof, Sandbox, recorded
 from tools.project import LOCK, find_cache, is_whole, read_lock, stored
 
+# What a person is told, and when a stage runs: neither decides what it writes.
+NO_DEPENDENCIES = {"digits/errors.py", "digits/process.py"}
 STAGES: dict[str, Any] = load_yaml(ROOT / "dvc.yaml", "stages")["stages"]
 
 
@@ -70,7 +72,8 @@ def test_a_stage_depends_on_the_code_and_the_params_that_it_reads_and_on_no_othe
         str(file.relative_to(ROOT))
         for file in reached(path) | reached(path.with_name("__main__.py"))
     }
-    assert {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")} == modules
+    found = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
+    assert found == modules - NO_DEPENDENCIES
     assert set(STAGES[stage].get("params", [])) == read_params(path)
     assert "params.yaml" not in STAGES[stage]["deps"]
 

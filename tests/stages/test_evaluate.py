@@ -73,6 +73,18 @@ def test_classes_have_their_names_wherever_they_are_told(write_params: ParamsWri
     assert set(pd.read_csv("plots/confusion.csv")["actual"]) == set(names)
 
 
+def test_the_large_digit_is_the_clearest_of_all(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.5, 0.3, 0.2], [0, 0.05, 0.95]])
+    predictions, drawn = Predictions(np.array([0, 0, 0, 1]), shares), list[tuple[Any, ...]]()
+    pictures = np.arange(16, dtype=np.uint8).reshape(4, 2, 2)
+    monkeypatch.setattr(evaluate, "draw_digit", lambda *found: drawn.append(found))
+    evaluate.draw(predictions, pictures, np.arange(4), ("a", "b", "c"), 3, [])
+    [(_, image, title, _)] = drawn
+    assert (image.tolist(), title) == ([[12, 13], [14, 15]], "label b")
+
+
 @pytest.mark.usefixtures("evaluated")
 def test_params_say_how_many_images_are_shown_and_whether_rows_are_held_out(
     write_params: ParamsWriter,

@@ -1,14 +1,16 @@
 import json
 import re
+from base64 import b64decode
 from contextlib import redirect_stdout
 from hashlib import md5
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from digits.data.answers import digests
 from digits.data.tensors import PREPARED, map_pixels
@@ -96,6 +98,11 @@ def test_images_in_doubt_are_shown_where_they_lie() -> None:
         [place, one.given, one.suggested, row, part, 100, 700]
         for one, (place, row, part) in zip(suspects, lying, strict=True)
     ]
+    [png] = re.findall('src="data:image/png;base64,([^"]*)"', report.PAGE.read_text("utf-8"))
+    sheet = np.asarray(Image.open(BytesIO(b64decode(png))))
+    for place, row, _ in lying:
+        down, across = (4 * part for part in divmod(place, len(sheet) // 4))
+        assert np.array_equal(sheet[down : down + 4, across : across + 4].ravel(), PIXELS[row])
 
 
 @pytest.mark.usefixtures("reported")

@@ -5,11 +5,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from digits.data.tensors import IMAGES
+from digits.data.tensors import IMAGES, PREPARED
 from digits.errors import InputError
 from digits.network.checkpoint import Checkpoint
 from digits.network.model import MODEL, Weights, encode, load_model
@@ -179,6 +180,20 @@ def test_networks_that_were_trained_before_a_kill_are_not_trained_again_but_with
         train.main()
         assert capsys.readouterr().out.count("train: goes on after epoch 3") == going_on
     assert list(Path("models").iterdir()) == [MODEL]
+
+
+def test_a_run_with_other_validation_rows_starts_anew(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    die_in(99, monkeypatch)
+    held_out = np.load(PREPARED / "validation" / "rows.npy")[0]
+    path = project / "train.csv"
+    lines = path.read_text().splitlines()
+    lines[1 + held_out] = lines[1 + held_out].rpartition(",")[0] + ",77"
+    path.write_text("\n".join(lines))
+    prepare.main()
+    train.main()
+    assert "goes on" not in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")

@@ -67,6 +67,13 @@ def test_sources_are_asked_in_turn_and_one_line_says_what_was_tried(
     )
 
 
+@pytest.mark.parametrize("name", CONTENTS)
+def test_any_file_that_is_altered_is_refused(name: str) -> None:
+    altered = CONTENTS | {name: CONTENTS[name][:-1] + bytes([CONTENTS[name][-1] ^ 1])}
+    with pytest.raises(InputError, match=f"tried altered .{name} has the SHA-256 "):
+        fetch({"altered": lambda: altered}, EXPECTED)
+
+
 def test_what_pip_said_is_told_and_another_hash_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,12 @@ def test_each_class_has_its_share_to_within_one_row(count: int) -> None:
     assert (np.abs(shares - np.bincount(LABELS) * count / len(LABELS)) < 1).all()
 
 
+def test_of_equal_remainders_the_lower_class_comes_first() -> None:
+    labels = np.array([2, 1, 0, 2, 1, 0])
+    assert labels[stratified_split(labels, 1, seed=0)].tolist() == [0]
+    assert sorted(labels[stratified_split(labels, 2, seed=0)]) == [0, 1]
+
+
 @pytest.mark.parametrize("folds", [1, 2, 5, 7])
 def test_folds_have_their_share_of_rows_and_classes(folds: int) -> None:
     labels = np.random.default_rng(0).integers(0, 4, 103)

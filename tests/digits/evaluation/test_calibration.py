@@ -4,7 +4,14 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from digits import exact
-from digits.evaluation.calibration import BINS, bins, expected_error, scale_crosswise, temperature
+from digits.evaluation.calibration import (
+    BINS,
+    bins,
+    expected_error,
+    scale_crosswise,
+    summarise,
+    temperature,
+)
 from digits.evaluation.measures import Predictions, negative_log_likelihood
 
 
@@ -36,6 +43,25 @@ def test_bins_of_equally_many_rows_are_what_the_error_is_made_of() -> None:
     assert (found["rows"] * found["accuracy"]).sum() == pytest.approx(right)
     apart = (found["rows"] * abs(found["accuracy"] - found["confidence"])).sum()
     assert expected_error(predictions) == pytest.approx(apart / 1003, abs=1e-9)
+
+
+def test_the_summary_is_of_raw_and_of_scaled_probabilities() -> None:
+    logits, labels, _ = draw(400, scale=5)
+    found, reliability = summarise(logits, labels)
+    kinds = {"raw": (logits, 1.0)}
+    kinds["scaled"] = scale_crosswise(logits, labels), temperature(logits, labels)
+    for row, (kind, (values, divisor)) in zip(
+        found.itertuples(index=False), kinds.items(), strict=True
+    ):
+        shares = softmax(values, axis=1)
+        predictions, own = Predictions(labels, shares), shares[np.arange(400), labels]
+        expected = (expected_error(predictions), -np.log(own).mean(), divisor)
+        assert row[0] == kind
+        assert row[1:] == pytest.approx(expected)
+        for column in ("confidence", "accuracy"):
+            assert list(reliability[f"{kind}_{column}"]) == pytest.approx(
+                list(bins(predictions)[column])
+            )
 
 
 @pytest.mark.parametrize("scale", [0.2, 5])

@@ -23,6 +23,11 @@ def test_accuracy_recall_and_precision_are_shares_of_the_confusion_matrix() -> N
     assert found == {"class": ["a", "b", "c"], "rows": [1, 2, 1], "errors": [0, 1, 1]}
 
 
+def test_of_equally_likely_classes_the_lowest_is_predicted() -> None:
+    shares = np.array([[0.2, 0.4, 0.4], [0.5, 0.0, 0.5]])
+    assert measures.Predictions(ACTUAL[:2], shares).predicted.tolist() == [1, 0]
+
+
 def test_the_likelihood_is_the_mean_surprise_and_brier_score_the_mean_squared_distance() -> None:
     surprise = -(log(0.5) + log(0.8) + log(0.3) + log(0.05)) / 4
     found = measures.negative_log_likelihood(np.log(PROBABILITIES), ACTUAL)

@@ -73,6 +73,15 @@ def test_elastic_displacements_are_smooth_and_as_strong_as_simards(smoothness: f
         assert found == pytest.approx(exp(-1 / (4 * smoothness**2)), abs=0.01)
 
 
+@pytest.mark.parametrize("strength", [{"scale": 0.5}, {"shift": 0.5}])
+def test_both_axes_are_moved_by_draws_of_their_own(strength: dict[str, Any]) -> None:
+    places = torch.arange(9.0)
+    ramps = places.repeat(9).expand(200, -1), places.repeat_interleave(9).expand(200, -1)
+    across, down = (distort(ramp, **strength)[:, 60] - ramp[:, 60] for ramp in ramps)
+    assert across.std() > 0.05
+    assert abs(torch.corrcoef(torch.stack([across, down]))[0, 1].item()) < 0.3
+
+
 def test_each_image_is_distorted_in_its_own_way_and_the_same_from_the_same_seed() -> None:
     images = torch.rand(49, generator=torch.Generator().manual_seed(0)).repeat(5, 1)
     found, again, other = (distort(images, seed=seed, rotation=9, elastic=5) for seed in (0, 0, 1))

@@ -119,6 +119,14 @@ def test_logits_and_gradients_are_those_of_autograd_but_for_few_bits(
         assert differ(one, other) < 1e-4
 
 
+def test_a_unit_that_hardly_varied_is_folded_as_batch_norm_answers() -> None:
+    weights, bias, gains, means = draw(3, 5), *(draw(5, seed=seed) for seed in (1, 2, 3))
+    variances, images = torch.tensor([0.0, 1e-6, 1e-5, 1e-3, 1.0]), draw(4, 3, seed=4)
+    folded, offset = Layer(weights, bias, [gains, means, variances]).folded()
+    expected = functional.batch_norm(images @ weights, means, variances, gains, bias)
+    assert torch.allclose(images @ folded.T + offset, expected, rtol=1e-4)
+
+
 @pytest.mark.parametrize(("rows", "bits"), [(30, 12), (64, 12), (256, 10), (257, 9), (1025, 8)])
 def test_products_are_of_8_bits_of_images_6_of_all_else_and_as_many_back_as_float32_has_room_for(
     rows: int, bits: int

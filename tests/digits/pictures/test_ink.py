@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digits.pictures.ink import BlankError, find_ink, find_sheet
+from digits.pictures.ink import BlankError, find_ink, find_sheet, otsu
 from tests.strokes import draw
 
 SIZE = 200
@@ -36,6 +36,11 @@ def test_a_picture_without_ink_is_blank_and_weak_ink_is_not() -> None:
         with pytest.raises(BlankError, match="blank"):
             find_ink(picture)
     assert find_ink(weak).max() == 1
+
+
+def test_otsus_threshold_divides_an_even_spread_in_its_middle_and_a_gap_in_its_own() -> None:
+    assert 127 <= otsu(np.arange(256.0)) < 128
+    assert otsu(np.repeat([0.0, 64.0, 192.0, 256.0], [9, 9, 5, 5])) == pytest.approx(128, abs=1)
 
 
 @pytest.mark.parametrize("digit", [0, 4, 6, 8, 9])

@@ -1,10 +1,12 @@
 import re
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -38,6 +40,23 @@ def test_pictures_are_the_same_bytes_each_time_whatever_the_users_settings(path:
             draw_confusion(path, np.array([[9, 1], [0, 5]]), "1 of 15 wrong", "01")
             drawn.append(path.read_bytes())
     assert drawn[:2] == drawn[2:]
+
+
+def test_a_count_stands_in_its_row_and_column(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = dict[tuple[float, float], tuple[str, str]]()
+
+    def write(_: Axes, x: float, y: float, text: str, color: str, **__: Any) -> None:
+        written[y, x] = text, color
+
+    monkeypatch.setattr(Axes, "text", write)
+    counts = [[70, 9, 0], [4, 60, 5], [1, 0, 50]]
+    draw_confusion(path, np.array(counts), "", "012")
+    found = [[written.pop((row, column)) for column in range(3)] for row in range(3)]
+    assert not written
+    assert [[int(text) for text, _ in row] for row in found] == counts
+    pale = "#bbbbbb"
+    colours = [[RIGHT, "white", pale], ["black", RIGHT, "white"], ["black", pale, RIGHT]]
+    assert [[colour for _, colour in row] for row in found] == colours
 
 
 def test_a_matrix_of_many_classes_is_still_a_picture_of_bounded_size(path: Path) -> None:
