@@ -4,7 +4,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 # What is given as NAME=VALUE reaches a recipe by the environment, and is no text of its script.
-export PYTHON EXTRA REV STUDY RUNS
+export PYTHON EXTRA REV STUDY RUNS FAULTS
 # What shells, notebooks and Git's hooks export for programs of their own.
 unexport GIT_DIR GIT_INDEX_FILE GIT_WORK_TREE MPLBACKEND PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONWARNINGS
 READY := .venv/ready
@@ -22,7 +22,7 @@ export DVC_SYSTEM_CONFIG_DIR := $(CURDIR)/.dvc/without-git
 endif
 $(shell [ ! -f $(READY) ] || [ -L .venv ] || [ "$$(cat $(READY))" = "$(CURDIR)" ] || rm -f $(READY))
 
-.PHONY: help setup repro check test verify diff compare study bench docs doctor clean
+.PHONY: help setup repro check test verify mutation diff compare study bench docs doctor clean
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -55,6 +55,9 @@ test: $(READY) ## Run the tests (LONG=1 for those that take long as well, with a
 verify: $(READY) ## Rebuild a commit from nothing, and compare every result (REV=, by default the last)
 	python -m tools verify -- $${REV:+"$$REV"}
 
+mutation: $(READY) ## Put faults into the code, and say which the tests catch (REV=, of what differs from it; FAULTS=400)
+	python -m tools mutation $${REV:+"$$REV"} --most "$${FAULTS:-400}"
+
 diff: $(READY) ## Show how metrics and training differ from those of a commit (REV=, by default the last)
 	@python -m tools diff -- "$${REV:-HEAD}"
 
@@ -85,6 +88,6 @@ doctor: ## Say what this machine has, and whether the pipeline can run on it
 	@$(if $(wildcard .venv/bin/python),python,"$$PYTHON") -m tools doctor
 
 clean: ## Remove the environment and what the stages made; DVC's cache and all in Git stay
-	rm -rf .venv $(PEERS) .aarch64 build dist digits.egg-info .verify .plots .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv $(PEERS) .aarch64 build dist digits.egg-info .verify .plots mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	rm -rf data/mnist data/prepared data/*.partial data/tutorial data/predictions report submission.csv
 	rm -f models/*.safetensors models/*.checkpoint models/*.onnx models/*.partial

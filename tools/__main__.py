@@ -39,6 +39,10 @@ def build_parser() -> ArgumentParser:
         one = add(f"difference.{name}", purpose, f"{name} exp-abcde")
         one.add_argument("revision", nargs="?", default="HEAD", help=REVISION)
 
+    one = add("mutation", "how many faults do the tests catch?", "mutation HEAD~1 --most 100")
+    one.add_argument("revision", nargs="?", help=f"of modules that differ: {REVISION}")
+    one.add_argument("--most", type=int, default=400, help="how many faults are tried, about")
+
     add("recovery", "put right what a killed run has left, before the next", "recover")
     add("doctor", "what this machine has, and what it lacks", "doctor")
 

@@ -1,0 +1,101 @@
+"""mutation: how many faults the tests catch, of those that mutmut puts into the code one at a time.
+
+Of all faults in digits/ and stages/, or in those modules that differ from a revision, a sample is
+drawn, spread over the modules by their lines. Prints the share that was caught, by module, and each
+fault that was not, but for those that no test can catch: tests/equivalent.yaml says why.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from random import Random
+
+from digits.errors import InputError
+from digits.params import load_yaml
+from tools.project import find_commit, git
+
+FOLDER = Path("mutants")  # where mutmut works
+EQUIVALENT = Path("tests/equivalent.yaml")
+MISSED = ("survived", "no tests")  # what mutmut says of a fault that is not caught
+GENERATE = "none"  # no fault has that name: mutmut writes all, and tries none
+
+
+def mutmut(*arguments: str, shown: bool = False) -> str:
+    """Return what a command of mutmut prints; where it is `shown`, it goes to standard error."""
+    command = [sys.executable, "-m", "mutmut", *arguments]
+    output = sys.stderr if shown else subprocess.PIPE
+    return subprocess.run(command, stdout=output, text=True, check=False).stdout or ""
+
+
+def read_results() -> dict[str, str]:
+    """Return what has become of each fault, by its name."""
+    return dict(re.findall(r"^ *(\S+): (.+)$", mutmut("results", "--all", "true"), re.MULTILINE))
+
+
+def module_of(fault: str) -> Path:
+    """Return the path of the module that a fault is put into."""
+    path = Path(*fault.split(".")[:-1])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def draw(faults: Sequence[str], most: int, lines: Mapping[Path, int]) -> list[str]:
+    """Draw a sample of faults, by a seed, from each module as many as its share of all lines."""
+    random, by_module = Random(0), defaultdict[Path, list[str]](list)
+    for fault in sorted(faults):
+        by_module[module_of(fault)].append(fault)
+    total = sum(lines[module] for module in by_module)
+    drawn = []
+    for module, own in by_module.items():
+        share = max(round(most * lines[module] / total), 1)
+        drawn += random.sample(own, min(share, len(own)))
+    return drawn
+
+
+def changed_modules(revision: str) -> set[Path]:
+    """Return the modules of digits/ and stages/ that differ from a revision's."""
+    names = git("diff", "--name-only", find_commit(revision), "--", "digits", "stages").decode()
+    return {Path(name) for name in names.splitlines() if name.endswith(".py")}
+
+
+def is_equivalent(diff: str, known: Sequence[Mapping[str, str]]) -> bool:
+    """Return whether a fault, as a diff, is known to change nothing."""
+    lines = {line[0] + line[1:].strip() for line in diff.splitlines() if line[:1] in {"+", "-"}}
+    return any({"-" + one["line"], "+" + one["fault"]} <= lines for one in known)
+
+
+def report(results: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines of a table by module, and of each fault that was not caught."""
+    known = load_yaml(EQUIVALENT, "faults that no test can catch")["faults"]
+    missed = {name: mutmut("show", name) for name, state in results.items() if state in MISSED}
+    same = {name for name, diff in missed.items() if is_equivalent(diff, known)}
+    tried = Counter(module_of(name) for name in results if name not in same)
+    caught = tried - Counter(module_of(name) for name in missed if name not in same)
+    yield "| module | faults | caught | |\n| --- | ---: | ---: | ---: |"
+    for module, count in sorted(tried.items()):
+        yield f"| {module} | {count} | {caught[module]} | {caught[module] / count:.0%} |"
+    share = caught.total() / tried.total()
+    yield f"| all | {tried.total()} | {caught.total()} | {share:.1%} |"
+    yield f"\n{len(same)} more are known to change nothing"
+    yield from (diff for name, diff in sorted(missed.items()) if name not in same)
+
+
+def main(revision: str | None, most: int) -> None:
+    """Try a sample of at most about so many faults, of the modules that differ or of all."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    chosen = changed_modules(revision) if revision else None
+    if chosen is not None and not chosen:
+        print(f"no module of digits/ or stages/ differs from {revision}")
+        return
+    mutmut("run", GENERATE, shown=True)
+    faults = [one for one in read_results() if chosen is None or module_of(one) in chosen]
+    if not faults:
+        raise InputError("mutmut: made no faults; expected the tests to pass, as make test has it")
+    lines = {one: len(one.read_text("utf-8").splitlines()) for one in set(map(module_of, faults))}
+    drawn = draw(faults, most, lines)
+    mutmut("run", *drawn, shown=True)
+    results = read_results()
+    print(*report({name: results[name] for name in drawn}), sep="\n")
