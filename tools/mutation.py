@@ -20,7 +20,8 @@ from tools.project import find_commit, git
 
 FOLDER = Path("mutants")  # where mutmut works
 EQUIVALENT = Path("tests/equivalent.yaml")
-MISSED = ("survived", "no tests")  # what mutmut says of a fault that is not caught
+CAUGHT = {"killed", "timeout", "segfault"}  # as mutmut calls it
+MISSED = {"survived", "no tests"}
 GENERATE = "none"  # no fault has that name: mutmut writes all, and tries none
 
 
@@ -98,4 +99,7 @@ def main(revision: str | None, most: int) -> None:
     drawn = draw(faults, most, lines)
     mutmut("run", *drawn, shown=True)
     results = read_results()
-    print(*report({name: results[name] for name in drawn}), sep="\n")
+    for fault in drawn:
+        if results[fault] not in CAUGHT | MISSED:
+            raise InputError(f"mutmut: {fault}: {results[fault]}; expected it caught or missed")
+    print(*report({fault: results[fault] for fault in drawn}), sep="\n")

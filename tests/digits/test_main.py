@@ -18,6 +18,15 @@ def test_help_shows_an_example_and_waits_for_no_library(name: str) -> None:
     assert not loaded & {"torch", "scipy", "numpy", "onnx"}
 
 
+def test_a_line_without_a_command_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["digits"])
+    with pytest.raises(SystemExit, match="2"):
+        command.main()
+    assert "required: command" in capsys.readouterr().err
+
+
 def test_export_without_its_library_is_told_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -68,6 +68,7 @@ def test_two_stages_never_run_in_one_folder_at_once(folder: Path) -> None:
         with start(folder, "stage.py", "second", "0") as second:
             assert second.stderr is not None
             assert second.stderr.readline().startswith("waiting for another stage that runs in")
+            time.sleep(0.5)
             assert not (folder / "second").exists()
             first.kill()
             assert second.communicate()[0] == "done\n"

@@ -213,7 +213,10 @@ def test_ids_are_carried_in_their_order_and_must_differ(project: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([str(k) for k in range(PIXELS)], "0, 1, …: names of columns, or an image; expected names"),
+        *(
+            ([str(k) for k in range(count)], "0, 1, …: names of columns, or an image; expected nam")
+            for count in (PIXELS, 256)
+        ),
         (LETTERS[::-1], "16 pixel columns; expected the 16 of train.csv, in their order"),
         (LETTERS[:9], "9 pixel columns; expected the 16 of train.csv, in their order"),
     ],

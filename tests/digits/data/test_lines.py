@@ -28,6 +28,15 @@ def test_blocks_are_of_whole_lines_and_know_their_row(
     assert not any(text for row, text in found.items() if row > 40)
 
 
+def test_what_unpacks_to_no_more_than_a_small_disk_holds_is_read_however_well_it_packed(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "table.csv").write_bytes(packed := gzip.compress(CONTENT * 2**19))
+    assert len(packed) * 300 < len(CONTENT) * 2**19
+    blocks = read_lines(tmp_path / "table.csv")
+    assert sum(text.count("1,2") for _, text in blocks) == 2**19
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

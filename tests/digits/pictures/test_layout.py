@@ -37,6 +37,18 @@ def test_digits_are_told_row_by_row_and_from_left_to_right(sheet: bool) -> None:
     assert [strokes.sum() for _, strokes in found] == pytest.approx(sums)
 
 
+def test_a_row_ends_where_the_middle_of_the_next_digit_lies_below_it() -> None:
+    [(down, _), _] = share_out(ink(1))[0]
+    tall = down.stop - down.start
+    for lower, expected in ((0.4, [0, 1, 2]), (0.6, [0, 2, 1])):  # by so much of its height
+        page = np.zeros((2 * SIZE, 3 * SIZE))
+        for column, share in enumerate((0, lower, 0)):
+            start = round(share * tall)
+            page[start : start + SIZE, column * SIZE : (column + 1) * SIZE] = ink(1)
+        found = share_out(page, sheet=True)
+        assert [across.start // SIZE for (_, across), _ in found] == expected
+
+
 def test_strokes_that_nearly_touch_are_of_one_digit_and_what_is_close_of_two_on_a_sheet() -> None:
     five = ink(5)
     five[16:18] = 0  # its bar is apart

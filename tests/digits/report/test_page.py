@@ -114,6 +114,11 @@ def test_the_head_of_the_card_tells_hubs_the_results_that_there_are(tmp_path: Pa
         ({}, "<b>mnist</b> mnist/train.csv: 35,000 images", "choose by the validation images"),
         ({}, "<b>params of its own</b> 16-8-2<", "# 16-8-2\n"),
         ({}, 'aria-label="actual a|b, predicted &lt;script&gt;: 617" style="--share: 1.00">', ""),
+        (
+            {"confusion": np.array([[617, 200], [50, 300]])},
+            'predicted a|b: 50" style="--share: 0.25">',
+            "",
+        ),
         ({}, "the network was too modest, by 50.0 points", ""),
         ({}, "<b>13 of 131</b> of these", "| 28,000 test images | 98.00 % | 97.83 % to 98.16 % |"),
         ({}, "<td>1,234</td><td>50.00 %</td>", r"| a\|b | 1,234 | 50.00 % | 100.00 % |"),
