@@ -56,6 +56,7 @@ verify: $(READY) ## Rebuild a commit from nothing, and compare every result (REV
 	python -m tools verify -- $${REV:+"$$REV"}
 
 mutation: $(READY) ## Put faults into the code, and say which the tests catch (REV=, of what differs from it; FAULTS=400)
+	python -m $(PIP_INSTALL) --constraint constraints.txt --editable ".[mutation]"
 	python -m tools mutation $${REV:+"$$REV"} --most "$${FAULTS:-400}"
 
 diff: $(READY) ## Show how metrics and training differ from those of a commit (REV=, by default the last)

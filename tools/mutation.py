@@ -5,6 +5,7 @@ drawn, spread over the modules by their lines. Prints the share that was caught,
 fault that was not, but for those that no test can catch: tests/equivalent.yaml says why.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +21,8 @@ from tools.project import find_commit, git
 
 FOLDER = Path("mutants")  # where mutmut works
 EQUIVALENT = Path("tests/equivalent.yaml")
+# mutmut forks: a child would wait for threads that its parent has.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 CAUGHT = {"killed", "timeout", "segfault"}  # as mutmut calls it
 MISSED = {"survived", "no tests"}
 GENERATE = "none"  # no fault has that name: mutmut writes all, and tries none
@@ -28,8 +31,8 @@ GENERATE = "none"  # no fault has that name: mutmut writes all, and tries none
 def mutmut(*arguments: str, shown: bool = False) -> str:
     """Return what a command of mutmut prints; where it is `shown`, it goes to standard error."""
     command = [sys.executable, "-m", "mutmut", *arguments]
-    output = sys.stderr if shown else subprocess.PIPE
-    return subprocess.run(command, stdout=output, text=True, check=False).stdout or ""
+    output, own = sys.stderr if shown else subprocess.PIPE, os.environ | ONE_THREAD
+    return subprocess.run(command, stdout=output, text=True, check=False, env=own).stdout or ""
 
 
 def read_results() -> dict[str, str]:
