@@ -101,7 +101,7 @@ def telling() -> Iterator[None]:
     except SignalException as error:
         if error.sigval == signal.SIGINT:
             raise KeyboardInterrupt from None
-        sys.exit(1)  # a worker has said why
+        os._exit(1)  # a worker has said why, and torch's threads might add to it
     except errors.ChildFailedError as error:
         rank, failure = error.get_first_failure()
         tries = f"PET_MAX_RESTARTS = {os.environ['PET_MAX_RESTARTS']}"

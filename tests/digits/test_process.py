@@ -122,6 +122,7 @@ def test_what_a_worker_cannot_do_is_said_once_and_ends_the_group(
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr("os.kill", lambda *whom: done.append(whom))
     monkeypatch.setattr(process, "end_with_parent", lambda: None)
+    monkeypatch.setattr("os._exit", sys.exit)
 
     def fail() -> None:
         raise error

@@ -32,6 +32,7 @@ pytestmark = [
 KILLS = int(os.environ.get("KILLS", "3"))
 FAST = ROOT / "recipes/fast.yaml"
 PATIENCE = 200  # seconds
+ZOMBIE = psutil.STATUS_ZOMBIE
 OUTPUTS = [
     MODEL,
     *(Path(one) for kind in ("metrics", "plots") for item in STAGES["train"][kind] for one in item),
@@ -126,14 +127,17 @@ def wait_for_progress(folder: Path, running: subprocess.Popen[str]) -> None:
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return [one for one in psutil.Process(process.pid).children() if "stages" in one.cmdline()]
+    children = psutil.Process(process.pid).children()
+    return [one for one in children if one.status() != ZOMBIE and "stages" in one.cmdline()]
 
 
 def test_a_run_whose_workers_are_killed_ends_in_the_same_bytes(long_run: Path, quiet: Path) -> None:
     running = start(long_run, 2, PET_MAX_RESTARTS=str(KILLS))
     for number in range(KILLS):
         wait_for_progress(long_run, running)
-        random.Random(number).choice(workers_of(running)).kill()
+        while not (workers := workers_of(running)):
+            time.sleep(0.01)
+        random.Random(number).choice(workers).kill()
     finish(running)
     assert results(long_run) == results(quiet)
 
