@@ -86,10 +86,8 @@ def busiest_first(batch: Tensor, size: int) -> Tensor:
 @torch.inference_mode()
 def time_steps(workers: Counted) -> tuple[float, Traffic]:
     """Return the seconds of a step, of the fastest epoch, and the traffic of it."""
-    params, (split, held_out) = (
-        load_params().train,
-        load_split(classes := len(load_classes()), "train"),
-    )
+    params, classes = load_params().train, len(load_classes())
+    split, held_out = load_split(classes, "train")
     rows = Labelled(split.images[:ROWS], split.labels[:ROWS]).shard(workers)
     trainer = Trainer(rows, held_out.shard(workers), classes, params, workers)
     # Where nothing is exchanged, numbers are wrong: no rate, so that they remain as they were.

@@ -21,9 +21,8 @@ RECIPES = ("champion", "fast", "one_cycle")
 COUNTS = (1, 2, 4, 8, 16, 64, 1000)
 WIDTHS = (200, 1000, 4000)
 PIXELS, CLASSES, ROWS = 784, 10, 35_000
-GPU = 130 / (
-    300 * 137
-)  # s, of champion's step on an NVIDIA H200 alone, whose 300 epochs take 130 s
+# Seconds of champion's step on an NVIDIA H200 alone, whose 300 epochs take 130.
+GPU = 130 / (300 * 137)
 MEASURED = ("step", "seconds", "exchanges", "sent")
 WAYS = {
     "1 thread": {"OMP_NUM_THREADS": "1"},
