@@ -25,6 +25,8 @@ SENT = {
     "excludes": ["*.journal", "results"],
 }
 PATIENCE = 5.0  # seconds for a cluster to answer
+# What a client and a server of HTTP/2, as gRPC speaks it, begin with (RFC 9113, section 3.4).
+PREFACE, SETTINGS_FRAME = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x04"
 RETRIES = 10  # of a task whose machine dies
 # Nothing is reported to Ray's makers, and tasks, which are timed, do not give way to other work.
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
@@ -82,6 +84,14 @@ def sheltered() -> Iterator[dict[str, str]]:
         yield {"RAY_AUTH_TOKEN": token, "RAY_TMPDIR": folder, **loopback}
 
 
+def greet(host: str, port: int) -> None:
+    """Raise `OSError` unless a server of gRPC, as Ray's is, answers within `PATIENCE`."""
+    with socket.create_connection((host, port), PATIENCE) as server:
+        server.sendall(PREFACE + bytes(3) + SETTINGS_FRAME + bytes(5))
+        if server.recv(9)[3:4] != SETTINGS_FRAME:
+            raise ConnectionError("not what Ray answers")
+
+
 @contextmanager
 def cluster(rows: Rows) -> Iterator[Cluster]:
     """Yield the cluster that RAY_ADDRESS names, or else one of this machine, and leave it."""
@@ -96,8 +106,9 @@ def cluster(rows: Rows) -> Iterator[Cluster]:
             ray_constants.ENABLE_RAY_CLUSTER = False  # Ray read the variable when imported
         stack.callback(ray.shutdown, wait_for_processes=True)
         try:
-            if port.isdecimal() and "/" not in host:  # Ray itself would try again for minutes
-                socket.create_connection((host, int(port)), PATIENCE).close()
+            plain = port.isdecimal() and "/" not in host and "RAY_USE_TLS" not in os.environ
+            if plain:  # Ray itself would try again for minutes
+                greet(host, int(port))
             ray.init(address, runtime_env=code, logging_level=logging.ERROR, log_to_driver=False)
         except OSError as error:
             expected = "a Ray cluster that this machine is part of, and whose token it has"

@@ -94,7 +94,10 @@ def train_all(
     missing = {name: task for name, task in tasks.items() if name not in fits}
     failed: dict[str, InputError] = {}
     ended = machines.run(train_network, missing)
-    for name, found in tqdm(ended, "trainings", len(tasks), initial=len(fits), disable=None):
+    shown = tqdm(ended, "trainings", len(tasks), initial=len(fits), disable=None)
+    for number, (name, found) in enumerate(shown, len(fits) + 1):
+        if shown.disable:  # without a terminal
+            print(f"trainings: {number} of {len(tasks)}", flush=True)
         if isinstance(found, InputError):
             failed[name] = found
         else:

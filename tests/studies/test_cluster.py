@@ -1,5 +1,7 @@
 import os
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,25 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(InputError, match=r"RAY_ADDRESS = 127\.0\.0\.1:1: .*expected a Ray cluster"):
         cluster(draw_rows()).__enter__()
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n", b""])
+def test_a_server_that_is_no_ray_is_named_at_once(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    monkeypatch.setattr("studies.cluster.PATIENCE", 0.2)
+    monkeypatch.setattr("studies.cluster.ray.init", pytest.fail)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with ThreadPoolExecutor() as other, pytest.raises(InputError) as told:
+            accepted = other.submit(lambda: server.accept()[0])
+            if answer:
+                accepted.add_done_callback(lambda done: done.result().sendall(answer))
+            cluster(draw_rows()).__enter__()
+        accepted.result().close()
+    reason = "not what Ray answers" if answer else "timed out"
+    assert str(told.value).startswith(f"RAY_ADDRESS = {address}: {reason}; expected a Ray cluster")
 
 
 @pytest.fixture(scope="module")

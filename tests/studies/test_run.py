@@ -103,7 +103,7 @@ def test_with_one_fold_a_trial_is_what_the_stages_find(
 
 
 def test_a_study_in_which_a_training_failed_goes_on_with_what_is_missing(
-    study: Path, clusters: list[OneAfterTheOther]
+    study: Path, clusters: list[OneAfterTheOther], capsys: pytest.CaptureFixture[str]
 ) -> None:
     study.write_text(STUDY.replace("train.lr: 0.2", "train.lr: 1e20"))
     failed = r"^variants\.fast, seed 0, fold 0: train\.lr: the loss .*\(2 of 6 trainings failed\)$"
@@ -111,7 +111,9 @@ def test_a_study_in_which_a_training_failed_goes_on_with_what_is_missing(
         run.main()
     assert not SUMMARY.exists()
     study.write_text(STUDY)
+    capsys.readouterr()
     run.main()
+    assert capsys.readouterr().out.startswith("trainings: 5 of 6\ntrainings: 6 of 6\n{")
     found = SUMMARY.read_text()
     run.main()
     assert SUMMARY.read_text() == found
