@@ -66,9 +66,17 @@ def changed_modules(revision: str) -> set[Path]:
 
 
 def is_equivalent(diff: str, known: Sequence[Mapping[str, str]]) -> bool:
-    """Return whether a fault, as a diff, is known to change nothing."""
-    lines = {line[0] + line[1:].strip() for line in diff.splitlines() if line[:1] in {"+", "-"}}
-    return any({"-" + one["line"], "+" + one["fault"]} <= lines for one in known)
+    """Return whether a fault, as a diff, replaces code as one does that is known to change nothing.
+
+    Known ones are of one kind: the code that they replace may be any part of a line.
+    """
+    lines = [line for line in diff.splitlines() if line[:3] not in {"---", "+++"}]
+    old, new = ("\n".join(line[1:] for line in lines if line[:1] == sign) for sign in "-+")
+    for one in known:
+        for found in re.finditer(re.escape(one["code"]), old):
+            if old[: found.start()] + one["fault"] + old[found.end() :] == new:
+                return True
+    return False
 
 
 def report(results: Mapping[str, str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy.stats import binomtest
 
 from digits.data.answers import digests
 from digits.data.tensors import PREPARED, map_pixels
@@ -85,6 +86,22 @@ def test_the_page_holds_every_image_with_its_row_and_what_the_network_says_of_it
     errors = counts.sum() - counts.trace()
     assert errors > 0
     assert all(actual != predicted for actual, predicted, *_ in data["images"][:errors])
+
+
+@pytest.mark.usefixtures("reported")
+def test_the_page_tells_the_score_if_there_is_one_and_how_many_images_lie_on_both_sides() -> None:
+    assert "Test accuracy" not in report.PAGE.read_text("utf-8")
+    report.SCORE.write_text('{"rows": 40, "errors": 10, "accuracy": 0.75}')
+    counts = PREPARED / "counts.json"
+    copies = {"validation_in_training": 5, "test_in_labelled": 7}
+    counts.write_text(json.dumps(json.loads(counts.read_text()) | {"copies": copies}))
+    report.main()
+    page, card = (path.read_text("utf-8") for path in (report.PAGE, report.CARD))
+    low, high = binomtest(30, 40).proportion_ci(method="wilson")
+    assert f"<b>75.00 %</b>, {100 * low:.2f} % to {100 * high:.2f} %" in page
+    assert "| 40 test images | 75.00 % |" in card
+    told = "5 of the 30 validation images are among the training images as well, and 7 of the 12"
+    assert told in " ".join(page.split())
 
 
 @pytest.mark.usefixtures("reported")

@@ -31,7 +31,7 @@ def test_what_is_not_caught_is_shown_unless_it_is_known_to_change_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     known = tmp_path / "equivalent.yaml"
-    known.write_text("faults:\n- {line: return 1, fault: return 2, why: it is odd}\n")
+    known.write_text("faults:\n- {code: return 1, fault: return 2, why: it is odd}\n")
     monkeypatch.setattr(mutation, "EQUIVALENT", known)
     diffs = {FAULTS[1]: DIFF, FAULTS[2]: DIFF.replace("2\n", "3\n"), FAULTS[91]: "no test"}
     monkeypatch.setattr(mutation, "mutmut", lambda _, name: diffs[name])
@@ -48,10 +48,23 @@ def test_what_is_not_caught_is_shown_unless_it_is_known_to_change_nothing(
     ]
 
 
-def test_a_fault_is_known_by_its_whole_lines() -> None:
-    assert is_equivalent(DIFF, [{"line": "return 1", "fault": "return 2"}])
-    assert not is_equivalent(DIFF, [{"line": "return", "fault": "return 2"}])
-    assert not is_equivalent(DIFF, [{"line": "return 1", "fault": "return 3"}])
+@pytest.mark.parametrize(
+    ("code", "fault", "is_known"),
+    [
+        ("f(1, 1)", "f(1, 2)", True),
+        ("1", "2", True),
+        ("1", "3", False),
+        ("f(1", "f(2", False),
+        ("return", "return 2", False),
+    ],
+)
+def test_a_fault_is_known_by_any_part_of_its_line_that_it_replaces(
+    code: str, fault: str, is_known: bool
+) -> None:
+    diff = DIFF.replace("return 1", "return f(1, 1)").replace("return 2", "return f(1, 2)")
+    assert is_equivalent(diff, [{"code": "x", "fault": "y"}, {"code": code, "fault": fault}]) is (
+        is_known
+    )
 
 
 def test_faults_that_were_not_tried_are_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
