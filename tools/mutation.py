@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from digits.errors import InputError
 from digits.params import load_yaml
@@ -65,16 +66,17 @@ def changed_modules(revision: str) -> set[Path]:
     return {Path(name) for name in names.splitlines() if name.endswith(".py")}
 
 
-def is_equivalent(diff: str, known: Sequence[Mapping[str, str]]) -> bool:
-    """Return whether a fault, as a diff, replaces code as one does that is known to change nothing.
+def is_equivalent(diff: str, known: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a fault, as a diff, puts in the place of code what is known to change nothing.
 
-    Known ones are of one kind: the code that they replace may be any part of a line.
+    The code may be any part of a line.
     """
     lines = [line for line in diff.splitlines() if line[:3] not in {"---", "+++"}]
     old, new = ("\n".join(line[1:] for line in lines if line[:1] == sign) for sign in "-+")
     for one in known:
         for found in re.finditer(re.escape(one["code"]), old):
-            if old[: found.start()] + one["fault"] + old[found.end() :] == new:
+            before, after = old[: found.start()], old[found.end() :]
+            if new in [before + fault + after for fault in one["faults"]]:
                 return True
     return False
 
