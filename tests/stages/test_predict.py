@@ -49,7 +49,8 @@ def test_the_table_has_the_answers_of_the_submission_and_the_line_says_whose_ord
 ) -> None:
     for stage in (prepare, train, evaluate):
         stage.main()
-    assert predict.main().endswith("submission.csv, for test.csv")
+    written = "data/predictions/test.csv and submission.csv"
+    assert predict.main() == f"read 12 images; wrote {written}, for test.csv"
     table, submitted = pd.read_csv(TEST), pd.read_csv("submission.csv")
     assert table["prediction"].tolist() == submitted["Label"].tolist()
     assert table["row_index"].tolist() == list(range(12))

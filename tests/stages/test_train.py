@@ -14,7 +14,7 @@ from digits.data.tensors import IMAGES, PREPARED
 from digits.errors import InputError
 from digits.network.checkpoint import Checkpoint
 from digits.network.model import MODEL, Weights, encode, load_model
-from digits.network.training import Epoch
+from digits.network.training import Epoch, Trainer
 from stages import prepare, train
 from tests.conftest import ParamsWriter
 
@@ -40,7 +40,24 @@ def read_metrics() -> dict[str, Any]:
 def test_all_rows_are_the_training_and_the_validation_rows(write_params: ParamsWriter) -> None:
     for rows, told in (("train", "60 rows"), ("all", "90 rows (the validation rows among them)")):
         write_params({"train.rows": rows})
-        assert train.main().startswith(f"read {told}, 3 times, on ")
+        said = train.main()
+        assert said.startswith(f"read {told}, 3 times, on ")
+        assert said.endswith(f"; wrote {MODEL}")
+        assert "workers" not in said
+
+
+def test_workers_that_are_asked_for_are_started_but_no_more_than_a_batch_has_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[tuple[object, ...]] = []
+    monkeypatch.setattr(train, "start", lambda *found: started.append(found))
+    monkeypatch.setattr(train, "asked", lambda: 10)
+    assert train.main() == "trained in workers, 10 of them on this machine"
+    assert started == [(10, "stages", "train")]
+    monkeypatch.setattr(train, "asked", lambda: 11)
+    with pytest.raises(InputError, match="11 workers, and 10 rows in a batch"):
+        train.main()
+    assert len(started) == 1
 
 
 def test_several_networks_are_those_of_the_seeds_and_their_metrics_are_the_mean(
@@ -96,6 +113,23 @@ def test_where_no_one_watches_rows_come_a_minute_apart_but_the_first_and_the_las
     train.main()
     rows = re.findall(r"epoch (\d) of 8 ", capsys.readouterr().out)
     assert rows == ["1", "5", "8"]
+
+
+def test_within_an_epoch_training_is_kept_every_five_minutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, saved, take_step = [0.0], list[float](), Trainer.take_step
+
+    def take_100_seconds(*found: Any) -> torch.Tensor:
+        clock[0] += 100
+        return take_step(*found)
+
+    monkeypatch.setattr("digits.network.training.ROWS", 10)  # a batch
+    monkeypatch.setattr(Trainer, "take_step", take_100_seconds)
+    monkeypatch.setattr(train, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(Checkpoint, "save", lambda *_: saved.append(clock[0]))
+    train.main()
+    assert saved == [300, 600, 900, 1200, 1500, 1800]
 
 
 def test_curves_and_metrics_grow_while_it_trains(
