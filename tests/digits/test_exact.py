@@ -87,7 +87,8 @@ def test_a_product_is_that_of_whole_numbers_in_any_order_and_parts(
     with multiplying(digits=digits):
         found = [product(left, right), product(right.T, left.T).T, multiply_some(order)]
         found += [product(left.T.T, right), product(left, right.T.T)]
-        found.append(product(left, right, out=torch.empty(rows, columns)))
+        out = torch.empty(rows, columns)
+        found += [product(left, right, out), out]
         found.append(torch.from_numpy(exact.product(as_numpy(left), as_numpy(right))))
         if terms > 1 and sum(bits) + math.ceil(math.log2(terms)) <= 24:
             found.append(multiply_some(some) + multiply_some(others))
@@ -110,6 +111,7 @@ def test_whole_numbers_of_a_unit_are_the_values_that_they_stand_for(
 
 @few
 @given(seeds, st.sampled_from([torch.float32, DOUBLE]), st.integers(1, 300))
+@example(seed=0, dtype=DOUBLE, terms=1)
 def test_a_sum_is_that_of_whole_numbers_in_any_order_and_parts(
     seed: int, dtype: torch.dtype, terms: int
 ) -> None:
@@ -137,6 +139,7 @@ def test_values_become_multiples_of_the_least_unit_that_holds_them(
 ) -> None:
     values = draw(seed, rows, columns, spread=4)
     found, theirs = quantise(values, bits, dim), quantise(values.numpy(), bits, dim)
+    assert found.power.ndim == theirs.power.ndim == (0 if dim is None else 2)
     assert np.array_equal(theirs.values, found.values)
     assert np.array_equal(theirs.unit, found.unit)
     assert np.array_equal(theirs.digits, found.digits) or bits > 12
@@ -177,9 +180,10 @@ def test_more_terms_than_any_type_holds_are_an_error() -> None:
     left, right = (quantise(torch.ones(shape), 22) for shape in ((1, 1024), (1024, 1)))
     with pytest.raises(OverflowError, match=r"^1024 terms of 44 bits$"):
         product(left, right)
+    assert exact.sum_bits(44, 512) == 53
 
 
-def test_exponentials_logarithms_and_roots_are_the_true_ones() -> None:
+def test_exponentials_logarithms_roots_and_quotients_are_the_true_ones() -> None:
     exponents = torch.arange(-4893, 4894, 5, dtype=DOUBLE) / 7
     assert ulps(exact.exp(exponents), [Decimal(one).exp() for one in exponents.tolist()]) < 2
     values = torch.cat([exact.exp(exponents), 1 + torch.arange(-300, 900, dtype=DOUBLE) / 1000])
@@ -187,6 +191,10 @@ def test_exponentials_logarithms_and_roots_are_the_true_ones() -> None:
     squares = draw(0, 2000).abs()
     roots = [math.sqrt(one) for one in squares.tolist()]
     assert torch.equal(exact.root(squares), torch.tensor(roots, dtype=DOUBLE).float())
+    thirds = exact.over(squares.numpy(), 3)
+    assert thirds.dtype == np.float32
+    assert np.array_equal(thirds, exact.over(squares, 3))
+    assert np.array_equal(thirds, squares.numpy() / np.float32(3))
 
 
 def test_sines_and_cosines_are_the_true_ones() -> None:

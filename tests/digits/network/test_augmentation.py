@@ -67,6 +67,7 @@ def test_elastic_displacements_are_smooth_and_as_strong_as_simards(smoothness: f
     moved, sides = bent[0].view(-1, side, side)[:, 8:20, 8:20], bent[1].view(-1, side, side)
     expected = pytest.approx(strength * sqrt(1 / 3) / (2 * smoothness * sqrt(pi)), rel=0.03)
     assert moved.std().item() == expected
+    assert moved.mean().item() == pytest.approx(0, abs=0.1)
     assert sides[:, 8:20, [0, -1]].std().item() == expected
     for pair in ((moved[:, 1:], moved[:, :-1]), (moved[:, :, 1:], moved[:, :, :-1])):
         found = torch.corrcoef(torch.stack([part.flatten() for part in pair]))[0, 1].item()

@@ -6,11 +6,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digits.exact import power_within, quantise
+from digits.exact import Quantised, power_within, quantise
 from digits.network import backpropagation, normalisation, workers
-from digits.network.backpropagation import Batch, Layer, backpropagate, slope, view_layers
+from digits.network.backpropagation import (
+    Batch,
+    Layer,
+    backpropagate,
+    cross_entropy,
+    slope,
+    view_layers,
+)
 from digits.network.draws import Draws
 from digits.network.training import draw_network
+from digits.network.workers import Share
 from digits.params import Train
 from tests.conftest import share_of, tiny_params
 
@@ -56,7 +64,7 @@ class Case:
         """Return logits, gradient, and the running statistics after it."""
         gradient = self.view_gradient(torch.full_like(self.values, torch.nan))
         layers, share = view_layers(self.values.clone(), self.widths), share_of(len(self.labels))
-        batch = Batch(self.images, self.labels, power_within(self.images), share)
+        batch = Batch(self.images, self.labels, 2 * power_within(self.images), share)
         logits = backpropagate(layers, gradient, batch, begin_draws(), self.params)
         return logits, gradient, [one for layer in layers for one in layer.norm[1:]]
 
@@ -119,6 +127,48 @@ def test_logits_and_gradients_are_those_of_autograd_but_for_few_bits(
         assert differ(one, other) < 1e-4
 
 
+@pytest.mark.parametrize(
+    ("disturbed", "expected"),
+    [
+        ({}, [2, 1, 1]),  # twice that of these images, as `Case` says, and of two hidden layers
+        ({"input_noise": 0.5}, [1, 1]),
+        ({"hidden_noise": 0.5}, [2]),
+        ({"dropout": 0.5}, [2]),
+    ],
+    ids=str,
+)
+def test_powers_are_known_beforehand_where_nothing_disturbs_the_values(
+    monkeypatch: pytest.MonkeyPatch, disturbed: dict[str, float], expected: list[float]
+) -> None:
+    plain, known = Share.quantise, list[float]()
+
+    def watch(
+        share: Share, values: Tensor, bits: int, power: Tensor | None = None
+    ) -> Quantised[Tensor]:
+        known.extend([] if power is None else [(power / power_within(values)).item()])
+        return plain(share, values, bits, power)
+
+    monkeypatch.setattr(Share, "quantise", watch)
+    Case.draw((16, 12, 9, 10), 64, batch_norm=True, **disturbed).differentiate()
+    assert known == expected
+
+
+def test_what_draws_just_the_share_that_is_dropped_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Draws, "uniform", lambda _, *shape: torch.full(shape, 0.5))
+    case = Case.draw((16, 12, 3), 64, dropout=0.5)
+    assert differ(case.differentiate()[0], case.expect()[0]) < 0.2
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_a_loss_is_that_of_torch_row_by_row(smoothing: float) -> None:
+    logits, labels = 9 * draw(20, 3), torch.arange(20) % 3
+    expected = functional.cross_entropy(
+        logits.double(), labels, label_smoothing=smoothing, reduction="none"
+    )
+    found = cross_entropy(logits, labels, *([smoothing] if smoothing else []))
+    assert torch.allclose(found, expected, rtol=1e-9)
+
+
 def test_a_unit_that_hardly_varied_is_folded_as_batch_norm_answers() -> None:
     weights, bias, gains, means = draw(3, 5), *(draw(5, seed=seed) for seed in (1, 2, 3))
     variances, images = torch.tensor([0.0, 1e-6, 1e-5, 1e-3, 1.0]), draw(4, 3, seed=4)
@@ -135,7 +185,7 @@ def test_products_are_of_8_bits_of_images_6_of_all_else_and_as_many_back_as_floa
     layers = view_layers(case.values, case.widths)
     logits, [by_first, by_second], _ = case.differentiate()
     first, second = (quantise(layer.weights, 6).values.double() for layer in layers)
-    inputs = quantise(case.images, 8)
+    inputs = Quantised.within(case.images, 2 * power_within(case.images), 8)  # of brighter ones
     hidden = (inputs.values.double() @ first).float() + layers[0].bias
     passed_on = quantise(hidden.relu(), 6).values.double()
     assert torch.equal(logits, (passed_on @ second).float() + layers[1].bias)

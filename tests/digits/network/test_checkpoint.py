@@ -3,11 +3,14 @@ from typing import Any
 
 import pytest
 
+from digits.errors import InputError
 from digits.network import checkpoint, training
 from digits.network.checkpoint import Checkpoint, identify
-from digits.network.training import Trainer
+from digits.network.training import Labelled, Trainer
+from digits.network.workers import ALONE, Workers
 from digits.params import Augment, Train, load_params
 from tests.conftest import draw_labelled
+from tests.digits.network.test_workers import together
 from tests.sandbox import CLASSES
 
 
@@ -16,8 +19,11 @@ def train(project: Path) -> Train:
     return load_params().train
 
 
-def begin(train: Train) -> Trainer:
-    return Trainer(draw_labelled(95), draw_labelled(30, 1), CLASSES, train)
+def begin(train: Train, workers: Workers = ALONE) -> Trainer:
+    def own(rows: Labelled) -> Labelled:
+        return rows.shard(workers)
+
+    return Trainer(own(draw_labelled(95)), own(draw_labelled(30, 1)), CLASSES, train, workers)
 
 
 def content(trainer: Trainer) -> tuple[Any, ...]:
@@ -38,7 +44,10 @@ def content(trainer: Trainer) -> tuple[Any, ...]:
 )
 @pytest.mark.parametrize("stops", [[4], [1, 2, 3]], ids=str)
 def test_a_run_that_was_stopped_ends_in_the_same_state(
-    train: Train, changes: dict[str, object], stops: list[int]
+    train: Train,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, object],
+    stops: list[int],
 ) -> None:
     train = train.model_copy(update={"epochs": 4, "schedule": "one_cycle", **changes})
     quiet, kept = begin(train), Checkpoint("0" * 64)
@@ -51,6 +60,7 @@ def test_a_run_that_was_stopped_ends_in_the_same_state(
             if epoch.epoch == stop:
                 break
     assert content(trainer) == content(quiet)
+    assert f"goes on after epoch {stops[-1]}\n" in capsys.readouterr().out
 
 
 def test_a_run_that_was_stopped_within_an_epoch_ends_in_the_same_state(
@@ -95,6 +105,33 @@ def test_a_damaged_or_foreign_checkpoint_is_reported_and_ignored(
         f"warning: {kept.path}: damaged, or of another run, and not used; "
         "expected a checkpoint of this one\n"
     )
+
+
+def test_workers_go_on_from_whichever_of_their_checkpoints_is_the_furthest(train: Train) -> None:
+    first, other = kept = [Checkpoint(digit * 64) for digit in "01"]
+    early, late = begin(train), begin(train)
+    early.losses += [0.1] * 99  # which take more room than an epoch
+    next(late.run())
+
+    def restore(workers: Workers) -> tuple[int, int]:
+        trainer = begin(train, workers)
+        kept[workers.rank].restore(trainer)
+        return len(trainer.history), len(trainer.losses)
+
+    first.save(early)
+    assert together(2, restore) == [(0, 99)] * 2
+    other.save(late)
+    assert together(2, restore) == [(1, 0)] * 2
+
+
+def test_only_the_worker_that_leads_keeps_and_reads_a_checkpoint(train: Train) -> None:
+    kept, follower = Checkpoint("0" * 64), begin(train, Workers(leads=False))
+    kept.save(follower)
+    assert not kept.path.exists()
+    kept.path.mkdir(parents=True)
+    kept.restore(follower)
+    with pytest.raises(InputError, match=f"^{kept.path}: .*; expected a checkpoint$"):
+        kept.restore(begin(train))
 
 
 def test_params_rows_and_the_librarys_code_decide_a_runs_name(

@@ -38,3 +38,12 @@ def test_a_step_is_that_of_torch_and_averages_take_their_share_of_all_values(
         averages += share * (torch.cat([*kinds, statistics]) - averages)
     assert torch.allclose(values, torch.cat([*kinds, statistics]), atol=1e-6)
     assert torch.allclose(found.averages, averages, atol=1e-6)
+
+
+def test_a_network_without_norms_and_averages_has_a_momentum_for_each_number() -> None:
+    changes = {"batch_norm": False, "averaging": 0}
+    params = Train(**tiny_params({})["train"] | changes)
+    values = torch.ones(4 * 5 + 5 * 3 + 5 + 3)
+    found = Descent(values, WIDTHS, params, ALONE)
+    assert (len(found.momentum), len(found.averages)) == (len(values), 0)
+    assert [len(layer.bias) for layer in found.gradient] == [5, 3]

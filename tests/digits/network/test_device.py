@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from digits.errors import InputError
-from digits.network.device import APART, TRIED, Pace, choose_device
+from digits.network.device import APART, TRIED, Pace, choose_device, describe_device
 
 
 @pytest.mark.parametrize(
     ("asked", "gpu", "expected"),
     [
         ("", False, "cpu"),
-        ("", True, "cuda"),
+        (None, True, "cuda"),
         ("cpu", True, "cpu"),
         ("cuda", True, "cuda"),
         ("cuda", False, "DIGITS_DEVICE = 'cuda': torch finds no GPU; expected 'cpu'"),
@@ -19,9 +19,11 @@ from digits.network.device import APART, TRIED, Pace, choose_device
     ],
 )
 def test_a_gpu_is_taken_where_there_is_one_unless_the_environment_says_otherwise(
-    monkeypatch: pytest.MonkeyPatch, asked: str, gpu: bool, expected: str
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, gpu: bool, expected: str
 ) -> None:
-    monkeypatch.setenv("DIGITS_DEVICE", asked)
+    monkeypatch.delenv("DIGITS_DEVICE", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("DIGITS_DEVICE", asked)
     monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
     if "expected" in expected:
         with pytest.raises(InputError, match=f"^environment: {expected}$"):
@@ -31,6 +33,18 @@ def test_a_gpu_is_taken_where_there_is_one_unless_the_environment_says_otherwise
     assert choose_device() == torch.device(expected)
     # Products keep all their bits, whatever the environment allows.
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+@pytest.mark.parametrize(
+    ("threads", "expected"), [(1, "a thread"), (2, "up to 2 threads"), (3, "up to 3 threads")]
+)
+def test_a_device_is_told_by_its_threads_or_its_name(
+    monkeypatch: pytest.MonkeyPatch, threads: int, expected: str
+) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: f"the name of {device}")
+    assert describe_device(torch.device("cpu")) == f"the CPU, with {expected}"
+    assert describe_device(torch.device("cuda:1")) == "the name of cuda:1"
 
 
 def tried(*numbers: int) -> list[int]:
@@ -50,6 +64,9 @@ LONG = APART * TRIED * 3  # steps
         # The fastest are kept, and one slow step does not decide which they are.
         (4, [({1: 3, 2: 1, 4: 2}, tried(1, 2, 4) + [2] * 30)]),
         (2, [({1: 2, 2: 5}, [1, 1, 1, 2]), ({1: 2, 2: 1}, [2] * 20)]),
+        # What takes just as many times as long is not given up yet.
+        (2, [({1: 1, 2: 3}, tried(1, 2) + [1] * 9)]),
+        (2, [({1: 2, 2: 1}, tried(1, 2)), ({2: 3}, [2] * 9)]),
         # A trial is made anew when many times its own time is over.
         (2, [({1: 2, 2: 1}, tried(1, 2) + [2] * LONG), ({1: 1.4, 2: 1.9}, tried(1, 2) + [1] * 9)]),
         # Threads that wait for a busy core are given up at once and for long.

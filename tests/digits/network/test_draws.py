@@ -1,4 +1,5 @@
 import hashlib
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -26,6 +27,16 @@ def test_normal_numbers_are_those_of_the_normal_distribution_and_pairs_are_indep
     pairs = draws().normal(2, MANY).double()
     for values in (pairs, pairs.square()):
         assert torch.corrcoef(values)[0, 1].item() == pytest.approx(0, abs=0.01)
+
+
+def test_a_gpu_takes_its_draws_from_pinned_memory_and_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pinned, device = Mock(), torch.device("cuda")
+    monkeypatch.setattr(Tensor, "pin_memory", lambda _: pinned)
+    found = Draws(torch.Generator(), device).uniform(3)
+    pinned.to.assert_called_once_with(device, non_blocking=True)
+    assert found is pinned.to.return_value
 
 
 def test_a_seed_gives_the_same_bytes_everywhere() -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import re
 from itertools import pairwise
 from typing import Any
@@ -12,7 +13,16 @@ from digits.network import int8
 from digits.network.backpropagation import view_layers
 from digits.network.model import MLP
 from digits.network.schedule import learning_rate, share_averaged
-from digits.network.training import Epoch, Labelled, Trainer, draw_network
+from digits.network.training import (
+    Epoch,
+    Labelled,
+    Trainer,
+    brief,
+    digest,
+    draw_network,
+    mean_epoch,
+)
+from digits.network.workers import Workers
 from digits.params import Train
 from tests.conftest import PIXELS, draw_labelled, tiny_params
 from tests.sandbox import CLASSES
@@ -40,6 +50,9 @@ def test_a_new_network_is_drawn_as_nn_linear_draws_it_and_its_normalisation_does
             assert mine.std().item() == pytest.approx(other.std().item(), rel=0.1)
             assert mine.mean().item() == pytest.approx(0, abs=0.1 * inputs**-0.5)
     assert [part.unique().tolist() for part in layers[0].norm] == [[1], [0], [1]]
+    numbers = 5 * 500 + 501 * 300
+    for batch_norm, norms in ((False, 0), (True, 3 * 500)):
+        assert len(draw_network(widths, generator, batch_norm=batch_norm)) == numbers + norms
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])
@@ -98,6 +111,35 @@ def test_digests_say_whether_weights_draws_or_data_differ(
     assert [one != another for one, another in pairs] == [True, True, False]
 
 
+def test_the_sign_of_a_zero_reaches_no_digest() -> None:
+    trainer = begin(momentum=0.0, epochs=1)
+    [epoch] = trainer.run()
+    kept = trainer.descent
+    assert kept.momentum.signbit().any()
+    assert not kept.momentum.any()
+    expected = digest(kept.values, torch.zeros_like(kept.momentum), kept.averages)
+    assert epoch.weights_sha256 == brief(expected)
+
+
+@pytest.mark.parametrize("networks", [2, 3])
+def test_a_mean_of_epochs_is_of_their_measures_and_of_the_digests_of_their_digests(
+    networks: int,
+) -> None:
+    epochs = [Epoch(7, one, 2 * one, 3 * one, one / 4, *f"{one}bc") for one in range(networks)]
+    found, mean = mean_epoch(epochs), (networks - 1) / 2
+    names = "".join(map(str, range(networks))), "b" * networks, "c" * networks
+    digests = [hashlib.sha256(name.encode()).hexdigest()[:12] for name in names]
+    assert found == Epoch(7, mean, 2 * mean, 3 * mean, mean / 4, *digests)
+    assert mean_epoch(epochs[:1]) is epochs[0]
+
+
+def test_rows_on_a_device_are_the_same_of_the_same_shard() -> None:
+    own, device = ROWS.shard(Workers(1, 2)), torch.device("meta")
+    moved = own.to(device)
+    assert (moved.images.device, moved.labels.device) == (device, device)
+    assert (moved.first, moved.rows, len(moved.labels)) == (47, 95, 48)
+
+
 def test_the_network_that_is_kept_is_validated_with_its_averages_and_norms_folded() -> None:
     held_out = Labelled(HELD_OUT.images, HELD_OUT.labels.sort().values)  # most of them wrong
     trainer = begin(ROWS, held_out, averaging=0.9, batch_norm=True, dropout=0.2, epochs=1)
@@ -122,8 +164,9 @@ def test_the_network_that_is_kept_is_validated_with_its_averages_and_norms_folde
 
 @pytest.mark.parametrize(("rows", "batch_size"), [(95, 94), (95, 1), (1, 10)])
 def test_a_batch_of_one_row_cannot_be_normalised(rows: int, batch_size: int) -> None:
-    line = f"batch_size = {batch_size}: makes a batch of 1 of {rows} "
-    with pytest.raises(InputError, match=line):
+    line = f"params.yaml: train.batch_size = {batch_size}: makes a batch of 1 of {rows} rows, "
+    line += "without deviation; expected another size, or train.batch_norm = false"
+    with pytest.raises(InputError, match=f"^{line}$"):
         run(draw_labelled(rows), batch_norm=True, batch_size=batch_size)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from digits.network.augmentation import sample
 from digits.network.inference import infer
-from digits.network.views import view_places, views
+from digits.network.views import view_maps, view_places, views
 from digits.params import Predict
 from tests.conftest import draw_network
 
@@ -32,6 +32,7 @@ MAPS = [
 def test_each_param_moves_the_places_of_pixels_one_way_and_the_other(side: int) -> None:
     off = np.arange(side) - (side - 1) / 2
     points = np.stack([np.tile(off, side), np.repeat(off, side), np.ones(side * side)])
+    assert np.allclose(view_maps(ALL), MAPS, atol=0.001)
     assert np.allclose(view_places(ALL, side), np.array(MAPS) @ points, atol=0.01)
     assert len(view_places(NONE, side)) == 1
     assert len(view_places(NONE.model_copy(update={"shear": 0.1}), side)) == 3

@@ -3,12 +3,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Barrier
 from typing import Any, TypeVar
+from unittest.mock import Mock
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
-from digits.exact import power_within, quantise
+from digits.exact import power_within, quantise, total
 from digits.network.training import Labelled, Trainer
 from digits.network.workers import Share, Workers
 from digits.params import Train
@@ -76,7 +77,7 @@ def train(workers: Workers, changes: dict[str, Any]) -> tuple[Any, ...]:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"batch_size": 3},  # fewer rows than workers
+        {"batch_size": 3, "batch_norm": True},  # fewer rows than workers
         {"batch_norm": True, "nesterov": True, "label_smoothing": 0.1},
         {"batch_norm": True, "widths": [2], **DISTURBED},
         {"batch_norm": True, **MOVED, "batch_size": 95},
@@ -142,6 +143,36 @@ def test_the_content_of_whoever_has_done_the_most_is_everyones() -> None:
     contents = [(b"", 0, 0), (b"older", 2, 9), (b"newest", 3, 1), (b"new", 3, 0)]
     found = together(4, lambda workers: workers.furthest(*contents[workers.rank]))
     assert found == [b"newest"] * 4
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+def test_a_total_is_of_all_terms_whoever_has_them(size: int) -> None:
+    values = torch.rand(41, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = together(size, lambda workers: workers.total(values[workers.shard(41)], 41))
+    assert found == [total(values)] * size
+
+
+def test_an_exchange_is_of_padded_bytes_as_long_as_each_says_and_awaited_awake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few, mine = torch.tensor([1, 2, 3], dtype=torch.uint8), torch.rand(2, 2)
+    theirs, work = torch.tensor([3, 4], dtype=torch.int16), Mock()
+    work.is_completed.side_effect = [False, False, True]
+
+    def exchange(
+        found: Tensor, sent: Tensor, taken: list[int], given: list[int], *, async_op: bool
+    ) -> Mock | None:
+        assert (taken, given) == ([0, 8], [0, 24])
+        assert sent.tolist() == [*b"\1\2\3", *[0] * 5, *mine.numpy().tobytes()]
+        found[:4] = theirs.view(torch.uint8)
+        return work if async_op else None
+
+    monkeypatch.setattr(distributed, "all_to_all_single", exchange)
+    taken = torch.empty_like(theirs)
+    Workers(0, 2).swap([[], [few, mine]], [[], [taken]])
+    assert torch.equal(taken, theirs)
+    assert work.is_completed.call_count == 3
+    work.wait.assert_called_once()
 
 
 def test_a_share_of_no_rows_has_the_smallest_power() -> None:
