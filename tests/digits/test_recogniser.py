@@ -16,7 +16,7 @@ from digits.network.inference import infer
 from digits.network.model import MLP
 from digits.params import Predict
 from digits.pictures.framing import find_digits
-from digits.recogniser import Description, Recogniser
+from digits.recogniser import Description, Recogniser, as_bytes
 from tests.conftest import draw_network, draw_novelty
 from tests.strokes import draw
 
@@ -64,6 +64,7 @@ def test_probabilities_are_calibrated_and_those_of_arrays_of_any_kind_the_same()
     familiar = RECOGNISER.novelty.is_familiar(straighten(PIXELS))
     assert [one.is_familiar for one in expected] == familiar.tolist()
     assert 0 < familiar.sum() < len(PIXELS)
+    assert {one.place for one in expected} == {(0, 0, 8, 8)}
     for batch in (
         PIXELS.reshape(-1, 8, 8),
         PIXELS.astype(np.int64),
@@ -95,6 +96,25 @@ def test_a_picture_is_answered_alike_as_a_file_its_bytes_an_image_and_an_array(
     two.paste(drawn, (60, 0))
     with pytest.raises(InputError, match=r"^picture: 2 digits; expected one, or read\(\)"):
         RECOGNISER.predict(two)
+    assert [one.place[0] // 60 for one in RECOGNISER.read(two)] == [0, 1]
+    close = Image.new("RGB", (60, 60), "white")
+    for left in (10, 26):
+        close.paste(draw(1, size=60).crop((25, 0, 37, 60)), (left, 0))
+    assert [len(RECOGNISER.read(close, sheet=on)) for on in (False, True)] == [1, 2]
+
+
+def test_pixels_are_shares_of_255_where_none_is_above_1_by_a_thousandth() -> None:
+    marks = PIXELS > 127
+    for values, expected in (
+        (marks, marks * 255),
+        (marks * 1.0009, marks * 255),
+        (marks * 1.001, marks * 1),
+        (marks.astype(np.uint8), marks * 1),
+        (PIXELS / 255 * 254.6, PIXELS / 255 * 254.6),
+    ):
+        found = as_bytes(values)
+        assert found.dtype == np.uint8
+        assert np.array_equal(found, np.rint(expected))
 
 
 @pytest.mark.parametrize(
@@ -140,6 +160,14 @@ def test_weights_that_were_rounded_up_are_not_rounded_again(tmp_path: Path) -> N
     assert one.answer(PIXELS).any()
 
 
+@pytest.mark.parametrize("unit", [2.0**-56, 2.0**50])
+def test_units_at_the_ends_of_their_range_are_read(tmp_path: Path, unit: float) -> None:
+    tensors = load(RECOGNISER.encode()) | {f"{NAME}.unit": np.full(30, unit, np.float32)}
+    content = save(tensors, {"description": RECOGNISER.description.model_dump_json()})
+    (tmp_path / "file").write_bytes(content)
+    assert Recogniser.load(tmp_path / "file").encode() == content
+
+
 def test_answers_that_are_not_finite_name_the_file(tmp_path: Path) -> None:
     tensors = load(RECOGNISER.encode())
     tensors |= {
@@ -166,8 +194,8 @@ Change = Callable[[dict[str, Any]], object]
         lambda tensors: tensors.update({f"{NAME}.weight": np.zeros((30, 64), np.float32)}),
         lambda tensors: tensors.update({f"{NAME}.unit": np.full(30, 0.3, np.float32)}),
         lambda tensors: tensors.update({f"{NAME}.unit": np.full(30, -0.5, np.float32)}),
-        lambda tensors: tensors.update({f"{NAME}.unit": np.full(30, 2.0**127, np.float32)}),
-        lambda tensors: tensors.update({f"{NAME}.unit": np.full(30, 2.0**-149, np.float32)}),
+        lambda tensors: tensors.update({f"{NAME}.unit": np.full(30, 2.0**51, np.float32)}),
+        lambda tensors: tensors.update({f"{NAME}.unit": np.full(30, 2.0**-57, np.float32)}),
         lambda tensors: tensors.update({f"{NAME}.bias": np.full(30, np.inf, np.float32)}),
         lambda tensors: tensors.update({"novelty.mean": np.zeros((3, 63), np.uint8)}),
         lambda tensors: tensors.update({"novelty.precision": np.zeros((3, 64), np.int16)}),

@@ -50,5 +50,28 @@ def test_how_sure_and_how_often_right_are_in_percent_on_two_equal_axes(
     chart = chart_reliability(pd.DataFrame(rows, columns=COLUMNS["reliability"].split()))
     assert chart.across.ticks == chart.up.ticks
     assert (chart.up.ticks[0], chart.up.ticks[-1]) == (tick, 100)
+    assert list(chart.series) == ["uncalibrated", "calibrated"]
     [uncalibrated], [calibrated] = chart.series.values()
     assert (*uncalibrated, *calibrated) == pytest.approx((100 * least, 100, 99.5, 99.8))
+    assert chart.even
+    assert chart.title == "How often it is right, by how sure it is"
+    assert chart.across.title == "how sure it is (%)"
+    assert chart.up.title == "how often it is right (%)"
+
+
+def test_charts_tell_their_ends_in_words_and_have_all_epochs() -> None:
+    rows = [[0.51234, 0.6, 0.97], [0.25, 0.4, 0.98], [0.125, 0.3, 0.981]]
+    curves = pd.DataFrame(rows, columns=COLUMNS["training"].split())
+    losses, accuracy = chart_losses(curves), chart_accuracy(curves)
+    assert losses.title == (
+        "Loss (nats) by epoch: training 0.5123, then 0.125; validation 0.6, then 0.3"
+    )
+    assert losses.series == {
+        "training": [(1, 0.51234), (2, 0.25), (3, 0.125)],
+        "validation": [(1, 0.6), (2, 0.4), (3, 0.3)],
+    }
+    assert accuracy.title == "Accuracy by epoch: validation 0.97, then 0.981"
+    assert accuracy.series == {"validation": [(1, 0.97), (2, 0.98), (3, 0.981)]}
+    assert accuracy.up.ticks[0] == 0.95
+    for chart, up in ((losses, "Loss (nats)"), (accuracy, "Accuracy")):
+        assert (chart.across.title, chart.up.title, chart.even) == ("epoch", up, False)
