@@ -23,10 +23,14 @@ MEMORY = r"error: not enough memory \(.+\); expected enough"
     ("main", "line"),
     [
         (lambda: fail(InputError("train.csv: row 3: a\nb")), r"error: train.csv: row 3: a\\nb$"),
+        (lambda: fail(InputError("a\\b.csv: no")), r"error: a\\b.csv: no$"),
         (lambda: fail(KeyboardInterrupt()), "interrupted$"),
         (lambda: bytes(2**58), MEMORY),
         (lambda: torch.empty(2**58), MEMORY),
-        (lambda: fail(torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB")), MEMORY),
+        (
+            lambda: fail(torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB")),
+            r"error: not enough memory \(CUDA out of memory. Tried 2 GiB\); expected enough",
+        ),
     ],
 )
 def test_what_a_person_can_mend_becomes_one_line(main: Callable[[], None], line: str) -> None:
@@ -59,7 +63,8 @@ def test_an_output_that_nobody_reads_any_more_becomes_one_line() -> None:
         (PermissionError(13, "Permission denied"), "Permission denied"),
         (ValueError("two\nlines"), "two lines"),
         (ValueError(), "ValueError"),
-        (ValueError("x" * 300), "x" * 200 + "…"),
+        (ValueError("x" * 200), "x" * 200),
+        (ValueError("x" * 201), "x" * 200 + "…"),
     ],
     ids=str,
 )
@@ -72,4 +77,5 @@ def test_a_file_that_cannot_be_read_is_named_with_what_was_expected(
 
 
 def test_a_value_is_written_briefly() -> None:
-    assert [shorten("a"), shorten("a" * 50)] == ["'a'", "'" + "a" * 39 + "…"]
+    whole = repr("a" * 38)
+    assert [shorten("a" * 38), shorten("a" * 39)] == [whole, whole[:-1] + "a…"]

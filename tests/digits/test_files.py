@@ -42,6 +42,12 @@ def test_what_lies_in_the_way_is_told_in_one_line(tmp_path: Path) -> None:
         pytest.fail("begun")
 
 
+def test_json_is_indented_and_ends_its_last_line(tmp_path: Path) -> None:
+    write_json(tmp_path / "file.json", {"loss": 0.1, "ä": [1]})
+    expected = b'{\n  "loss": 0.1,\n  "\\u00e4": [\n    1\n  ]\n}\n'
+    assert (tmp_path / "file.json").read_bytes() == expected
+
+
 def test_json_never_holds_what_json_cannot(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "file.json", {"loss": float("nan")})

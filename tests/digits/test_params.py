@@ -14,6 +14,7 @@ from digits.params import (
     ONE_CYCLE,
     PARAMS,
     as_yaml,
+    leaves,
     load_params,
     load_recipe,
     load_yaml,
@@ -42,6 +43,9 @@ ROWS = "expected a number of rows, or a fraction between 0 and 1"
         ("data.class_names", ["a", "b", "c "], f"{NAMES}, 'c ']: 'c ': expected 1 to 60 character"),
         ("data.class_names", ["a", "b", ""], f"{NAMES}, '']: '': expected 1 to 60 characters that"),
         ("prepare.validation", 1.5, f"prepare.validation = 1.5: {ROWS}"),
+        ("data.class_names", ["a", "b" * 61], "data.class_names = ['a', 'bbbb"),
+        ("prepare.validation", 0.0, f"prepare.validation = 0.0: {ROWS}"),
+        ("prepare.validation", 1.0, f"prepare.validation = 1.0: {ROWS}"),
         ("prepare.validation", 0, f"prepare.validation = 0: {ROWS}"),
         ("prepare.validation", True, f"prepare.validation = True: {ROWS}"),
         ("evaluate.gallery", None, "evaluate.gallery = None: expected a valid integer"),
@@ -53,6 +57,19 @@ def test_a_param_that_cannot_be_used_is_named_with_its_value(
     with pytest.raises(InputError) as error:
         load_params(changes={key: value})
     assert str(error.value).startswith(f"params.yaml: {message}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("prepare.validation", 1),
+        ("prepare.validation", 0.999),
+        ("data.class_names", ("a", "b" * 60)),
+    ],
+)
+def test_a_param_at_its_limit_is_taken(project: Path, key: str, value: object) -> None:
+    section, name = key.split(".")
+    assert getattr(getattr(load_params(changes={key: value}), section), name) == value
 
 
 def test_dvc_leaves_params_as_they_are_where_it_sets_the_values_that_are_there(
@@ -76,7 +93,7 @@ LR = "  lr: 0.1\n"
         ("download:\n", "downloads:\n", "downloads is not a parameter; did you mean download?"),
         ("download:\n", "other:\n", "other is not a parameter"),
         ("download:\n  seed: 0\n", "", "download is missing"),
-        (LR, 2 * LR, "row 22, column 3: found duplicate key"),
+        (LR, 2 * LR, "row 22, column 3: found duplicate key 'lr'; expected YAML"),
     ],
 )
 def test_a_key_that_is_not_as_expected_is_named(
@@ -87,7 +104,7 @@ def test_a_key_that_is_not_as_expected_is_named(
     Path("params.yaml").write_text(text.replace(old, new))
     with pytest.raises(InputError) as error:
         load_params()
-    assert str(error.value).startswith(f"params.yaml: {message}")
+    assert str(error.value) == f"params.yaml: {message}"
 
 
 @pytest.mark.parametrize(
@@ -148,3 +165,37 @@ def test_params_are_named_by_the_recipe_that_makes_the_same_network() -> None:
         }
         for change in changes.items():
             assert name_recipe(load_recipe(path, dict([change]))) == "own"
+
+
+def test_a_recipe_is_laid_over_another_and_either_is_named_where_it_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, below = tmp_path / "own.yaml", tmp_path / "below.yaml"
+    for there, expected in ((PARAMS, "the parameters"), (path, "a recipe")):
+        with pytest.raises(InputError, match=f"no such file; expected {expected}$"):
+            load_params(tmp_path / there) if there == PARAMS else load_recipe(path)
+    path.write_text("train: {lr: 0.5}\n")
+    known = load_recipe(ONE_CYCLE)
+    train = known.train.model_copy(update={"lr": 0.5, "epochs": 7})
+    assert load_recipe(path, {"train.epochs": 7}) == known.model_copy(update={"train": train})
+    with pytest.raises(InputError, match=f"^{path}: train.lr = 0: expected greater than 0$"):
+        load_recipe(path, {"train.lr": 0})
+    monkeypatch.setattr("digits.params.ONE_CYCLE", below)
+    with pytest.raises(InputError, match=f"^{below}: no such file; expected the parameters$"):
+        load_recipe(path)
+    below.write_text("{")
+    with pytest.raises(InputError, match=f"^{below}: row 2, column 1: .*; expected YAML$"):
+        load_recipe(path)
+
+
+def test_yaml_is_in_the_order_of_its_keys_and_its_leaves_have_whole_names() -> None:
+    values = {"größer": 1, "a": {"b": [1, {"x": 2}], "c": {"d": None, 5: {}}}}
+    assert as_yaml(values).startswith("größer: 1\na:\n  b:\n  - 1\n")
+    expected = {"größer": 1, "a.b": [1, {"x": 2}], "a.c.d": None}
+    assert dict(leaves("", values)) == expected
+    assert dict(leaves("top", values)) == {f"top.{name}": one for name, one in expected.items()}
+
+
+def test_each_network_alone_has_the_next_seed() -> None:
+    train = load_recipe(ONE_CYCLE, {"train.seed": 7, "train.networks": 3}).train
+    assert [(one.seed, one.networks) for one in train.members()] == [(7, 1), (8, 1), (9, 1)]

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from digits.data.csv_files import write_table
-from digits.data.predictions import read_probabilities, tabulate
+from digits.data.predictions import load_first_line, read_probabilities, tabulate
+from digits.data.tensors import PREPARED
 from digits.errors import InputError
 
 SHARES = np.array([[0.25, 0.5, 0.25], [0.1, 0.2, 0.7], [0.4, 0.4, 0.2]])
@@ -28,3 +29,20 @@ def test_a_table_says_of_each_row_where_it_is_and_what_it_is_taken_for(tmp_path:
         with pytest.raises(InputError, match=rf"table.csv: 3 rows; expected {rows_there}$"):
             read_probabilities(path, NAMES, rows_there)
     assert "label" not in tabulate(SHARES, NAMES, rows, 1)
+    with pytest.raises(InputError, match=r"table.csv: .*; expected what evaluate writes$"):
+        read_probabilities(path, ("three",), 3)
+
+
+def test_where_the_first_row_stands_is_what_prepare_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    PREPARED.mkdir(parents=True)
+    path = PREPARED / "counts.json"
+    for content in (None, "{", "{}", '{"first_line": 1}'):
+        if content:
+            path.write_text(content)
+        with pytest.raises(InputError, match=f"^{path}: .*expected (what prepare writes|YAML)$"):
+            load_first_line("test")
+    path.write_text('{"first_line": {"labelled": 2, "test": 1}}')
+    assert [load_first_line(part) for part in ("labelled", "test")] == [2, 1]

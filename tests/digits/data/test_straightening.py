@@ -30,7 +30,9 @@ def test_images_are_straightened_as_the_plain_formula_says(side: int) -> None:
     generator = np.random.default_rng(side)
     noise = generator.integers(0, 256, (30, side, side), dtype=np.uint8)
     sparse = noise * (generator.random(noise.shape) < 0.1)
-    images = np.concatenate([noise, sparse, np.full((1, side, side), 255)]).astype(np.uint8)
+    plain = np.full((2, side, side), 255)
+    plain[1] = np.arange(side * side).reshape(side, side) == side * side - 1  # hardly any ink
+    images = np.concatenate([noise, sparse, plain]).astype(np.uint8)
     found = straighten(images.reshape(-1, side * side))
     assert found.dtype == np.uint8
     expected = np.stack([straighten_slowly(image) for image in images])

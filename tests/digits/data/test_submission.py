@@ -36,6 +36,7 @@ def test_a_submission_has_the_ids_of_its_set_whatever_they_are(
     [
         ("Id,Label\n1,7\n", "1 rows of ['Id', 'Label']; expected the columns ImageId and Label, "),
         ("ImageId,Label\n1,7\n1,8\n", "row 3, column 1 (ImageId): '1'; expected 2"),
+        ("ImageId,Label\n", "row 1: the last of 0; expected 2"),
         ("ImageId,Label\n1,7\n", "row 2: the last of 1; expected 2"),
         ("ImageId,Label\n1,7\n2,8\n3,9\n4,0\n", "row 5: the last of 4; expected 2"),
         ("ImageId,Label\n1,7\n2,10\n", "row 3, column 2 (Label): '10'; expected one of 0, 1, 2"),
@@ -53,8 +54,20 @@ def test_a_submission_that_kaggle_would_refuse_is_refused(
     assert str(error.value).startswith(f"{path}: {message}")
 
 
-@pytest.mark.parametrize("content", ["", "id\n", "id\n1\n\n2\n"])
-def test_ids_that_prepare_did_not_write_are_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "ids.csv").write_text(content)
-    with pytest.raises(InputError, match=r"ids\.csv: "):
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "no such file"),
+        (b"", "No columns to parse from file"),
+        (b"id\n", r"0 rows of \['id'\]"),
+        (b"id\n1\n\n2\n", r"row 3: \[''\]"),
+        (b"\xff", "'utf-8' codec can't decode .*"),
+    ],
+)
+def test_ids_that_prepare_did_not_write_are_refused(
+    tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    if content is not None:
+        (tmp_path / "ids.csv").write_bytes(content)
+    with pytest.raises(InputError, match=rf"ids\.csv: {told}; expected what prepare writes$"):
         list(read_ids(tmp_path / "ids.csv"))

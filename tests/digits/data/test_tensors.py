@@ -1,3 +1,5 @@
+import struct
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,11 @@ from numpy.typing import NDArray
 
 from digits.data.straightening import straighten
 from digits.data.tensors import (
+    DIGESTS,
+    PREPARED,
+    Digests,
     Statistics,
+    digest_rows,
     map_array,
     map_labels,
     map_pixels,
@@ -16,6 +22,7 @@ from digits.data.tensors import (
     write_blocks,
 )
 from digits.errors import InputError
+from digits.files import write_json
 
 
 @pytest.mark.parametrize("rows", [1, 4096, 10_000])
@@ -32,6 +39,11 @@ def test_rows_are_written_as_numpy_does_and_come_back(tmp_path: Path, rows: int)
     assert max(map(len, blocks)) <= 4096
     torch.from_numpy(mapped).fill_(7)
     assert np.array_equal(map_pixels(tmp_path, 3), images)
+    with pytest.raises(InputError, match=r"expected uint8 of shape \(any, 4\)$"):
+        map_pixels(tmp_path, 4)
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(InputError, match=f"^{path}: .*; expected what prepare writes$"):
+        map_pixels(tmp_path, 3)
 
 
 @pytest.mark.parametrize("straightened", [False, True])
@@ -50,15 +62,57 @@ def test_pixels_are_measured_straightened_and_normalised_exactly(straightened: b
     ]
 
 
+def test_images_of_one_grey_have_no_statistics_and_dark_ones_and_more_blocks_have() -> None:
+    with pytest.raises(ValueError, match=r"^all training pixels are equal$"):
+        Statistics.measure([np.full((2, 4), 7, np.uint8)], straightened=False)
+    blocks = [np.array([[0, 1, 2, 3]], np.uint8), np.array([[3, 3, 3, 9]] * 2, np.uint8)]
+    found = Statistics.measure(iter(blocks), straightened=False)
+    everything = np.concatenate(blocks)
+    assert [found.mean, found.std] == pytest.approx([everything.mean(), everything.std()])
+
+
+def test_the_digest_of_rows_is_the_sum_of_each_ones_sha_256_in_any_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("digits.data.tensors.BLOCK", 3)
+    images = np.random.default_rng(0).random((7, 4), np.float32)
+    labels, sums = np.arange(7) % 3, [0] * 4
+    for row, (image, label) in enumerate(zip(images, labels, strict=True), start=5):
+        told = f"{row} {label} ".encode() + image.tobytes()
+        parts = struct.unpack("<4Q", sha256(told).digest())
+        sums = [(one + part) % 2**64 for one, part in zip(sums, parts, strict=True)]
+    assert digest_rows(images, labels, first=5).tolist() == sums
+
+
+def test_digests_are_loaded_as_prepare_writes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    PREPARED.mkdir(parents=True)
+    written = {"training": [0, 1, 2, 2**64 - 1], "validation": [3, 4, 5, 2**64 - 2]}
+    write_json(DIGESTS, written)
+    assert [one.tolist() for one in Digests.load()] == list(written.values())
+    assert {one.dtype for one in Digests.load()} == {np.dtype(np.uint64)}
+    for wrong in ({}, written | {"training": [1]}, written | {"validation": [0, 0, 0, 2**64]}):
+        write_json(DIGESTS, wrong)
+        with pytest.raises(InputError, match=f"^{DIGESTS}: .*; expected what prepare writes$"):
+            Digests.load()
+
+
 def test_statistics_are_loaded_as_they_were_saved(tmp_path: Path) -> None:
     path = tmp_path / "statistics.json"
     statistics = Statistics(mean=1 / 3, std=78.6, pixels=784, straightened=False)
     path.write_text(statistics.model_dump_json())
     assert Statistics.load(path) == statistics
     assert statistics.side == 28
-    path.write_text(statistics.model_dump_json().replace("78.6", "0"))
-    with pytest.raises(InputError, match=r"statistics\.json: .*; expected what prepare writes"):
-        Statistics.load(path)
+    for old, new, reason in (
+        ("78.6", "0", "greater"),
+        ("784", "785", r"error, expected a square number \["),
+    ):
+        path.write_text(statistics.model_dump_json().replace(old, new))
+        message = rf"statistics\.json: .*{reason}.*; expected what prepare writes"
+        with pytest.raises(InputError, match=message):
+            Statistics.load(path)
 
 
 RIGHT = np.ones((2, 4), np.float32)

@@ -15,8 +15,8 @@ def test_the_label_that_another_class_beats_by_most_is_most_in_doubt() -> None:
     order, suggested = rank(shares, np.array([0, 2, 2, 0]))
     assert order.tolist() == [1, 2, 0, 3]
     assert suggested.tolist() == [1, 1, 0, 1]
-    order, _ = rank(np.full((4, 2), 0.5), np.array([0, 1, 0, 1]))
-    assert order.tolist() == [0, 1, 2, 3]
+    order, _ = rank(np.tile([[0.7, 0.3], [0.6, 0.4]], (40, 1)), np.zeros(80, np.int64))
+    assert order.tolist() == [*range(1, 80, 2), *range(0, 80, 2)]
 
 
 def test_suspects_come_back_in_their_order_but_for_labels_that_the_data_lack(

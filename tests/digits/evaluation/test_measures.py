@@ -47,13 +47,17 @@ def test_the_order_of_rows_does_not_matter_to_the_last_bit() -> None:
 def test_the_worst_mistakes_and_the_hardest_rows_come_first() -> None:
     assert PREDICTIONS.misclassified().tolist() == [3, 2]
     assert PREDICTIONS.hardest().tolist() == [2, 0, 1, 3]
+    alike = measures.Predictions(np.ones(80, np.int64), np.tile([[0.7, 0.3], [0.6, 0.4]], (40, 1)))
+    assert alike.misclassified().tolist() == [*range(0, 80, 2), *range(1, 80, 2)]
+    assert alike.hardest().tolist() == [*range(1, 80, 2), *range(0, 80, 2)]
 
 
-@pytest.mark.parametrize(("right", "rows"), [(50, 100), (0, 10), (10, 10), (6873, 7000)])
+@pytest.mark.parametrize(("right", "rows"), [(50, 100), (0, 10), (11, 11), (6873, 7000)])
 def test_the_wilson_interval_is_that_of_scipy(right: int, rows: int) -> None:
     expected = binomtest(right, rows).proportion_ci(method="wilson")
     found = measures.wilson_interval(right, rows)
     assert found == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert 0 <= min(found) <= max(found) <= 1
 
 
 def test_blocks_of_rows_come_to_what_all_rows_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,5 +68,6 @@ def test_blocks_of_rows_come_to_what_all_rows_do(monkeypatch: pytest.MonkeyPatch
         seen.append(len(rows))
         return 2 * rows
 
-    assert np.array_equal(measures.by_blocks(double, PROBABILITIES), 2 * PROBABILITIES)
-    assert seen == [3, 1]
+    rows = np.arange(14.0).reshape(7, 2)
+    assert np.array_equal(measures.by_blocks(double, rows), 2 * rows)
+    assert seen == [3, 3, 1]
