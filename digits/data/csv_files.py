@@ -47,7 +47,8 @@ def read_blocks(
                 raise ValueError(f"{len(table)} rows of {shorten(list(table))}")
             chosen = table[list(columns)]
             for row in np.flatnonzero((~chosen.map(_is_told)).any(axis=1))[:1].tolist():
-                raise ValueError(f"row {start + row + 2}: {shorten(chosen.iloc[row].tolist())}")
+                cells = next(chosen[row:].itertuples(index=False, name=None))
+                raise ValueError(f"row {start + row + 2}: {shorten([*cells])}")
             start += len(table)
             yield chosen
 

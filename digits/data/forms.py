@@ -138,6 +138,7 @@ def _read_first_row(path: Path) -> tuple[str, list[str]]:
     except csv.Error:
         row = [DAMAGED]
     cells = [cell.strip() for cell in row]
-    if DAMAGED in line or not all(map(str.isprintable, cells)):
+    told = "".join(cells)
+    if DAMAGED in told or not told.isprintable():
         raise InputError(f"{path}: row 1: no row of text in UTF-8; expected CSV")
     return separator, cells

@@ -69,6 +69,9 @@ def test_rows_on_both_sides_are_counted_and_warned_of(
 ) -> None:
     prepare.main()
     assert capsys.readouterr().err == ""
+    write_images(Path("test.csv"), draw_images(90)[0][:5])
+    prepare.main()
+    assert "warning: train.csv: 0 validation rows" in capsys.readouterr().err
     set_block(monkeypatch, rows=7)
     pixels, labels = draw_images(90)
     origins = np.r_[:60, :30]

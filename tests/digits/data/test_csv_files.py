@@ -32,14 +32,14 @@ def test_a_table_without_such_columns_of_numbers_is_refused(tmp_path: Path, rows
     ("rows", "message"),
     [
         ("", "0 rows of ['name', 'count']"),
-        ("a,1\n" * 5 + ",2\n,3\n", "row 7: ['', '2']"),
-        ("a,1\n" * 4 + ",2\n", "row 6: ['', '2']"),
+        ("a,1\n" * 5 + ",2\n,3\n", "row 7: ['', 2]"),
+        ("a,1\n" * 4 + ",2\n", "row 6: ['', 2]"),
     ],
 )
 def test_a_row_that_is_refused_is_counted_across_blocks(
     tmp_path: Path, rows: str, message: str
 ) -> None:
-    path, columns = tmp_path / "names.csv", {"name": str, "count": str}
+    path, columns = tmp_path / "names.csv", {"name": str, "count": int}
     path.write_text(f"name,count\n{rows}")
     with pytest.raises(InputError) as error:
         list(read_blocks(path, columns, "names", rows=2))

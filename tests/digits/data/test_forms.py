@@ -65,6 +65,7 @@ SQUARE = "expected a square number, besides id and label or digit or class or ta
         ("", "row 1: empty; expected a header"),
         ("\n1,2,3,4", "row 1: empty; expected a header"),
         ("y,a\ufffd", "row 1: no row of text in UTF-8; expected CSV"),
+        ('y,"a', "row 1: no row of text in UTF-8; expected CSV"),
         ("y,a\x07", "row 1: no row of text in UTF-8; expected CSV"),
     ],
 )
