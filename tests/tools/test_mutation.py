@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 from digits.errors import InputError
+from digits.params import load_yaml
+from tests.sandbox import ROOT
 from tools import mutation
 from tools.mutation import draw, is_equivalent, module_of, report
 
@@ -64,6 +66,14 @@ def test_a_fault_is_known_by_any_part_of_its_line_that_it_replaces(
     diff = DIFF.replace("return 1", "return f(1, 1)").replace("return 2", "return f(1, 2)")
     known = [{"code": "x", "faults": ["y"]}, {"code": code, "faults": ["0", fault]}]
     assert is_equivalent(diff, known) == is_known
+
+
+def test_what_is_known_to_change_nothing_stands_in_the_code() -> None:
+    paths = [path for name in ("digits", "stages") for path in (ROOT / name).rglob("*.py")]
+    code = "".join(path.read_text("utf-8") for path in paths)
+    known = load_yaml(ROOT / mutation.EQUIVALENT, "faults")["faults"]
+    assert [one["code"] for one in known if one["code"] not in code] == []
+    assert all(one["faults"] and one["why"] for one in known)
 
 
 def test_faults_that_were_not_tried_are_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
