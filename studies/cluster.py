@@ -104,11 +104,11 @@ def cluster(rows: Rows) -> Iterator[Cluster]:
         if address == "local":
             os.environ.update(stack.enter_context(sheltered()))
             ray_constants.ENABLE_RAY_CLUSTER = False  # Ray read the variable when imported
-        stack.callback(ray.shutdown, wait_for_processes=True)
         try:
             plain = port.isdecimal() and "/" not in host and "RAY_USE_TLS" not in os.environ
             if plain:  # Ray itself would try again for minutes
                 greet(host, int(port))
+            stack.callback(ray.shutdown, wait_for_processes=True)
             ray.init(address, runtime_env=code, logging_level=logging.ERROR, log_to_driver=False)
         except OSError as error:
             expected = "a Ray cluster that this machine is part of, and whose token it has"
