@@ -1,7 +1,6 @@
 """The command line of the library: `python -m digits --help`."""
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from pathlib import Path
 
 from digits.errors import InputError, run_command
 
@@ -43,7 +42,7 @@ def parser() -> ArgumentParser:
     classify.add_argument("--json", action="store_true", help="all probabilities, as JSON")
     export = commands.add_parser("export", help="write it as ONNX", description=EXPORT)
     for command in (classify, export):
-        command.add_argument("--model", type=Path, default=DEFAULT, metavar="FILE", help=MODEL)
+        command.add_argument("--model", default=DEFAULT, metavar="FILE", help=MODEL)
     return whole
 
 

@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from digits.errors import InputError
 from digits.recogniser import Prediction, Recogniser
@@ -30,7 +29,7 @@ def as_table(answers: Sequence[tuple[str, Prediction]]) -> str:
     return "\n".join(map(" ".join, zip(*padded, strict=True)))
 
 
-def main(files: Sequence[str], model: Path, *, sheet: bool, as_json: bool) -> None:
+def main(files: Sequence[str], model: str, *, sheet: bool, as_json: bool) -> None:
     """Print what the network makes of pictures; exit with 1 if some cannot be used."""
     recogniser = Recogniser.load(model)
     answers, failed = list[tuple[str, Prediction]](), False

@@ -129,7 +129,7 @@ def _constants(recogniser: Recogniser, moved: NDArray[np.float32]) -> dict[str, 
     return found
 
 
-def main(model: Path) -> None:
+def main(model: str) -> None:
     """Write a recogniser to `EXPORTED`."""
     recogniser = Recogniser.load(model)
     with replacing(EXPORTED) as temporary:
