@@ -15,6 +15,8 @@ def test_each_class_has_its_share_to_within_one_row(count: int) -> None:
     chosen = stratified_split(LABELS, count, seed=0)
     assert chosen.sum() == count
     assert (chosen == stratified_split(LABELS, count, seed=0)).all()
+    others = stratified_split(LABELS, count, seed=1)
+    assert (chosen == others).all() == (count in {0, len(LABELS)})
     shares = np.bincount(LABELS[chosen], minlength=4)
     assert (np.abs(shares - np.bincount(LABELS) * count / len(LABELS)) < 1).all()
 
