@@ -18,6 +18,44 @@ def test_help_shows_an_example_and_waits_for_no_library(name: str) -> None:
     assert not loaded & {"torch", "scipy", "numpy", "onnx"}
 
 
+MODEL = (
+    "--model FILE the network, as the stage evaluate writes it (this folder's: models/digits.saf"
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], ["Use a trained network. positional", "classify say what", "export write it as ONNX"]),
+        (
+            ["export"],
+            ["python -m digits export [-h] [--model FILE] Write it to models/mlp.onnx, ", MODEL],
+        ),
+        (
+            ["classify"],
+            [
+                "python -m digits classify [-h] [--sheet] [--json] [--model FILE] FILE [FILE ...]",
+                "FILE a picture options: ",
+                "--sheet each picture has several digits --json all probabilities, as JSON ",
+                MODEL,
+            ],
+        ),
+    ],
+)
+def test_help_tells_what_commands_and_options_are_for(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    told: list[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["digits", *arguments, "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        command.main()
+    text = capsys.readouterr().out
+    assert [one for one in told if one not in " ".join(text.split())] == []
+    assert ("\n    label           the name of" in text) == (arguments == ["classify"])
+
+
 def test_a_line_without_a_command_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
