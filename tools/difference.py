@@ -12,7 +12,7 @@ from dvc.cli import main as dvc
 
 from digits.errors import InputError, shorten
 from stages.score import METRICS as SCORE
-from tools.project import JUDGED, WORKING_TREE, files_of, find_commit, git, read_recorded
+from tools.project import JUDGED, WORKING_TREE, files_of, find_changed, find_commit, read_recorded
 
 CURVES = Path("plots/training.csv")
 HEADING = "The test, looked at when nothing is to be chosen any more:\n"
@@ -71,9 +71,8 @@ def plots(revision: str) -> None:
     """Draw the plots beside those of a revision, and list the pictures that differ."""
     commit = _check_both(revision)
     _run_dvc("plots", "diff", commit, "--out", DRAWN)
-    listed = git("diff", "--name-only", "--relative", commit, "--", "plots")
-    for name in listed.decode().splitlines():
-        print(f"- `{name}` differs")
+    for path in find_changed(commit, "plots"):
+        print(f"- `{path}` differs")
     print(f"Now: open {DRAWN}/index.html, which needs a network; pictures in plots/ need none")
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from digits.errors import InputError
 from digits.params import load_yaml
-from tools.project import find_commit, git
+from tools.project import find_changed, find_commit
 
 FOLDER = Path("mutants")  # where mutmut works
 EQUIVALENT = Path("tests/equivalent.yaml")
@@ -60,12 +60,6 @@ def draw(faults: Sequence[str], most: int, lines: Mapping[Path, int]) -> list[st
     return drawn
 
 
-def changed_modules(revision: str) -> set[Path]:
-    """Return the modules of digits/ and stages/ that differ from a revision's."""
-    names = git("diff", "--name-only", find_commit(revision), "--", "digits", "stages").decode()
-    return {Path(name) for name in names.splitlines() if name.endswith(".py")}
-
-
 def is_equivalent(diff: str, known: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether a fault, as a diff, puts in the place of code what is known to change nothing.
 
@@ -73,41 +67,48 @@ def is_equivalent(diff: str, known: Sequence[Mapping[str, Any]]) -> bool:
     """
     lines = [line for line in diff.splitlines() if line[:3] not in {"---", "+++"}]
     old, new = ("\n".join(line[1:] for line in lines if line[:1] == sign) for sign in "-+")
-    for one in known:
-        for found in re.finditer(re.escape(one["code"]), old):
-            before, after = old[: found.start()], old[found.end() :]
-            if new in [before + fault + after for fault in one["faults"]]:
-                return True
-    return False
+    return any(
+        new == old[: place.start()] + fault + old[place.end() :]
+        for one in known
+        for place in re.finditer(re.escape(one["code"]), old)
+        for fault in one["faults"]
+    )
 
 
 def report(results: Mapping[str, str]) -> Iterator[str]:
     """Yield the lines of a table by module, and of each fault that was not caught."""
     known = load_yaml(EQUIVALENT, "faults that no test can catch")["faults"]
-    missed = {name: mutmut("show", name) for name, state in results.items() if state in MISSED}
-    same = {name for name, diff in missed.items() if is_equivalent(diff, known)}
-    tried = Counter(module_of(name) for name in results if name not in same)
-    caught = tried - Counter(module_of(name) for name in missed if name not in same)
+    diffs = {name: mutmut("show", name) for name, state in results.items() if state in MISSED}
+    missed = {name: diff for name, diff in diffs.items() if not is_equivalent(diff, known)}
+    same = diffs.keys() - missed.keys()
+    tried = Counter(map(module_of, results.keys() - same))
+    caught = tried - Counter(map(module_of, missed))
     yield "| module | faults | caught | |\n| --- | ---: | ---: | ---: |"
     for module, count in sorted(tried.items()):
         yield f"| {module} | {count} | {caught[module]} | {caught[module] / count:.0%} |"
-    share = caught.total() / tried.total()
+    share = caught.total() / max(tried.total(), 1)
     yield f"| all | {tried.total()} | {caught.total()} | {share:.1%} |"
     yield f"\n{len(same)} more are known to change nothing"
-    yield from (diff for name, diff in sorted(missed.items()) if name not in same)
+    yield from (diff for _, diff in sorted(missed.items()))
+
+
+def make(revision: str | None) -> list[str]:
+    """Have mutmut write all faults; return those in modules that differ from a revision, if any."""
+    changed = set(find_changed(find_commit(revision), "digits", "stages") if revision else ())
+    if revision and not changed:
+        return []
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    mutmut("run", GENERATE, shown=True)
+    if not (made := read_results()):
+        raise InputError("mutmut: made no faults; expected the tests to pass, as make test has it")
+    return [one for one in made if not revision or module_of(one) in changed]
 
 
 def main(revision: str | None, most: int) -> None:
     """Try a sample of at most about so many faults, of the modules that differ or of all."""
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    chosen = changed_modules(revision) if revision else None
-    if chosen is not None and not chosen:
-        print(f"no module of digits/ or stages/ differs from {revision}")
+    if not (faults := make(revision)):
+        print(f"no module of digits/ or stages/ that faults are put into differs from {revision}")
         return
-    mutmut("run", GENERATE, shown=True)
-    faults = [one for one in read_results() if chosen is None or module_of(one) in chosen]
-    if not faults:
-        raise InputError("mutmut: made no faults; expected the tests to pass, as make test has it")
     lines = {one: len(one.read_text("utf-8").splitlines()) for one in set(map(module_of, faults))}
     drawn = draw(faults, most, lines)
     mutmut("run", *drawn, shown=True)

@@ -50,6 +50,12 @@ def find_commit(revision: str) -> str:
     return found.decode().strip()
 
 
+def find_changed(commit: str, *folders: str) -> list[Path]:
+    """Return the paths of files in some folders that differ from a commit, those of Git alone."""
+    listed = git("diff", "--name-only", "--relative", commit, "--", *folders)
+    return [Path(name) for name in listed.decode().splitlines()]
+
+
 def extract(commit: str, folder: Path) -> None:
     """Write the files of a commit, of the project alone where its repository has more."""
     packed = io.BytesIO(git("archive", "--format=tar", commit))

@@ -76,6 +76,21 @@ def test_what_is_known_to_change_nothing_stands_in_the_code() -> None:
     assert all(one["faults"] and one["why"] for one in known)
 
 
+def test_of_modules_without_faults_none_are_tried(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tools.mutation.shutil.rmtree", lambda *_, **__: None)
+    monkeypatch.setattr(mutation, "find_commit", str.upper)
+    monkeypatch.setattr(mutation, "mutmut", lambda *_, **__: f"    {FAULTS[0]}: not checked")
+    for changed in ([], [Path("stages/__main__.py")]):
+        monkeypatch.setattr(mutation, "find_changed", lambda *_, found=changed: found)
+        mutation.main("head", 9)
+        assert capsys.readouterr().out.endswith("faults are put into differs from head\n")
+    monkeypatch.setattr(mutation, "find_changed", lambda *found: [EXACT] * (found[0] == "HEAD"))
+    with pytest.raises(InputError, match=f"{FAULTS[0]}: not checked; expected it caught or miss"):
+        mutation.main("head", 9)
+
+
 def test_faults_that_were_not_tried_are_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.mutation.shutil.rmtree", lambda *_, **__: None)
     monkeypatch.setattr(mutation, "mutmut", lambda *_, **__: "")
