@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
 
-from digits.data.lines import DAMAGED, read_lines
+from digits.data.lines import DAMAGED, is_printed, read_lines
 from digits.errors import InputError, shorten
 
 LABELS = ("label", "digit", "class", "target", "y")
@@ -138,7 +138,6 @@ def _read_first_row(path: Path) -> tuple[str, list[str]]:
     except csv.Error:
         row = [DAMAGED]
     cells = [cell.strip() for cell in row]
-    told = "".join(cells)
-    if DAMAGED in told or not told.isprintable():
+    if not all(map(is_printed, cells)):
         raise InputError(f"{path}: row 1: no row of text in UTF-8; expected CSV")
     return separator, cells

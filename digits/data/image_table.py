@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from digits.data.classes import normalise_labels
 from digits.data.forms import find_columns
-from digits.data.lines import DAMAGED, read_lines
+from digits.data.lines import is_printed, read_lines
 from digits.errors import InputError, shorten
 from digits.files import replacing
 
@@ -198,7 +198,7 @@ class ImageTable:
 
 
 def _is_text(cell: str) -> bool:
-    return cell.isprintable() and DAMAGED not in cell and cell.lower() not in ("", "nan")
+    return is_printed(cell) and cell.lower() not in ("", "nan")
 
 
 def write_images(

@@ -21,6 +21,11 @@ UNPACKED, UNPACKED_RATIO = 2**24, 300
 DAMAGED = "\N{REPLACEMENT CHARACTER}"  # in the place of what is no UTF-8
 
 
+def is_printed(text: str) -> bool:
+    """Return whether text was UTF-8, and can be printed in one line."""
+    return text.isprintable() and DAMAGED not in text
+
+
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield blocks of whole lines, ended by LF, with the row, from 1, that a block begins with.
 
